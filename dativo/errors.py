@@ -1,0 +1,179 @@
+"""Every error a user can cause or meet, grouped by what the caller does next.
+
+    DativoError
+    ├── RunError          exit 1   the run failed; running it again may help
+    ├── ConfigError       exit 2   change the command line, the project file or a plugin's settings
+    ├── EnvironmentFault  exit 3   change the machine: disk, permissions, a missing program, an unlocked plugin
+    ├── DataError         exit 4   the data broke the contract
+    ├── BusyError         exit 5   another run holds the job
+    └── Cancelled         exit 128 + signal
+
+`CATALOG` is the one definition of every code: its exit code, a title and the standing hint. `protocol/errors.toml` is
+generated from it (`make docs`), and the data plane's reasons are checked against that file.
+Anyone may import this module; it imports nothing of Dativo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalog: what a stable dotted code means and what its reader should change."""
+
+    exit: int
+    title: str
+    hint: str
+
+
+CATALOG: dict[str, Entry] = {
+    # -- 1: run it again
+    "delivery.interrupted": Entry(1, "the run ended before the counts agreed", "run it again: it goes on at the bookmark"),
+    "plugin.exited": Entry(1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"),
+    "plugin.killed": Entry(1, "a plugin was killed by a signal", "run it again: it goes on at the bookmark"),
+    "plugin.stopped": Entry(1, "a plugin was stopped half way although it exited 0", "run it again: it goes on there"),
+    "plugin.early_end": Entry(1, "a plugin ended before its input did", "its stderr says why; run it again when fixed"),
+    "plugin.hung": Entry(1, "a plugin did not end in the time it had", "raise grace.eof in the job, or look at its log"),
+    "target.unread": Entry(1, "the target ended with input unread", "its stderr says why; run it again when fixed"),
+    "target.unconfirmed": Entry(
+        1,
+        "the target never confirmed the last STATE",
+        "if this target never prints STATE, set policy confirm: never (--confirm never)",
+    ),
+    "pipe.upstream_died": Entry(1, "the tap's side of the pipe died", "its own message is above; run the line again"),
+    "pipe.closed": Entry(1, "the reader of the pipe went away", "nothing to change if that was meant, as with `| head`"),
+    "bus.died": Entry(1, "the data plane ended without a verdict", "run it again; if it stays, run `dativo doctor`"),
+    # -- 2: change what was typed or configured
+    "usage": Entry(2, "the command line is not understood", "see --help"),
+    "config.invalid": Entry(2, "a configuration file or value cannot be used", "fix the value named above"),
+    "config.missing": Entry(2, "a required setting is missing", "give it as a flag, in --config or in dativo.yml"),
+    "config.variable": Entry(2, "a ${VARIABLE} is not set", "export it, or write it into .env beside dativo.yml"),
+    "config.unknown": Entry(2, "a setting is not known", "see `dativo config PLUGIN`"),
+    "project.invalid": Entry(2, "dativo.yml cannot be used", "fix the line named above"),
+    "project.missing": Entry(2, "there is no dativo.yml here", "make one: an empty dativo.yml is a project"),
+    "job.unknown": Entry(2, "no such job", "see `jobs:` in dativo.yml"),
+    "job.invalid": Entry(2, "the job cannot be used", "a job is a tap, any mappers and a target, in that order"),
+    "plugin.unknown": Entry(2, "no such plugin", "install it with `dativo add`; `dativo list` shows what is installed"),
+    "plugin.kind": Entry(2, "the plugin's kind is not known", "name it tap-…, target-… or map-…, or give --kind"),
+    "catalog.invalid": Entry(2, "the catalog cannot be used", "make a new one with `dativo discover`"),
+    "catalog.none": Entry(2, "nothing is selected", "see `dativo select`"),
+    "state.invalid": Entry(2, "the state cannot be used", "it must be a JSON object, as `dativo state get` prints it"),
+    "state.unknown": Entry(2, "no such bookmark", "see `dativo state list`"),
+    # -- 3: change the machine
+    "bus.missing": Entry(3, "the data plane (dativo-bus) was not found", "install dativo-native, or set DATIVO_BUS"),
+    "env.uv_missing": Entry(3, "uv was not found", "install the package uv beside dativo"),
+    "env.disk_full": Entry(3, "the disk is full", "free some space and run it again: it goes on at the bookmark"),
+    "env.read_only": Entry(3, "a place that must be written is read-only", "make it writable, or set DATIVO_HOME"),
+    "env.run_dir": Entry(3, "the private run directory cannot be made", "set XDG_RUNTIME_DIR to a private directory"),
+    "env.kernel": Entry(3, "the kernel lacks something Dativo needs", "see `dativo doctor`"),
+    "plugin.start_failed": Entry(3, "the plugin could not be started", "reinstall it: `dativo sync`"),
+    "plugin.install_failed": Entry(3, "the plugin could not be installed", "the installer's last lines say why"),
+    "plugin.not_installed": Entry(3, "the plugin is locked but not installed", "install it: `dativo sync`"),
+    "plugin.tampered": Entry(3, "the installed plugin is not what was locked", "install it again: `dativo sync`"),
+    "lock.drift": Entry(3, "dativo.lock does not match", "run `dativo sync` without --frozen and commit the lock file"),
+    "lock.invalid": Entry(3, "dativo.lock cannot be read", "restore it from version control"),
+    "state.store": Entry(3, "the state store cannot be used", "see `dativo doctor`"),
+    # -- 4: fix the data
+    "data.invalid_json": Entry(4, "a message is not JSON", "report it to the plugin's author; the bookmark is unchanged"),
+    "data.invalid_utf8": Entry(4, "a message is not UTF-8", "set the source's encoding in the tap's config"),
+    "data.line_too_long": Entry(4, "a message is longer than the cap", "raise limits.max_line (--max-line)"),
+    "data.record_before_schema": Entry(4, "a record came before its SCHEMA", "report it to the plugin's author"),
+    "data.bad_message": Entry(4, "a message is not a Singer message", "report it to the plugin's author"),
+    "data.batch_refused": Entry(4, "the target cannot load BATCH messages", "turn batch_config off in the tap"),
+    "data.junk": Entry(4, "a line is not a message", "the job's policy is junk: fail; set junk: drop to skip such lines"),
+    "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
+    # -- 5: wait
+    "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
+    "job.lease_lost": Entry(5, "another run took the job over", "run it again: it goes on at the bookmark"),
+    # -- 128 + signal
+    "run.cancelled": Entry(130, "the run was cancelled", "run it again: it goes on at the bookmark"),
+    # -- notices: no exit code of their own
+    "state.uncovered": Entry(0, "records came after the last STATE", "the next run reads them again"),
+    "state.unconfirmed": Entry(0, "the target printed no STATE", "the old bookmark stays; the next run reads again"),
+    "state.foreign": Entry(0, "the target printed a STATE that was never sent", "the old bookmark stays"),
+    "data.nonstandard_number": Entry(0, "a record holds NaN or Infinity, which JSON lacks", "nothing, if the target takes it"),
+}
+
+
+@dataclass(eq=False)
+class DativoError(Exception):
+    """Base of all. `code` is a key of CATALOG; `details` are extra lines; `context` goes into --json as it is."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    details: tuple[str, ...] = ()
+    context: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a code that nobody documented."""
+        if self.code not in CATALOG:
+            raise KeyError(self.code)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def exit_code(self) -> int:
+        """The process exit code of DESIGN.md's house rule 3."""
+        return int(self.context.get("exit", CATALOG[self.code].exit))
+
+    @property
+    def remedy(self) -> str:
+        """What to change: the specific hint where there is one, else the code's standing hint."""
+        return self.hint if self.hint is not None else CATALOG[self.code].hint
+
+    def as_dict(self) -> dict[str, Any]:
+        """The one object that --json prints: code, message, hint, details, exit and the context's keys."""
+        return {
+            **self.context,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.remedy,
+            "details": list(self.details),
+            "exit": self.exit_code,
+        }
+
+
+class RunError(DativoError):
+    """The run failed (exit 1). Running it again may help."""
+
+
+class ConfigError(DativoError):
+    """The user must change the command line or the configuration (exit 2)."""
+
+
+class EnvironmentFault(DativoError):
+    """The user must change the machine (exit 3)."""
+
+
+class DataError(DativoError):
+    """The data broke the contract (exit 4)."""
+
+
+class BusyError(DativoError):
+    """Another run holds the job (exit 5)."""
+
+
+class Cancelled(DativoError):
+    """A signal ended the run (exit 128 + signal, given as context["exit"])."""
+
+
+_BY_EXIT: dict[int, type[DativoError]] = {
+    1: RunError,
+    2: ConfigError,
+    3: EnvironmentFault,
+    4: DataError,
+    5: BusyError,
+}
+
+
+def from_code(code: str, message: str, **kwargs: Any) -> DativoError:
+    """The error of the right group for a code, as reported by the data plane or by a plugin of ours."""
+    entry = CATALOG.get(code)
+    if entry is None:
+        return RunError("delivery.interrupted", f"{message} ({code})", **kwargs)
+    return _BY_EXIT.get(entry.exit, Cancelled)(code, message, **kwargs)

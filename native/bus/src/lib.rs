@@ -1,0 +1,1 @@
+//! dativo-bus-engine: skeleton, to be written.

@@ -1,0 +1,2 @@
+//! dativo-bus: skeleton, to be written.
+fn main() {}

@@ -1,0 +1,1 @@
+//! singer-plugin: skeleton, to be written.

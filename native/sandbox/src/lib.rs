@@ -1,0 +1,1 @@
+//! dativo-sandbox: skeleton, to be written.

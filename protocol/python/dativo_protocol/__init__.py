@@ -1,0 +1,1 @@
+"""The Singer protocol as Dativo speaks it."""

@@ -1,0 +1,1 @@
+//! singer-protocol: skeleton, to be written.

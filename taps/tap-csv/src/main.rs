@@ -1,0 +1,2 @@
+//! tap-csv: skeleton, to be written.
+fn main() {}

@@ -1,0 +1,2 @@
+//! target-jsonl: skeleton, to be written.
+fn main() {}
