@@ -30,12 +30,18 @@ class Entry:
 
 CATALOG: dict[str, Entry] = {
     # -- 1: run it again
-    "delivery.interrupted": Entry(1, "the run ended before the counts agreed", "run it again: it goes on at the bookmark"),
-    "plugin.exited": Entry(1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"),
+    "delivery.interrupted": Entry(
+        1, "the run ended before the counts agreed", "run it again: it goes on at the bookmark"
+    ),
+    "plugin.exited": Entry(
+        1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"
+    ),
     "plugin.killed": Entry(1, "a plugin was killed by a signal", "run it again: it goes on at the bookmark"),
     "plugin.stopped": Entry(1, "a plugin was stopped half way although it exited 0", "run it again: it goes on there"),
     "plugin.early_end": Entry(1, "a plugin ended before its input did", "its stderr says why; run it again when fixed"),
-    "plugin.hung": Entry(1, "a plugin did not end in the time it had", "raise grace.eof in the job, or look at its log"),
+    "plugin.hung": Entry(
+        1, "a plugin did not end in the time it had", "raise grace.eof in the job, or look at its log"
+    ),
     "target.unread": Entry(1, "the target ended with input unread", "its stderr says why; run it again when fixed"),
     "target.unconfirmed": Entry(
         1,
@@ -43,7 +49,10 @@ CATALOG: dict[str, Entry] = {
         "if this target never prints STATE, set policy confirm: never (--confirm never)",
     ),
     "pipe.upstream_died": Entry(1, "the tap's side of the pipe died", "its own message is above; run the line again"),
-    "pipe.closed": Entry(1, "the reader of the pipe went away", "nothing to change if that was meant, as with `| head`"),
+    "pipe.closed": Entry(
+        1, "the reader of the pipe went away", "nothing to change if that was meant, as with `| head`"
+    ),
+    "bug": Entry(1, "Dativo met something it did not expect", "report it with the crash report, which holds no values"),
     "bus.died": Entry(1, "the data plane ended without a verdict", "run it again; if it stays, run `dativo doctor`"),
     # -- 2: change what was typed or configured
     "usage": Entry(2, "the command line is not understood", "see --help"),
@@ -66,6 +75,8 @@ CATALOG: dict[str, Entry] = {
     "env.uv_missing": Entry(3, "uv was not found", "install the package uv beside dativo"),
     "env.disk_full": Entry(3, "the disk is full", "free some space and run it again: it goes on at the bookmark"),
     "env.read_only": Entry(3, "a place that must be written is read-only", "make it writable, or set DATIVO_HOME"),
+    "env.permission": Entry(3, "a file may not be read or written", "change its owner or mode, or run as its owner"),
+    "env.output": Entry(3, "the output could not be written", "look at where stdout goes"),
     "env.run_dir": Entry(3, "the private run directory cannot be made", "set XDG_RUNTIME_DIR to a private directory"),
     "env.kernel": Entry(3, "the kernel lacks something Dativo needs", "see `dativo doctor`"),
     "plugin.start_failed": Entry(3, "the plugin could not be started", "reinstall it: `dativo sync`"),
@@ -76,13 +87,17 @@ CATALOG: dict[str, Entry] = {
     "lock.invalid": Entry(3, "dativo.lock cannot be read", "restore it from version control"),
     "state.store": Entry(3, "the state store cannot be used", "see `dativo doctor`"),
     # -- 4: fix the data
-    "data.invalid_json": Entry(4, "a message is not JSON", "report it to the plugin's author; the bookmark is unchanged"),
+    "data.invalid_json": Entry(
+        4, "a message is not JSON", "report it to the plugin's author; the bookmark is unchanged"
+    ),
     "data.invalid_utf8": Entry(4, "a message is not UTF-8", "set the source's encoding in the tap's config"),
     "data.line_too_long": Entry(4, "a message is longer than the cap", "raise limits.max_line (--max-line)"),
     "data.record_before_schema": Entry(4, "a record came before its SCHEMA", "report it to the plugin's author"),
     "data.bad_message": Entry(4, "a message is not a Singer message", "report it to the plugin's author"),
     "data.batch_refused": Entry(4, "the target cannot load BATCH messages", "turn batch_config off in the tap"),
-    "data.junk": Entry(4, "a line is not a message", "the job's policy is junk: fail; set junk: drop to skip such lines"),
+    "data.junk": Entry(
+        4, "a line is not a message", "the job's policy is junk: fail; set junk: drop to skip such lines"
+    ),
     "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
     # -- 5: wait
     "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
@@ -93,7 +108,9 @@ CATALOG: dict[str, Entry] = {
     "state.uncovered": Entry(0, "records came after the last STATE", "the next run reads them again"),
     "state.unconfirmed": Entry(0, "the target printed no STATE", "the old bookmark stays; the next run reads again"),
     "state.foreign": Entry(0, "the target printed a STATE that was never sent", "the old bookmark stays"),
-    "data.nonstandard_number": Entry(0, "a record holds NaN or Infinity, which JSON lacks", "nothing, if the target takes it"),
+    "data.nonstandard_number": Entry(
+        0, "a record holds NaN or Infinity, which JSON lacks", "nothing, if the target takes it"
+    ),
 }
 
 
@@ -129,6 +146,9 @@ class DativoError(Exception):
     def as_dict(self) -> dict[str, Any]:
         """The one object that --json prints: code, message, hint, details, exit and the context's keys."""
         return {
+            "plugin": None,
+            "stream": None,
+            "run": None,
             **self.context,
             "code": self.code,
             "message": self.message,

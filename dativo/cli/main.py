@@ -1,0 +1,47 @@
+"""The entry point: `--version` without click, else the lazily loaded group, run inside the one error reporter.
+
+Kept almost free of imports on purpose: every `dativo` in a shell pipe pays for them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from dativo import __version__
+
+# name -> (section, "module:attribute", help line). `dativo --help` prints these lines without importing any command.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("Move data", "dativo.cli.run:command", "Run a job: tap, mappers, target, or a job file."),
+    "add": ("Plugins", "dativo.cli.add:command", "Install plugins and pin them in dativo.lock."),
+    "remove": ("Plugins", "dativo.cli.remove:command", "Remove plugins from the project and the lock file."),
+    "list": ("Plugins", "dativo.cli.list:command", "Show the installed plugins."),
+    "sync": ("Plugins", "dativo.cli.sync:command", "Install exactly what dativo.lock says."),
+    "discover": ("Plugins", "dativo.cli.discover:command", "Show the streams and columns a tap offers."),
+    "select": ("Plugins", "dativo.cli.select:command", "Show or change which streams and columns are read."),
+    "config": ("Plugins", "dativo.cli.config:command", "Show, set, unset or test a plugin's settings."),
+    "state": ("Bookmarks", "dativo.cli.state:command", "List, get, set, clear bookmarks and show their history."),
+    "doctor": ("This machine", "dativo.cli.doctor:command", "Check what Dativo needs here and say what is missing."),
+    "version": ("This machine", "dativo.cli.version:command", "Print the versions of Dativo's parts."),
+    "completion": ("This machine", "dativo.cli.completion:command", "Print the shell's completion script."),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and return its exit code (DESIGN.md, house rule 3)."""
+    words = sys.argv[1:] if argv is None else argv
+    if words == ["--version"]:
+        try:
+            sys.stdout.write(f"dativo {__version__}\n")
+            sys.stdout.flush()
+        except OSError:
+            from dativo.cli.report import stdout_lost
+
+            return stdout_lost()
+        return 0
+    from dativo.cli.group import run
+
+    return run(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
