@@ -1,0 +1,134 @@
+"""`python -m tests.bench [--json] [--megabytes N] [--rounds N]`: prints each figure beside its limit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dativo.bus.find import find_bus
+
+from tests.bench.measure import Pair
+from tests.bench.workload import write_singer_file
+
+ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def pass_through(file: Path, scratch: Path, check: str, rounds: int, limit: float) -> dict[str, object]:
+    """The bus between two cats, against three cats."""
+    bus = str(find_bus())
+    plan = {
+        "plan": 1,
+        "run": "bench",
+        "job": "bench",
+        "run_dir": str(scratch / "run"),
+        "children": [
+            {"name": "tap-cat", "role": "tap", "argv": ["/bin/cat", str(file)], "env": ENV},
+            {"name": "target-cat", "role": "target", "argv": ["/bin/sh", "-c", "exec cat >/dev/null"], "env": ENV},
+        ],
+        "policy": {"check": check, "confirm": "never"},
+    }
+    text = json.dumps(plan).encode()
+    last: dict[str, object] = {}
+
+    def through_bus() -> None:
+        done = subprocess.run([bus], input=text, stdout=subprocess.PIPE, check=True)
+        last.update(json.loads(done.stdout.splitlines()[-1]))
+        assert last["verdict"] == "done", last
+
+    def three_cats() -> None:
+        subprocess.run(["/bin/sh", "-c", 'cat "$1" | cat | cat >/dev/null', "sh", str(file)], check=True)
+
+    pair = Pair(f"pass-through, check {check}, to cat | cat | cat", limit).run(through_bus, three_cats, rounds)
+    usage = last["bus"]
+    assert isinstance(usage, dict)
+    megabytes = file.stat().st_size / 1e6
+    result = pair.as_dict()
+    result["bus_max_rss_mb"] = usage["max_rss_kb"] / 1024
+    result["note"] = (
+        f"{megabytes / sorted(pair.a)[len(pair.a) // 2]:,.0f} MB/s, "
+        f"bus {usage['user_s'] + usage['sys_s']:.2f} CPU s, {usage['max_rss_kb'] / 1024:.1f} MB"
+    )
+    return result
+
+
+def version_start(rounds: int) -> dict[str, object]:
+    """`dativo --version` against the interpreter doing nothing."""
+    dativo = shutil.which("dativo") or str(Path(sys.executable).with_name("dativo"))
+    quiet = {"stdout": subprocess.DEVNULL, "check": True}
+    return (
+        Pair("dativo --version, to python -c pass", 3.0)
+        .run(
+            lambda: subprocess.run([dativo, "--version"], **quiet),
+            lambda: subprocess.run([sys.executable, "-c", "pass"], **quiet),
+            rounds * 4,
+        )
+        .as_dict()
+    )
+
+
+def one_record_job(scratch: Path, rounds: int) -> dict[str, object]:
+    """A whole `dativo run` of one record, against the same two programs in a bare pipe."""
+    tap, target = scratch / "tap-one", scratch / "target-one"
+    schema = '{"type":"SCHEMA","stream":"t","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}'
+    record, state = '{"type":"RECORD","stream":"t","record":{"id":1}}', '{"bookmarks":{"t":{"id":1}}}'
+    lines = "\n".join((schema, record, f'{{"type":"STATE","value":{state}}}'))
+    tap.write_text(f"#!/bin/sh\ncase \"$*\" in *--about*|*--help*) exit 2;; esac\ncat <<'E'\n{lines}\nE\n")
+    target.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *--about*|*--help*) exit 2;; esac\ncat >/dev/null\ncat <<'E'\n{state}\nE\n"
+    )
+    for script in (tap, target):
+        script.chmod(0o755)
+    env = {**os.environ, "DATIVO_HOME": str(scratch / "home")}
+    dativo = shutil.which("dativo") or str(Path(sys.executable).with_name("dativo"))
+    run = {"env": env, "cwd": scratch, "check": True, "capture_output": True}
+    subprocess.run([dativo, "add", str(tap), str(target)], **run)
+    return (
+        Pair("dativo run of one record, beyond its plugins", 0.5, unit="s")
+        .run(
+            lambda: subprocess.run([dativo, "run", "tap-one", "target-one"], **run),
+            lambda: subprocess.run(["/bin/sh", "-c", f"{tap} | {target}"], **run),
+            rounds,
+        )
+        .as_dict()
+    )
+
+
+def main() -> int:
+    """Measure all, print, and exit 1 when a figure is over its limit."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--megabytes", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="dativo-bench-") as name:
+        scratch = Path(name)
+        file = scratch / "orders.singer.jsonl"
+        rows = write_singer_file(file, args.megabytes)
+        results = [
+            pass_through(file, scratch, "envelope", args.rounds, 1.25),
+            pass_through(file, scratch, "json", args.rounds, 5.0),
+            version_start(args.rounds),
+            one_record_job(scratch, args.rounds),
+        ]
+        memory = max(float(str(r["bus_max_rss_mb"])) for r in results if "bus_max_rss_mb" in r)
+        results.append({"name": "memory of dativo-bus", "unit": "MB", "median": memory, "limit": 32.0})
+    if args.json:
+        print(json.dumps({"rows": rows, "megabytes": args.megabytes, "figures": results}, indent=2))
+    else:
+        print(f"{rows:,} records, {args.megabytes} MB; medians of {args.rounds} pairs, run in turn")
+        for r in results:
+            spread = f"({r['min']:.2f} to {r['max']:.2f})" if "min" in r else ""
+            print(f"  {r['name']:<48} {r['median']:7.2f} {r['unit']:<2} {spread:<18} limit {r['limit']}")
+            if r.get("note"):
+                print(f"  {'':<48} {r['note']}")
+    return 0 if all(float(str(r["median"])) <= float(str(r["limit"])) for r in results) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
