@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from dativo.bus.find import find_bus
-
 from tests.bench.measure import Pair
 from tests.bench.workload import write_singer_file
 
