@@ -1,0 +1,171 @@
+"""What the data plane says, one typed class per event of `protocol/schemas/event.schema.json`.
+
+`parse` returns None for an event that this version does not know: a newer bus may say more.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """What every event carries: when it happened, RFC 3339 in UTC."""
+
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The bus has read its plan."""
+
+    run: str = ""
+    bus_version: str = ""
+
+
+@dataclass(frozen=True)
+class Spawned(Event):
+    """A plugin was started."""
+
+    child: str = ""
+    role: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True)
+class Schema(Event):
+    """A SCHEMA was forwarded."""
+
+    stream: str = ""
+    schema: dict[str, Any] = field(default_factory=dict)
+    key_properties: list[str] | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Counters(Event):
+    """Totals at the target's edge."""
+
+    streams: dict[str, dict[str, int]] = field(default_factory=dict)
+    junk: dict[str, int] = field(default_factory=dict)
+    bytes_in: int = 0
+    bytes_out: int = 0
+    states: int = 0
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Bookmark(Event):
+    """The target confirmed a STATE: `records` of the `of` forwarded records came before it."""
+
+    value: Any = None
+    records: int = 0
+    of: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class StateIgnored(Event):
+    """The target printed a STATE that does not count."""
+
+    why: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Log(Event):
+    """A line of a plugin that is no message."""
+
+    child: str = ""
+    source: str = "stderr"
+    text: str = ""
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Junk(Event):
+    """A line between the messages that was dropped; only the first few of each kind are told."""
+
+    child: str = ""
+    kind: str = ""
+    line: int = 0
+    offset: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class SourceEof(Event):
+    """The shell pipe ended; the bus waits to be told whether its writer ended or died."""
+
+
+@dataclass(frozen=True)
+class Exited(Event):
+    """A plugin ended, with what it used."""
+
+    child: str = ""
+    code: int | None = None
+    signal: int | None = None
+    user_s: float = 0.0
+    sys_s: float = 0.0
+    max_rss_kb: int = 0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """Something worth saying that is no failure."""
+
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class End(Event):
+    """The verdict. Nothing follows it."""
+
+    verdict: str = "interrupted"
+    reason: str | None = None
+    child: str | None = None
+    message: str = ""
+    stream: str | None = None
+    line: int | None = None
+    offset: int | None = None
+    setting: str | None = None
+    streams: dict[str, dict[str, int]] = field(default_factory=dict)
+    junk: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+    covered: dict[str, int] = field(default_factory=dict)
+    last_bookmark_is_last_state: bool = False
+    bytes_in: int = 0
+    bytes_out: int = 0
+    wall_s: float = 0.0
+    bus: dict[str, float] = field(default_factory=dict)
+
+
+TYPES: dict[str, type[Event]] = {
+    "started": Started,
+    "spawned": Spawned,
+    "schema": Schema,
+    "counters": Counters,
+    "bookmark": Bookmark,
+    "state_ignored": StateIgnored,
+    "log": Log,
+    "junk": Junk,
+    "source_eof": SourceEof,
+    "exited": Exited,
+    "notice": Notice,
+    "end": End,
+}
+_FIELDS = {kind: {one.name for one in fields(kind)} for kind in TYPES.values()}
+
+
+def parse(line: bytes | str) -> Event | None:
+    """One line of the events pipe; None for an unknown event. Fields that are not known are left out."""
+    data = json.loads(line)
+    kind = TYPES.get(str(data.get("event"))) if isinstance(data, dict) else None
+    if kind is None:
+        return None
+    known = _FIELDS[kind]
+    return kind(**{name: value for name, value in data.items() if name in known and value is not None})

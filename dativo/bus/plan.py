@@ -1,0 +1,118 @@
+"""The plan: one JSON document that tells the data plane what to start and how to wire it.
+
+The field names are those of `protocol/schemas/plan.schema.json`. Children come ready-made from `dativo.engines`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The shell pipe on stdin, for a plan without a tap."""
+
+    name: str
+    await_verdict: bool
+    fd: int = 0
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Stdout, for a plan without a target."""
+
+    name: str
+    quiet: bool = False
+    fd: int = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on memory (I10), in bytes."""
+
+    max_line: int = 64 * 1024 * 1024
+    pipe: int = 256 * 1024
+    capture: int = 64 * 1024 * 1024
+    log_line: int = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to do with lines that are not messages, how closely to look, and what counts as confirmed."""
+
+    junk: str = "drop"
+    check: str = "json"
+    batch: str = "refuse"
+    confirm: str = "auto"
+
+
+@dataclass(frozen=True)
+class Grace:
+    """Seconds a plugin is given: after EOF (None: for ever), after SIGTERM, and to flush while draining."""
+
+    eof: float | None = None
+    term: float = 5
+    drain: float = 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the data plane needs for one attempt."""
+
+    run: str
+    job: str
+    run_dir: str
+    children: list[dict[str, Any]]
+    source: Source | None = None
+    sink: Sink | None = None
+    limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
+    grace: Grace = field(default_factory=Grace)
+    counters_every: float = 0.25
+
+    def document(self, control_fd: int | None = None) -> dict[str, Any]:
+        """The plan as JSON data; the control pipe's number is known only when the bus is started."""
+        shape: dict[str, Any] = {
+            "plan": 1,
+            "run": self.run,
+            "job": self.job,
+            "run_dir": self.run_dir,
+            "source": None if self.source is None else vars(self.source),
+            "sink": None if self.sink is None else vars(self.sink),
+            "children": self.children,
+            "limits": vars(self.limits),
+            "policy": vars(self.policy),
+            "grace": vars(self.grace),
+            "counters_every": self.counters_every,
+        }
+        if control_fd is not None:
+            shape["control_fd"] = control_fd
+        return shape
+
+    def encode(self, control_fd: int | None = None) -> bytes:
+        """The bytes that the bus reads."""
+        return json.dumps(self.document(control_fd), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def shown(self) -> dict[str, Any]:
+        """The plan for people: contents of files and values of passed variables are hidden (I13)."""
+        shape = self.document()
+        shape["children"] = [
+            {
+                **child,
+                "files": {name: {**file, "content": HIDDEN} for name, file in child.get("files", {}).items()},
+                "env": {name: _shown_variable(name, value) for name, value in child.get("env", {}).items()},
+            }
+            for child in self.children
+        ]
+        return shape
+
+
+_PLAIN = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR", "PYTHONUTF8", "DATIVO_JOB", "DATIVO_RUN"}
+
+
+def _shown_variable(name: str, value: str) -> str:
+    return value if name in _PLAIN else HIDDEN
