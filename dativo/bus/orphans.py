@@ -24,6 +24,17 @@ def become_subreaper() -> bool:
 
 def children() -> set[int]:
     """The pids of our direct children. A shell that was replaced by us may have left some of its own."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            found.update(int(pid) for pid in (task / "children").read_bytes().split())
+        except FileNotFoundError:
+            if task.exists():  # this kernel was built without those files
+                return _children_by_parent()
+    return found
+
+
+def _children_by_parent() -> set[int]:
     me, found = str(os.getpid()), set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
