@@ -1,1 +1,26 @@
-//! dativo-sandbox: skeleton, to be written.
+//! dativo-sandbox: everything that starts, confines and ends a plugin's process on Linux.
+//!
+//! Where it stands: the bottom of the data plane. `dativo-bus` (the executable) calls it to spawn the children of a
+//! plan, to learn how they ended and to kill what they left behind; nothing here knows Singer, plans or events.
+//! It is the only crate that may hold `unsafe`, and each such block says why it is sound.
+//!
+//! Invariants it guards:
+//! - I6: a child gets exactly the environment, descriptors, limits and directory of its [`Spec`], nothing inherited;
+//! - I8: no process outlives the run: parent-death signal, child subreaper, and [`tree`] for what escaped both;
+//! - I13: files for a child ([`memfd`]) have no name that another process could open.
+//!
+//! Who may import it: `native/dativo-bus`, and tests.
+
+mod child;
+pub mod limits;
+pub mod memfd;
+pub mod pipes;
+pub mod reap;
+pub mod signals;
+pub mod spawn;
+pub mod tree;
+
+pub use limits::Limit;
+pub use reap::Exit;
+pub use rustix::process::Pid;
+pub use spawn::{SpawnError, Spec};
