@@ -1,0 +1,115 @@
+"""The tables of the state store, as numbered migrations.
+
+`PRAGMA user_version` counts the migrations applied, `PRAGMA application_id` tells our files from other SQLite files.
+A migration is never edited once released: add the next one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+APPLICATION_ID = 0x44617469  # "Dati"
+
+_FIRST = (
+    # The lease lives in the job's row. `token` only ever grows: it is the fencing token (I5).
+    """
+    CREATE TABLE jobs (
+        name    TEXT PRIMARY KEY,
+        token   INTEGER NOT NULL DEFAULT 0,
+        holder  TEXT,
+        expires REAL
+    ) STRICT
+    """,
+    # One row a job: where its next run starts. `settled` says that the history has this value already.
+    """
+    CREATE TABLE bookmarks (
+        job     TEXT PRIMARY KEY REFERENCES jobs (name),
+        value   TEXT NOT NULL,
+        origin  TEXT NOT NULL CHECK (origin IN ('run', 'set', 'clear', 'adopted')),
+        run     TEXT,
+        at      TEXT NOT NULL,
+        records INTEGER,
+        of      INTEGER,
+        settled INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+    """,
+    """
+    CREATE TABLE runs (
+        number  INTEGER PRIMARY KEY AUTOINCREMENT,
+        id      TEXT NOT NULL UNIQUE,
+        job     TEXT NOT NULL REFERENCES jobs (name),
+        started TEXT NOT NULL,
+        ended   TEXT,
+        verdict TEXT,
+        reason  TEXT,
+        message TEXT,
+        stats   TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX runs_by_job ON runs (job, number)",
+    """
+    CREATE TABLE history (
+        seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+        job     TEXT NOT NULL,
+        value   TEXT NOT NULL,
+        origin  TEXT NOT NULL,
+        run     TEXT,
+        at      TEXT NOT NULL,
+        records INTEGER,
+        of      INTEGER,
+        reason  TEXT,
+        by      TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX history_by_job ON history (job, seq)",
+    # I4: what happened to a bookmark stays on record.
+    """
+    CREATE TRIGGER history_is_final BEFORE UPDATE ON history
+    BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END
+    """,
+    """
+    CREATE TRIGGER history_stays BEFORE DELETE ON history
+    BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END
+    """,
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+
+
+class NotOurs(Exception):
+    """The file is a SQLite file, but not one that this Dativo can use. The message says why."""
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """How many migrations the file has."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check_owner(connection: sqlite3.Connection, known: int = len(MIGRATIONS)) -> None:
+    """Refuse another program's file and a newer Dativo's."""
+    identity = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if identity != APPLICATION_ID and (identity or tables or version(connection)):
+        raise NotOurs("it is another program's SQLite file")
+    if version(connection) > known:
+        raise NotOurs("it was written by a newer Dativo")
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
+    """Bring the file to the newest version, all in one transaction. Safe when two processes open a new file at once."""
+    check_owner(connection, len(migrations))
+    if version(connection) == len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        check_owner(connection, len(migrations))  # another process may have been first
+        for statements in migrations[version(connection) :]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
