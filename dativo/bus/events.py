@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -60,7 +61,8 @@ class Counters(Event):
 class Bookmark(Event):
     """The target confirmed a STATE: `records` of the `of` forwarded records came before it."""
 
-    value: Any = None
+    text: str = ""
+    """The value's exact JSON text, as the tap wrote it: a bookmark's numbers may hold more digits than a float."""
     records: int = 0
     of: int = 0
     seq: int = 0
@@ -159,13 +161,42 @@ TYPES: dict[str, type[Event]] = {
     "end": End,
 }
 _FIELDS = {kind: {one.name for one in fields(kind)} for kind in TYPES.values()}
+_SPACE = re.compile(r"[ \t\r\n]*")
+_INT_DIGITS = 4000  # Python converts no longer digit strings to int
+
+_DECODER = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) < _INT_DIGITS else float(digits))
 
 
 def parse(line: bytes | str) -> Event | None:
     """One line of the events pipe; None for an unknown event. Fields that are not known are left out."""
-    data = json.loads(line)
-    kind = TYPES.get(str(data.get("event"))) if isinstance(data, dict) else None
+    text = line if isinstance(line, str) else line.decode()
+    data = _DECODER.decode(text)
+    if not isinstance(data, dict):
+        raise ValueError("an event is an object")  # noqa: TRY004 - what a bad line is, whatever is wrong with it
+    kind = TYPES.get(str(data.get("event")))
     if kind is None:
         return None
+    if kind is Bookmark:
+        data["text"] = _member_text(text, "value")
     known = _FIELDS[kind]
     return kind(**{name: value for name, value in data.items() if name in known and value is not None})
+
+
+def _member_text(text: str, wanted: str) -> str:
+    """The exact text of one member of the object that `text` is known to be."""
+    found, at = "", _skip(text, _skip(text, 0) + 1)
+    while text[at] != "}":
+        key, after = _DECODER.raw_decode(text, at)
+        start = _skip(text, _skip(text, after) + 1)  # past the colon
+        at = _DECODER.raw_decode(text, start)[1]
+        if key == wanted:
+            found = text[start:at]
+        at = _skip(text, at)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    blank = _SPACE.match(text, at)
+    return blank.end() if blank else at

@@ -1,0 +1,46 @@
+"""The plugins' own log lines: prefixed with the plugin's name, made harmless, the last few kept for a failure."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TextIO
+
+from dativo.observe.figures import clean
+
+KEPT = 10
+
+
+class PluginLog:
+    """Keeps the last lines of each plugin, and prints all of them when asked to (-v)."""
+
+    def __init__(self, *, shown: bool, out: TextIO | None = None) -> None:
+        self._shown = shown
+        self._out = out
+        self._last: dict[str, deque[str]] = {}
+
+    def line(self, plugin: str, text: str, dropped: int = 0) -> None:
+        """One line of a plugin; `dropped` lines before it were lost because there were too many."""
+        lines = self._last.setdefault(plugin, deque(maxlen=KEPT))
+        if dropped:
+            self._take(lines, plugin, f"… {dropped:,} lines left out")
+        self._take(lines, plugin, text.rstrip())
+
+    def _take(self, lines: deque[str], plugin: str, text: str) -> None:
+        lines.append(text)
+        if self._shown:
+            self._print(plugin, text)
+
+    def _print(self, plugin: str, text: str) -> None:
+        # sys.stderr is looked up each time: a live display puts itself in its place.
+        print(f"  {clean(plugin)} | {clean(text)}", file=self._out or sys.stderr)
+
+    def last(self, plugin: str) -> list[str]:
+        """The last lines of a plugin, as it wrote them."""
+        return list(self._last.get(plugin, ()))
+
+    def show_last(self, plugin: str) -> None:
+        """Print the last lines of the plugin that failed, unless all lines were printed already."""
+        if not self._shown:
+            for text in self.last(plugin):
+                self._print(plugin, text)
