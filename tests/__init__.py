@@ -1,0 +1,1 @@
+"""Dativo's tests: real processes, real files, real servers; nothing passes or fails by how long it took."""
