@@ -15,6 +15,7 @@ import click
 
 from dativo import __version__, errors
 from dativo.cli import report
+from dativo.cli.complete import installed_names
 from dativo.cli.main import COMMANDS
 
 PLUGIN_PREFIXES = ("tap-", "target-", "map-", "pipelinewise-tap-", "pipelinewise-target-")
@@ -26,17 +27,6 @@ EXAMPLE = """\b
 
 Moves data from taps to targets. Every installed plugin's name is a command.
 """
-
-
-def installed_names() -> list[str]:
-    """The names of the plugins of the project around the working directory (none if that cannot be told)."""
-    from dativo.config.project import Project
-    from dativo.plugins.installed import all_installed
-
-    try:
-        return [plugin.name for plugin in all_installed(Project.find())]
-    except errors.DativoError:
-        return []
 
 
 class Commands(click.Group):

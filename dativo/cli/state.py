@@ -1,0 +1,360 @@
+"""`dativo state list|get|set|clear|log`: look at bookmarks and their history, and change one by hand (I4)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from dativo import errors
+from dativo.cli import options, report
+from dativo.cli.complete import job_names
+
+if TYPE_CHECKING:
+    from dativo.state.record import Entry, JobState
+    from dativo.state.store import Store
+
+MAX_STATE = 64 << 20
+
+
+def _path(env: str | None) -> Path:
+    from dativo.config.project import Project
+
+    return Project.find(env=env).state_path
+
+
+def open_to_read(env: str | None) -> Store:
+    """The project's store, without making one."""
+    from dativo.state.store import Store
+
+    return Store.open_to_read(_path(env))
+
+
+def _open(env: str | None) -> Store:
+    from dativo.state.store import Store
+
+    return Store.open(_path(env))
+
+
+def _job_argument(command: Any) -> Any:
+    return click.argument("job", shell_complete=job_names)(command)
+
+
+@click.group(
+    name="state",
+    help="""\b
+  dativo state list
+  dativo state get tap-csv-to-target-duckdb
+  dativo state log shop --stream orders
+
+Look at bookmarks (where a job's next run goes on) and change them by hand.
+More: docs/concepts.md
+""",
+)
+def command() -> None:
+    """Look at bookmarks and change them by hand."""
+
+
+@command.command(
+    "list",
+    short_help="Show every job and its bookmark.",
+    help="""\b
+  dativo state list
+  dativo state list --stream orders
+
+Show every job with its bookmark, its last run and who holds it.
+""",
+)
+@options.stream_option
+@options.env_option
+@options.json_option
+def list_command(stream: str | None, env: str | None) -> None:
+    """Show every job."""
+    from dativo.state import bookmark
+
+    with open_to_read(env) as store:
+        jobs = store.jobs()
+    if stream is not None:
+        jobs = [job for job in jobs if job.bookmark and stream in bookmark.streams(job.bookmark.text)]
+    if not jobs:
+        report.note("no bookmarks yet" if stream is None else f"no job has a bookmark for the stream {stream}")
+    report.result([_job_dict(job) for job in jobs], lambda: _job_lines(jobs, stream))
+
+
+def _job_dict(job: JobState) -> dict[str, Any]:
+    mark = job.bookmark
+    return {
+        "job": job.name,
+        "origin": mark.origin if mark else None,
+        "at": mark.at if mark else None,
+        "records": mark.records if mark else None,
+        "of": mark.of if mark else None,
+        "value": mark.text if mark else None,
+        "last_run": job.last_run,
+        "verdict": job.last_verdict,
+        "ended": job.last_ended,
+        "held_by": {"pid": job.holder.pid, "host": job.holder.host, "since": job.holder.since} if job.holder else None,
+    }
+
+
+def _job_lines(jobs: list[JobState], stream: str | None) -> list[str]:
+    from dativo.state import bookmark
+
+    rows = []
+    for job in jobs:
+        mark = job.bookmark
+        if job.holder:
+            now = f"running (pid {job.holder.pid} on {job.holder.host})"
+        else:
+            now = job.last_verdict or ("cleared" if mark and mark.origin == "clear" else mark.origin if mark else "")
+        where = bookmark.describe(mark.text, stream) if mark else "-"
+        rows.append((job.name, local(mark.at) if mark else "-", where, now))
+    return report.columns(rows)
+
+
+@command.command(
+    "get",
+    short_help="Print a job's bookmark exactly.",
+    help="""\b
+  dativo state get shop > state.json
+  dativo state get shop --stream orders
+
+Print a job's bookmark exactly as it is kept: what the tap gets as --state.
+""",
+)
+@_job_argument
+@options.stream_option
+@options.env_option
+@options.json_option
+def get_command(job: str, stream: str | None, env: str | None) -> None:
+    """Print a bookmark."""
+    from dativo.state import bookmark
+
+    with open_to_read(env) as store:
+        mark = store.bookmark(job)
+        if mark is None:
+            _unknown(store, job)
+    if mark.origin == "clear":
+        report.note(f"the bookmark was cleared {local(mark.at)}")
+    text = mark.text
+    if stream is not None:
+        parts = bookmark.streams(text)
+        if stream not in parts:
+            known = ", ".join(sorted(parts)) or "none"
+            raise errors.ConfigError(
+                "state.unknown", f"{job} has no bookmark for {stream}", details=(f"streams: {known}",)
+            )
+        text = parts[stream]
+    if report.OUTPUT.json:
+        rest = {"job": job, "stream": stream, "origin": mark.origin, "run": mark.run, "at": mark.at}
+        head = json.dumps({**rest, "records": mark.records, "of": mark.of}, ensure_ascii=False)
+        text = f'{head[:-1]}, "value": {text}}}'  # spliced, so that no digit is lost
+    print(text)
+
+
+@command.command(
+    "set",
+    short_help="Replace a bookmark, or one stream's part.",
+    help="""\b
+  dativo state set shop '{"bookmarks": {"orders": {"id": 7}}}'
+  dativo state set shop --file state.json
+  dativo state set shop --stream orders '{"id": 7}'
+
+Replace a job's bookmark. Without VALUE and --file (or with -) it is read from stdin.
+""",
+)
+@_job_argument
+@click.argument("value", required=False)
+@click.option("--file", "file", type=click.Path(path_type=Path), help="Read the state from a file.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+@options.stream_option
+@options.yes_option
+@options.env_option
+@options.verbosity_options
+@options.json_option
+def set_command(
+    job: str,
+    *,
+    value: str | None,
+    file: Path | None,
+    reason: str | None,
+    stream: str | None,
+    yes: bool,
+    env: str | None,
+) -> None:
+    """Replace a bookmark."""
+    from dativo.state import bookmark
+
+    text = _unwrapped(_given(value, file))
+    with _open(env) as store:
+        old = store.bookmark(job)
+        before = old.text if old else "{}"
+        after = bookmark.with_stream(before, stream, text) if stream else text
+        if after == before and old:
+            report.note("it was that already")
+        elif before != "{}":
+            report.confirm(f"replace the bookmark of {job}: {bookmark.describe(before, stream)}", yes=yes)
+        store.set(job, text, stream=stream, reason=reason)
+    report.note(f"{job}: {bookmark.describe(before, stream)}  →  {bookmark.describe(after, stream)}")
+    report.result({"job": job, "stream": stream, "changed": after != before}, [])
+
+
+def _given(value: str | None, file: Path | None) -> str:
+    """The text that the user gave: argument, file or stdin."""
+    if value is not None and value != "-":
+        if file is not None:
+            raise click.UsageError("give VALUE or --file, not both")
+        text, place = value, "VALUE"
+    elif file is not None:
+        try:
+            with file.open("rb") as opened:
+                text, place = _decoded(opened.read(MAX_STATE + 1), str(file)), str(file)
+        except FileNotFoundError:
+            raise errors.ConfigError("state.invalid", f"{file} does not exist", hint="check the path") from None
+        except IsADirectoryError:
+            raise errors.ConfigError("state.invalid", f"{file} is a directory", hint="check the path") from None
+    else:
+        if sys.stdin.isatty():
+            raise click.UsageError("give VALUE, --file, or the state on stdin")
+        text, place = _decoded(sys.stdin.buffer.read(MAX_STATE + 1), "stdin"), "stdin"
+    if len(text) > MAX_STATE:
+        raise errors.ConfigError("state.invalid", f"{place} is larger than {MAX_STATE >> 20} MiB")
+    if not text.strip():
+        raise errors.ConfigError(
+            "state.invalid", f"{place} is empty", hint="to start from the beginning: `dativo state clear JOB`"
+        )
+    return text
+
+
+def _decoded(raw: bytes, place: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise errors.ConfigError("state.invalid", f"{place} is not UTF-8") from None
+
+
+def _unwrapped(text: str) -> str:
+    """The state itself, where a whole STATE message was given: taps ignore such a file and read everything again."""
+    from dativo.state import bookmark
+
+    parts = {one.key: text[one.value : one.end] for one in bookmark.members(bookmark.exact_text(text)) or []}
+    text = text.strip()
+    if bookmark.parse(parts.get("type", "null")) == "STATE" and "value" in parts:
+        report.note("this is a STATE message; its value is taken")
+        text = bookmark.exact_text(parts["value"])
+    return text
+
+
+@command.command(
+    "clear",
+    short_help="Forget a bookmark, or one stream's part.",
+    help="""\b
+  dativo state clear shop
+  dativo state clear shop --stream orders
+
+Forget a job's bookmark: the next run reads from the start. It stays in the history.
+""",
+)
+@_job_argument
+@click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+@options.stream_option
+@options.yes_option
+@options.env_option
+@options.verbosity_options
+@options.json_option
+def clear_command(job: str, reason: str | None, stream: str | None, yes: bool, env: str | None) -> None:
+    """Forget a bookmark."""
+    from dativo.state import bookmark
+
+    with _open(env) as store:
+        old = store.bookmark(job)
+        if old is None:
+            _unknown(store, job)
+        if stream is not None:
+            bookmark.without_stream(old.text, stream)  # refuses an unknown stream before it asks
+        if old.text != "{}":
+            what = f"the bookmark of {job}" if stream is None else f"the bookmark of {stream} in {job}"
+            report.confirm(f"forget {what}: {bookmark.describe(old.text, stream)}", yes=yes)
+        store.clear(job, stream=stream, reason=reason)
+    report.note(f"{job}: the next run reads {stream or 'everything'} from the start")
+    report.result({"job": job, "stream": stream, "changed": old.text != "{}"}, [])
+
+
+@command.command(
+    "log",
+    short_help="Show what moved a bookmark.",
+    help="""\b
+  dativo state log shop
+  dativo state log shop --stream orders --limit 5
+
+Show what moved a job's bookmark: runs and changes by hand, newest first.
+""",
+)
+@_job_argument
+@options.stream_option
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Number of lines.")
+@options.env_option
+@options.json_option
+def log_command(job: str, stream: str | None, limit: int, env: str | None) -> None:
+    """Show the history."""
+    with open_to_read(env) as store:
+        entries = store.log(job, stream=stream, limit=limit)
+        if not entries and all(one.name != job for one in store.jobs()):
+            _unknown(store, job)
+    if not entries:
+        report.note("nothing happened yet")
+    report.result([_entry_dict(entry, stream) for entry in entries], lambda: _entry_lines(entries, stream))
+
+
+def _rows(entry: Entry, stream: str | None) -> int | None:
+    """Records of this run: of one stream, or as far as the bookmark covers."""
+    if stream is None:
+        return entry.records
+    found = entry.stats.get("streams", {}).get(stream)
+    return found.get("records") if isinstance(found, dict) else None
+
+
+def _entry_dict(entry: Entry, stream: str | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from dativo.state import bookmark
+
+    part = entry.text if stream is None or entry.text is None else bookmark.streams(entry.text).get(stream)
+    rest = {key: value for key, value in asdict(entry).items() if key not in ("text", "stats", "records")}
+    return {**rest, "value": part, "records": _rows(entry, stream), "streams": entry.stats.get("streams", {})}
+
+
+def _entry_lines(entries: list[Entry], stream: str | None) -> list[str]:
+    from dativo.state import bookmark
+
+    rows = []
+    for entry in entries:
+        by_run = entry.number is not None
+        who = f"run {entry.number}" if by_run else entry.origin
+        count = _rows(entry, stream)
+        where = bookmark.describe(entry.text, stream) if entry.text is not None else "no new bookmark"
+        end = (entry.verdict or "running") if by_run else " · ".join(filter(None, (entry.by, entry.reason)))
+        rows.append((who, local(entry.at), where, "" if count is None else f"{count:,} rows", end))
+    return report.columns(rows, right=[3])
+
+
+def local(stamp: str) -> str:
+    """A stored time for people: local, with the zone; the date only if it is not today's."""
+    moment = datetime.fromisoformat(stamp).astimezone()
+    today = moment.date() == datetime.now(moment.tzinfo).date()
+    return moment.strftime("%H:%M:%S %Z" if today else "%Y-%m-%d %H:%M %Z")
+
+
+def _unknown(store: Store, job: str) -> NoReturn:
+    names = [one.name for one in store.jobs()]
+    near = difflib.get_close_matches(job, names, n=1)
+    raise errors.ConfigError(
+        "state.unknown",
+        f"{job} has no bookmark",
+        hint=f"did you mean {near[0]}?" if near else "see `dativo state list`",
+    )
