@@ -1,0 +1,174 @@
+"""What may stand in dativo.yml and in a job file: one table, used to refuse unknown keys and wrong values by line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dativo import errors
+from dativo.config.document import Document, KeyPath
+from dativo.config.quantity import parse_duration, parse_size
+
+Check = Callable[[Any], str | None]
+"""Returns what was expected instead, or None when the value is fine."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Plugin, job and environment names: they become file and directory names (I12)."""
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "text is expected"
+
+
+def _texts(value: Any) -> str | None:
+    fine = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+    return None if fine else "a list of texts is expected, like [a, b]"
+
+
+def _mapping(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "a mapping of keys is expected"
+
+
+def _variables(value: Any) -> str | None:
+    fine = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
+    return None if fine else "a mapping of variable names to texts is expected"
+
+
+def _streams(value: Any) -> str | None:
+    fine = isinstance(value, dict) and all(isinstance(item, dict) for item in value.values())
+    return None if fine else "a mapping is expected: stream, then its metadata"
+
+
+def _one_of(*words: str) -> Check:
+    shown = ", ".join(words)
+    return lambda value: None if value in words and isinstance(value, str) else f"one of {shown} is expected"
+
+
+def _parsed(parse: Callable[[object], object], *, empty: bool = False) -> Check:
+    def check(value: Any) -> str | None:
+        if value is None and empty:
+            return None
+        try:
+            parse(value)
+        except ValueError as problem:
+            return str(problem)
+        return None
+
+    return check
+
+
+def _count(value: Any) -> str | None:
+    fine = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return None if fine else "a whole number from 1 is expected"
+
+
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "true or false is expected"
+
+
+SIZE, DURATION = _parsed(parse_size), _parsed(parse_duration)
+DURATION_OR_NONE = _parsed(parse_duration, empty=True)
+
+Table = Mapping[str, "Check | Table | Named"]
+
+
+class Named(dict[str, "Check | Table | Named"]):
+    """A mapping from names the user chooses to values that all follow one table."""
+
+    def __init__(self, what: str, table: Table) -> None:
+        super().__init__(table)
+        self.what = what
+
+
+LIMITS: Table = {
+    **dict.fromkeys(("memory", "max_line", "pipe", "capture", "log_line", "data", "stack", "fsize", "memlock"), SIZE),
+    **dict.fromkeys(("wall", "cpu"), DURATION),
+    **dict.fromkeys(("nofile", "nproc"), _count),
+}
+SETTINGS: Table = {
+    "config": _mapping,
+    "select": _texts,
+    "metadata": _streams,
+    "env": _variables,
+    "pass_env": _texts,
+    "config_mode": _one_of("auto", "memfd", "file"),
+    "limits": LIMITS,
+}
+PLUGIN: Table = {
+    "kind": _one_of("tap", "target", "mapper"),
+    "variant": _text,
+    "source": _text,
+    "executable": _text,
+    "with": _texts,
+    "python": _text,
+    **SETTINGS,
+}
+JOB: Table = {
+    "description": _text,
+    "steps": _texts,
+    "plugins": Named("plugin", SETTINGS),
+    "policy": {
+        "junk": _one_of("drop", "fail"),
+        "check": _one_of("json", "envelope"),
+        "batch": _one_of("refuse", "forward"),
+        "confirm": _one_of("auto", "never"),
+    },
+    "limits": LIMITS,
+    "grace": {"eof": DURATION_OR_NONE, "term": DURATION, "drain": DURATION},
+    "retry": {"attempts": _count, "deadline": DURATION, "delay": DURATION, "max_delay": DURATION},
+    "on_bad_record": _one_of("fail", "quarantine", "skip"),
+    "schedule": _text,
+    "full_refresh": _flag,
+}
+_PARTS: Table = {"plugins": Named("plugin", PLUGIN), "jobs": Named("job", JOB), "state": {"path": _text}}
+PROJECT: Table = {"version": _count, **_PARTS, "environments": Named("environment", _PARTS)}
+JOB_FILE: Table = {"name": _text, **JOB, "plugins": Named("plugin", PLUGIN), "state": {"path": _text}}
+
+
+def check(document: Document, table: Table, *, code: str = "project.invalid") -> None:
+    """Raise `code` for the first key or value that does not fit, with its line and the nearest key."""
+    _Checker(document, code).check((), document.data, table)
+
+
+class _Checker:
+    def __init__(self, document: Document, code: str) -> None:
+        self.document, self.code = document, code
+
+    def check(self, at: KeyPath, data: Any, table: Table) -> None:
+        if data is None:
+            return  # `plugins:` with nothing under it
+        if not isinstance(data, dict):
+            raise self.problem(at, f"{_named(at)}: a mapping of keys is expected")
+        for key, value in data.items():
+            here = (*at, key)
+            if isinstance(table, Named):
+                if not NAME.fullmatch(key):
+                    raise self.problem(here, f"{key!r} cannot be a {table.what}'s name: use letters, digits, . _ -")
+                self.check(here, value, dict(table))
+                continue
+            rule = table.get(key)
+            if rule is None:
+                near = difflib.get_close_matches(key, table, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(sorted(table))
+                place = f" in {_named(at)}" if at else ""
+                raise self.problem(here, f"unknown key `{key}`{place}", hint=hint)
+            if not callable(rule):
+                self.check(here, value, rule)
+            elif (value is not None or rule is not DURATION_OR_NONE) and not _is_reference(value):
+                wrong = None if value is None and rule in (_mapping, _texts, _variables, _streams) else rule(value)
+                if wrong:
+                    raise self.problem(here, f"{_named(here)}: {wrong}")
+
+    def problem(self, at: KeyPath, what: str, *, hint: str | None = None) -> errors.ConfigError:
+        return errors.ConfigError(self.code, f"{self.document.where(at)}: {what}", hint=hint)
+
+
+def _is_reference(value: Any) -> bool:
+    """A value such as `${MEMORY}` is checked when it is read."""
+    return isinstance(value, str) and "${" in value
+
+
+def _named(at: KeyPath) -> str:
+    return ".".join(str(part) for part in at) or "the file"

@@ -1,0 +1,246 @@
+"""The project: the nearest dativo.yml above the working directory, else the user's own (config_dir)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.config import edits
+from dativo.config.document import Document, KeyPath, load
+from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
+from dativo.config.layers import Layers
+from dativo.config.paths import config_dir, state_dir
+from dativo.config.specs import JobSpec, PluginSpec, job_spec, plugin_spec
+from dativo.config.variables import Variables, read_env_file, references
+
+FILE, LOCK = "dativo.yml", "dativo.lock"
+
+
+class Project:
+    """What is configured, whichever file it stands in. Reads lazily; variables are replaced on access.
+
+    `root` is where relative paths start; `file` is dativo.yml, or None outside a project; `lock_file` may not exist
+    yet; `settings_file` is what edits change: `file`, or the user's own dativo.yml in config_dir.
+    """
+
+    def __init__(self, root: Path, file: Path | None, env: str | None = None, overlay: Document | None = None) -> None:
+        self.root, self.file, self.env = root, file, env or None
+        self._overlay = overlay
+        home = root if file else config_dir()
+        self.settings_file = file or home / FILE
+        self.lock_file = home / LOCK
+        if self.env:
+            self._check_environment(self.env)
+
+    @classmethod
+    def find(cls, start: Path | None = None, env: str | None = None) -> Project:
+        """Walk up to the nearest dativo.yml; without one, the user's own project, with paths from `start`."""
+        here = (start or working_directory()).absolute()
+        for folder in (here, *here.parents):
+            if (folder / FILE).is_file():
+                return cls(folder, folder / FILE, env)
+        return cls(here, None, env)
+
+    @classmethod
+    def from_job_file(cls, path: Path, env: str | None = None) -> tuple[Project, JobSpec]:
+        """A job file: the keys of one job, `name`, and plugins in full. A project is sought from its folder."""
+        document = load(path, code="job.invalid")
+        check(document, JOB_FILE, code="job.invalid")
+        around = cls.find(path.absolute().parent, env)
+        project = cls(around.root, around.file, env, overlay=document)
+        name = str(document.data.get("name") or path.stem)
+        if not NAME.fullmatch(name):
+            raise errors.ConfigError("job.invalid", f"{name!r} cannot be a job's name", hint="give the file a name:")
+        layers = Layers.of(document)
+        skipped = ("name", "plugins", "state")  # inline plugins are part of the project: `plugin()` resolves them
+        data = {key: project.variables.resolve(value, layers, (key,))
+                for key, value in document.data.items() if key not in skipped}  # fmt: skip
+        return project, job_spec(name, data)
+
+    # -- reading
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The checked file, the environment on top of it, and a job file's plugins on top of that."""
+        found = Document(self.settings_file, {})
+        if self.settings_file.is_file():
+            found = load(self.settings_file)
+            check(found, PROJECT)
+        layers = Layers.of(found)
+        if self.env:
+            layers = layers.with_environment(self.env)
+        if self._overlay is not None:
+            kept = {key: self._overlay.data[key] for key in ("plugins", "state") if self._overlay.data.get(key)}
+            layers = layers.with_document(Document(self._overlay.path, kept, self._overlay.lines))
+        return layers
+
+    @cached_property
+    def variables(self) -> Variables:
+        """The process environment over the `.env` beside the project file (and beside a job file)."""
+        found = read_env_file(self.settings_file.parent / ".env")
+        if self._overlay is not None and self._overlay.path.absolute().parent != self.settings_file.parent:
+            found |= read_env_file(self._overlay.path.absolute().parent / ".env")
+        return Variables(found)
+
+    @cached_property
+    def state_path(self) -> Path:
+        """The bookmark store: `state.path`, else .dativo/state.db in a project, else the user's."""
+        at = ("state", "path")
+        given = self.variables.resolve(self.layers.at(*at), self.layers, at)
+        if given:
+            return self.root / Path(given).expanduser()
+        return self.root / ".dativo" / "state.db" if self.file else state_dir() / "dativo.db"
+
+    def plugins(self) -> list[str]:
+        """The plugins the file mentions."""
+        return list(self.layers.at("plugins") or {})
+
+    def plugin(self, name: str) -> PluginSpec:
+        """What is configured for a plugin: defaults when the file does not mention it."""
+        return plugin_spec(name, self._resolved("plugins", name))
+
+    def declared(self, name: str) -> dict[str, Any]:
+        """A plugin's section as it is written, variables not replaced."""
+        return dict(self.layers.at("plugins", name) or {})
+
+    def jobs(self) -> list[str]:
+        """The jobs the file defines."""
+        return list(self.layers.at("jobs") or {})
+
+    def job(self, name: str) -> JobSpec:
+        """A job, or `job.unknown` with the nearest name."""
+        if name not in self.jobs():
+            near = difflib.get_close_matches(name, self.jobs(), n=1)
+            known = f"jobs here: {', '.join(self.jobs())}" if self.jobs() else None
+            hint = f"did you mean {near[0]}?" if near else known
+            raise errors.ConfigError("job.unknown", f"no job {name} in {self.settings_file.name}", hint=hint)
+        return job_spec(name, self._resolved("jobs", name))
+
+    def origin(self, name: str) -> dict[str, str]:
+        """Setting -> where its value stands, and which variables it comes from."""
+        found = {}
+        for key, value in (self.layers.at("plugins", name, "config") or {}).items():
+            at = ("plugins", name, "config", key)
+            _, hung = self.layers.source(at)
+            place = self.layers.where(at) + (f" ({hung[0]}.{hung[1]})" if hung else "")
+            via = [f"${{{variable}}} from {self.variables.origin(variable)}" for variable in references(value)]
+            found[key] = " · ".join([place, *via])
+        return found
+
+    def shown_path(self, path: Path) -> str:
+        """A path relative to the project where it is inside, else absolute: what the lock file records."""
+        absolute = path.absolute()
+        if self.file and absolute.is_relative_to(self.root):
+            inside = absolute.relative_to(self.root)
+            return f"./{inside}" if inside.parts else "."
+        return str(absolute)
+
+    # -- changing
+
+    def add_plugin(
+        self,
+        name: str,
+        *,
+        kind: str | None = None,
+        variant: str | None = None,
+        source: str | None = None,
+        executable: str | None = None,
+        with_: Sequence[str] = (),
+        python: str | None = None,
+    ) -> None:
+        """Declare a plugin, or change what is declared; its config and everything else stay."""
+        given = {"kind": kind, "variant": variant, "source": source, "executable": executable, "python": python}
+        values: dict[str, Any] = {**given, "with": list(with_) or None}
+
+        def change(tree: Any) -> None:
+            node = edits.mapping(tree, ("plugins", name))
+            for key, value in values.items():
+                if value is not None:
+                    node[key] = value
+                elif key in node:
+                    del node[key]
+
+        self._edit(change)
+
+    def remove_plugin(self, name: str) -> None:
+        """Remove a plugin's section, here and in the environments."""
+
+        def change(tree: Any) -> None:
+            edits.drop(tree, ("plugins", name))
+            for environment in tree.get("environments") or {}:
+                edits.drop(tree, ("environments", environment, "plugins", name))
+
+        if self.settings_file.is_file():
+            self._edit(change)
+
+    def set_config(self, name: str, key: str | tuple[str, ...], value: Any) -> None:
+        """Set one setting (a tuple is a path into nested settings), in the chosen environment if there is one."""
+        self._put(name, ("config", *_path(key)), value)
+
+    def unset_config(self, name: str, key: str | tuple[str, ...]) -> None:
+        """Remove one setting; `config.unknown` when it is not set in the file."""
+        at = (*self._section(name), "config", *_path(key))
+        there = []
+        self._edit(lambda tree: there.append(edits.drop(tree, at)))
+        if there != [True]:
+            shown = ".".join(_path(key))
+            raise errors.ConfigError(
+                "config.unknown", f"{name}: {shown} is not set in {self.settings_file.name}", hint="nothing to unset"
+            )
+
+    def set_select(self, name: str, patterns: Sequence[str]) -> None:
+        """Replace a plugin's selection patterns; none at all removes the key."""
+        at = (*self._section(name), "select")
+        if not patterns:
+            self._edit(lambda tree: edits.drop(tree, at) and None)
+            return
+        self._edit(lambda tree: edits.put(tree, at, list(patterns)))
+
+    def set_metadata(self, name: str, stream: str, key: str, value: Any) -> None:
+        """Set one metadata value of a stream (`replication-method`, …); None removes it."""
+        at = (*self._section(name), "metadata", stream, key)
+        self._edit(lambda tree: edits.drop(tree, at) and None if value is None else edits.put(tree, at, value))
+
+    # -- inside
+
+    def _resolved(self, section: str, name: str) -> dict[str, Any]:
+        at: KeyPath = (section, name)
+        value = self.variables.resolve(self.layers.at(section, name) or {}, self.layers, at)
+        assert isinstance(value, dict)
+        return value
+
+    def _section(self, name: str) -> tuple[str, ...]:
+        return ("environments", self.env, "plugins", name) if self.env else ("plugins", name)
+
+    def _put(self, name: str, keys: tuple[str, ...], value: Any) -> None:
+        self._edit(lambda tree: edits.put(tree, (*self._section(name), *keys), value))
+
+    def _edit(self, change: Any) -> None:
+        edits.edit(self.settings_file, change)
+        self.__dict__.pop("layers", None)
+
+    def _check_environment(self, env: str) -> None:
+        found: Mapping[str, Any] = {}
+        if self.settings_file.is_file():
+            found = load(self.settings_file).data.get("environments") or {}
+        if env not in found:
+            near = difflib.get_close_matches(env, found, n=1)
+            hint = f"did you mean {near[0]}?" if near else "environments here: " + (", ".join(found) or "none")
+            raise errors.ConfigError("project.invalid", f"no environment {env} in {self.settings_file.name}", hint=hint)
+
+
+def _path(key: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (key,) if isinstance(key, str) else key
+
+
+def working_directory() -> Path:
+    """The working directory, or an error when it has been removed."""
+    try:
+        return Path(os.getcwd())  # noqa: PTH109 - the error is the point
+    except FileNotFoundError as problem:
+        raise errors.EnvironmentFault("env.read_only", "the working directory is gone") from problem

@@ -1,0 +1,114 @@
+"""What a project says about one plugin and about one job, ready to use: variables replaced, numbers parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dativo import errors
+from dativo.config.quantity import parse_duration, parse_size
+
+_SIZES = ("memory", "max_line", "pipe", "capture", "log_line", "data", "stack", "fsize", "memlock")
+_DURATIONS = ("wall", "cpu", "deadline", "delay", "max_delay", "eof", "term", "drain")
+
+
+@dataclass(frozen=True)
+class PluginSpec:
+    """A plugin as the project configures it; every field has a default, so an unmentioned plugin has one too."""
+
+    name: str
+    kind: str | None = None
+    variant: str | None = None
+    source: str | None = None
+    executable: str | None = None
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+    select: tuple[str, ...] = ()
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    pass_env: tuple[str, ...] = ()
+    config_mode: str = "auto"
+    """`memfd`, `file` (a private copy the plugin may rewrite) or `auto`: what the engine knows about the plugin."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    with_: tuple[str, ...] = ()
+    python: str | None = None
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A job: its steps, what it changes about its plugins, and how it is to run. Sizes are bytes, times seconds."""
+
+    name: str
+    steps: tuple[str, ...]
+    plugins: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    policy: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
+    grace: dict[str, Any] = field(default_factory=dict)
+    retry: dict[str, Any] = field(default_factory=dict)
+    on_bad_record: str = "fail"
+    schedule: str | None = None
+    description: str | None = None
+    full_refresh: bool = False
+
+
+def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
+    """A spec from checked, resolved data."""
+    return PluginSpec(
+        name=name,
+        kind=data.get("kind"),
+        variant=data.get("variant"),
+        source=data.get("source"),
+        executable=data.get("executable"),
+        config=dict(data.get("config") or {}),
+        select=tuple(data.get("select") or ()),
+        metadata={stream: dict(values) for stream, values in (data.get("metadata") or {}).items()},
+        env={key: str(value) for key, value in (data.get("env") or {}).items()},
+        pass_env=tuple(data.get("pass_env") or ()),
+        config_mode=data.get("config_mode") or "auto",
+        limits=numbers(data.get("limits"), f"plugins.{name}.limits"),
+        with_=tuple(data.get("with") or ()),
+        python=data.get("python"),
+    )
+
+
+def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
+    """A spec from checked, resolved data."""
+    steps = tuple(data.get("steps") or ())
+    if not steps:
+        raise errors.ConfigError("job.invalid", f"job {name} has no steps")
+    return JobSpec(
+        name=name,
+        steps=steps,
+        plugins={
+            plugin: {**values, **({"limits": numbers(values["limits"], plugin)} if "limits" in values else {})}
+            for plugin, values in ((key, value or {}) for key, value in (data.get("plugins") or {}).items())
+        },
+        policy=dict(data.get("policy") or {}),
+        limits=numbers(data.get("limits"), f"{name}.limits"),
+        grace=numbers(data.get("grace"), f"{name}.grace"),
+        retry=numbers(data.get("retry"), f"{name}.retry"),
+        on_bad_record=data.get("on_bad_record") or "fail",
+        schedule=data.get("schedule"),
+        description=data.get("description"),
+        full_refresh=bool(data.get("full_refresh")),
+    )
+
+
+def numbers(data: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    """Sizes as bytes and durations as seconds; counts as they are."""
+    return {key: _number(key, value, where) for key, value in (data or {}).items()}
+
+
+def _number(key: str, value: Any, where: str) -> Any:
+    parse: Callable[[Any], object] = int
+    if key in _SIZES:
+        parse = parse_size
+    elif key in _DURATIONS:
+        if value is None:
+            return None
+        parse = parse_duration
+    try:
+        return parse(value)
+    except (ValueError, TypeError) as problem:
+        expected = str(problem) if parse is not int else "a whole number is expected"
+        raise errors.ConfigError("config.invalid", f"{where}.{key}: {expected}") from None
