@@ -11,7 +11,10 @@ use singer_protocol::state::{fingerprint, Shape};
 use singer_protocol::text::Text;
 use singer_protocol::{json, text};
 
-fn lines(input: &[u8], max_line: usize, chunk: usize) -> Result<Vec<(Vec<u8>, u64, u64, bool)>, String> {
+/// A line's bytes, number, start, and whether it had its newline.
+type Cut = (Vec<u8>, u64, u64, bool);
+
+fn lines(input: &[u8], max_line: usize, chunk: usize) -> Result<Vec<Cut>, String> {
     let mut framer = Framer::with_chunk(max_line, chunk);
     let (mut source, mut out) = (Cursor::new(input), Vec::new());
     loop {
