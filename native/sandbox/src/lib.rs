@@ -12,6 +12,7 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 
 mod child;
+pub mod inherited;
 pub mod limits;
 pub mod memfd;
 pub mod pipes;
@@ -20,6 +21,7 @@ pub mod signals;
 pub mod spawn;
 pub mod tree;
 
+pub use inherited::Inherited;
 pub use limits::Limit;
 pub use reap::Exit;
 pub use rustix::process::Pid;

@@ -34,9 +34,8 @@ impl SignalFd {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel just returned this descriptor to us, so nobody else owns it.
-        Ok(SignalFd {
-            fd: unsafe { OwnedFd::from_raw_fd(fd) },
-        })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(SignalFd { fd })
     }
 
     /// The next pending signal, if there is one.
