@@ -1,0 +1,205 @@
+"""`dativo doctor`: try everything that a run needs on this machine, and say what is missing (I7)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dativo import errors
+from dativo.cli import options, report
+from dativo.cli.version import uv_version
+
+LOW_SPACE = 256 << 20
+CLOCK_SLACK = 60.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's table."""
+
+    name: str
+    ok: bool
+    needed: bool
+    """Whether a run fails without it."""
+    detail: str
+    hint: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """ok, off (a run does without), or missing (it does not)."""
+        return "ok" if self.ok else "missing" if self.needed else "off"
+
+
+@click.command(
+    name="doctor",
+    help="""\b
+  dativo doctor
+  dativo doctor --json
+
+Try what a run needs on this machine: kernel, data plane, uv, state store, directories,
+installed plugins, clock and disk. Exit 3 if something needed is missing.
+""",
+)
+@options.env_option
+@options.json_option
+def command(env: str | None) -> int:
+    """Check this machine."""
+    found = list(findings(env))
+    missing = [one for one in found if one.verdict == "missing"]
+    report.result(
+        {"ok": not missing, "checks": [{**asdict(one), "verdict": one.verdict} for one in found]},
+        lambda: _lines(found),
+    )
+    if missing:
+        report.note(f"{len(missing)} missing: " + ", ".join(one.name for one in missing))
+    return 3 if missing else 0
+
+
+def _lines(found: list[Finding]) -> Iterator[str]:
+    yield from report.columns([(one.verdict, one.name, one.detail) for one in found])
+    for one in found:
+        if one.hint and not one.ok:
+            yield f"  {one.name}: {report.clean(one.hint)}"
+
+
+def findings(env: str | None) -> Iterator[Finding]:
+    """Every check, each guarded: one that fails is a finding, not the end."""
+    from dativo.cli.kernel import offers
+
+    yield Finding("kernel", platform.system() == "Linux", True, f"{platform.system()} {platform.release()}")
+    for offer in offers():
+        yield Finding(offer.name, offer.works, offer.needed, offer.detail)
+    yield _guarded("dativo-bus", _bus)
+    yield _guarded("uv", _uv)
+    yield _guarded("run directory", _run_directory)
+    yield _guarded("state store", lambda: _store(env))
+    yield _guarded("clock", lambda: _clock(env))
+    yield _guarded("disk space", lambda: _space(env))
+    yield _guarded("plugins", lambda: _plugins(env))
+
+
+def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except errors.DativoError as error:
+        detail = " · ".join((error.message, *error.details))
+        return Finding(name, ok=False, needed=True, detail=detail, hint=error.remedy)
+    except OSError as problem:
+        return Finding(name, ok=False, needed=True, detail=f"{problem.strerror}: {problem.filename}")
+
+
+def _bus() -> Finding:
+    from dativo import __version__
+    from dativo.bus.about import bus_version
+    from dativo.bus.find import find_bus
+
+    path = find_bus()
+    version = bus_version(path)
+    same = version == __version__
+    hint = None if same else f"dativo is {__version__}: install the dativo-native of the same version"
+    return Finding("dativo-bus", same, True, f"{version}  {path}", hint)
+
+
+def _uv() -> Finding:
+    from dativo.plugins import uv
+
+    return Finding("uv", True, True, f"{uv_version()}  {uv.find()}")
+
+
+def _run_directory() -> Finding:
+    from dativo.config.paths import runtime_dir
+    from dativo.run.rundirs import sweep
+
+    path = runtime_dir()  # refuses a directory that others may enter
+    before = _count(path / "runs")
+    sweep()
+    swept = before - _count(path / "runs")
+    what = f", {swept} stale removed" if swept > 0 else ""
+    return Finding("run directory", os.access(path, os.W_OK), True, f"{path} (private{what})")
+
+
+def _count(folder: Path) -> int:
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def _store_path(env: str | None) -> Path:
+    from dativo.config.project import Project
+
+    return Project.find(env=env).state_path
+
+
+def _store(env: str | None) -> Finding:
+    from dativo.state.store import Store
+
+    path = _store_path(env)
+    if not path.exists():
+        folder = next(parent for parent in path.parents if parent.exists())
+        fine = os.access(folder, os.W_OK)
+        return Finding("state store", fine, True, f"none yet; {folder} is {'' if fine else 'not '}writable")
+    size = sum(one.stat().st_size for one in path.parent.glob(path.name + "*"))
+    with Store.open(path) as store:
+        wrong = store.check()
+        mode = store.journal_mode()
+    detail = "; ".join(wrong) or f"{mode.upper()}, {size / (1 << 20):.1f} MiB  {path}"
+    return Finding(
+        "state store",
+        not wrong,
+        True,
+        detail,
+        hint="move the file and its -wal and -shm away and restore a backup" if wrong else None,
+    )
+
+
+def _clock(env: str | None) -> Finding:
+    """The clock must not be behind what the store has seen: leases and history are in its time."""
+    from dativo.state.store import Store
+
+    now = time.time()
+    seen = 0.0
+    with Store.open_to_read(_store_path(env)) as store:
+        for job in store.jobs():
+            stamps = [job.last_ended, job.bookmark.at if job.bookmark else None]
+            seen = max([seen, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps if stamp)])
+    behind = seen - now
+    if behind > CLOCK_SLACK:
+        return Finding(
+            "clock", False, True, f"{behind:,.0f} s behind the newest bookmark", hint="set this machine's clock"
+        )
+    return Finding("clock", True, True, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)))
+
+
+def _space(env: str | None) -> Finding:
+    from dativo.config.paths import cache_dir, data_dir, runtime_dir
+
+    free: dict[int, tuple[int, Path]] = {}
+    for path in (data_dir(), cache_dir(), runtime_dir(), _store_path(env).parent):
+        there = next(place for place in (path, *path.parents) if place.exists())
+        free[there.stat().st_dev] = (shutil.disk_usage(there).free, there)
+    least, where = min(free.values())
+    enough = least >= LOW_SPACE
+    return Finding(
+        "disk space",
+        enough,
+        True,
+        f"{least / (1 << 30):,.1f} GiB free at {where}",
+        hint=None if enough else f"free some space: less than {LOW_SPACE >> 20} MiB is left",
+    )
+
+
+def _plugins(env: str | None) -> Finding:
+    from dativo.config.project import Project
+    from dativo.plugins.installed import all_installed
+
+    found: list[Any] = all_installed(Project.find(env=env))
+    if not found:
+        return Finding("plugins", True, False, "none installed")
+    return Finding("plugins", True, True, f"{len(found)} match dativo.lock")
