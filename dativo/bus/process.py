@@ -35,6 +35,8 @@ class BusProcess:
         self._stderr_fd = stderr_fd
         self._spared: set[int] = set()
         self._ended = False
+        self.patience: float | None = None
+        """How long `events` waits before it yields None; may be changed while it is being read."""
 
     @property
     def pid(self) -> int:
@@ -46,15 +48,15 @@ class BusProcess:
         self._spared = pids
 
     def events(self, timeout: float | None = None) -> Iterator[bus_events.Event | None]:
-        """Every event up to `end`; None whenever `timeout` seconds passed without one.
+        """Every event up to `end`; None whenever `timeout` seconds (then `patience`) passed without one.
 
         Raises RunError bus.died when the pipe closes before `end` did come; nothing is left running then (I8).
         """
-        rest = b""
+        self.patience, rest = timeout, b""
         with selectors.DefaultSelector() as selector:
             selector.register(self._events_fd, selectors.EVENT_READ)
             while True:
-                if not selector.select(timeout):
+                if not selector.select(self.patience):
                     yield None
                     continue
                 chunk = os.read(self._events_fd, READ_SIZE)

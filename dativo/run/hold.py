@@ -1,0 +1,146 @@
+"""The right to move one job's bookmark for the length of a run: lease, run, commits, and what the tap is handed.
+
+I5: nothing of a job starts before `take` has its lease. I1 and I2: `commit` is called for nothing but the bookmark
+events of the data plane, and has fsync'd when it returns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dativo import errors
+from dativo.state import bookmark as bookmarks
+from dativo.state.bookmark import Bookmark
+from dativo.state.lease import Heartbeat, Lease
+from dativo.state.store import Store
+
+BY_HAND = ("set", "clear")
+
+
+class Hold:
+    """An open store, a lease and a started run. Leave it with `finish`; leaving it otherwise releases the lease too."""
+
+    def __init__(self, store: Store, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+        self._heartbeat = Heartbeat(store, lease)
+        self._subset: tuple[str, ...] = ()
+        self.job = lease.job
+        self.before = store.bookmark(lease.job)
+        """The bookmark that the run starts from, as it is stored."""
+        self.run = store.start_run(lease)
+        self.text: str | None = self.before.text if self.before else None
+        """The job's bookmark now."""
+        self.moved = False
+        self._finished = False
+
+    @classmethod
+    def take(cls, path: Path, job: str) -> Self:
+        """Acquire the job's lease and start a run, or raise BusyError job.busy."""
+        store = Store.open(path)
+        try:
+            return cls(store, store.acquire(job))
+        except BaseException:
+            store.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not self._finished:
+                reason = problem.code if isinstance(problem, errors.DativoError) else "delivery.interrupted"
+                self.finish("interrupted", reason, {}, str(problem) if problem else None)
+            self._store.release(self._lease)
+        except errors.DativoError:
+            if problem is None:
+                raise  # else: the first failure is the one to report
+        finally:
+            self._store.close()
+
+    # -- where the run starts
+
+    def adopt(self, destination: str | None, target: str) -> str | None:
+        """Settle a difference between the store and the bookmark kept with the data. Returns what to tell the user.
+
+        The destination knows what it holds: it wins, unless the user moved the local bookmark by hand (I4).
+        """
+        local = None if self.text in (None, "{}") else self.text
+        remembered = None if destination is None or _same(destination, "{}") else destination
+        by_hand = self.before is not None and self.before.origin in BY_HAND
+        if by_hand or _same(local, remembered):
+            return None
+        self._store.commit(self._lease, remembered or "{}", origin="adopted")
+        self.text = remembered or "{}"
+        if remembered is None:
+            return f"{target} holds nothing of this job any more: everything is read again"
+        return f"took over the bookmark that {target} keeps with its data"
+
+    def handed(self, *, full_refresh: bool, streams: Sequence[str]) -> str | None:
+        """The state that the tap is given, None for none. A full refresh of some streams keeps the others' part."""
+        if self.text is None or self.text == "{}":
+            return None
+        if not full_refresh:
+            return self.text
+        if not streams:
+            return None
+        text = self.text
+        for stream in streams:
+            if stream in bookmarks.streams(text):
+                text = bookmarks.without_stream(text, stream)
+        return text
+
+    def only(self, streams: Sequence[str]) -> None:
+        """This run reads only these streams: what the tap says of them is merged into the bookmark of all."""
+        self._subset = tuple(streams)
+
+    # -- while it runs
+
+    def commit(self, text: str, records: int, of: int) -> None:
+        """I1, I2: a bookmark that the target confirmed; durable when this returns."""
+        whole = self._merged(text) if self._subset else text
+        self._store.commit(self._lease, whole, records, of)
+        self.text, self.moved = whole, True
+
+    def _merged(self, text: str) -> str:
+        parts = bookmarks.streams(text)
+        if self.text is None or not parts:
+            return text
+        merged = text
+        for stream, part in bookmarks.streams(self.text).items():
+            if stream not in parts:
+                merged = bookmarks.with_stream(merged, stream, part)
+        return merged
+
+    def beat(self) -> None:
+        """Keep the lease fresh; raises BusyError job.lease_lost when another run has it."""
+        self._heartbeat.beat()
+
+    def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
+        """Record how the run ended."""
+        self._finished = True
+        self._store.end_run(self.run, verdict, reason, stats, message)
+
+
+def by_hand(path: Path, job: str) -> Bookmark | None:
+    """The bookmark that a user set for a job by hand, without taking the job: for a tap beside a foreign program."""
+    with Store.open_to_read(path) as store:
+        found = store.bookmark(job)
+    return found if found is not None and found.origin == "set" else None
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _canonical(text: str) -> str:
+    return json.dumps(bookmarks.parse(text), sort_keys=True, default=str)

@@ -1,0 +1,218 @@
+"""Ask a plugin a question (`--about`, `--discover`, `--version`, `--bookmark`) through the data plane.
+
+DESIGN.md: no plugin code runs outside the data plane, probes included. The answer is the plugin's stdout, bounded by
+`limits.capture`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dativo import errors
+from dativo.bus.events import End
+from dativo.bus.plan import Limits, Plan, Sink
+from dativo.engines import singer
+from dativo.observe.log import PluginLog
+from dativo.observe.progress import Progress
+from dativo.run import rundirs
+from dativo.run.attempt import Attempt
+from dativo.run.interrupts import Interrupts
+from dativo.run.outcome import failure
+
+if TYPE_CHECKING:
+    from dativo.plugins.installed import Installed
+
+PATIENCE = 120.0
+"""Seconds a plugin is given to say what it is; discovery may take as long as it takes."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a probed plugin said and how it ended."""
+
+    stdout: bytes
+    code: int | None
+    signal: int | None
+    lines: list[str]
+    """Its last lines on stderr."""
+    end: End
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited 0."""
+        return self.code == 0
+
+
+def ask(
+    child: Mapping[str, Any],
+    *,
+    interrupts: Interrupts | None = None,
+    log: PluginLog | None = None,
+    patience: float | None = PATIENCE,
+    capture: int = Limits.capture,
+) -> Answer:
+    """Run one probe child (as `engines.singer.probe` makes it) and return its answer, whatever it is."""
+    name = rundirs.fresh_id("p")
+    plan = Plan(
+        run=name,
+        job="probe",
+        run_dir=rundirs.run_dir(name),
+        children=[dict(child)],
+        sink=Sink("probe", quiet=True),
+        limits=Limits(capture=capture),
+    )
+    answer = os.memfd_create("dativo-probe", os.MFD_CLOEXEC)
+    kept = log if log is not None else PluginLog(shown=False)
+    try:
+        with contextlib.ExitStack() as stack:
+            signals = interrupts if interrupts is not None else stack.enter_context(Interrupts())
+            given = os.dup(answer)
+            try:
+                keeper = _Deadline(str(child["name"]), patience)
+                seen = Attempt(plan, signals, kept, Progress(), keeper=keeper, stdout=given).drive()
+            finally:
+                os.close(given)
+        stdout = os.pread(answer, os.fstat(answer).st_size, 0)
+    finally:
+        os.close(answer)
+    if signals.count:
+        raise signals.cancelled()
+    left = seen.exits.get(str(child["name"]))
+    return Answer(
+        stdout, left.code if left else None, left.signal if left else None, kept.last(child["name"]), seen.end
+    )
+
+
+class _Deadline:
+    """Keeps no bookmark; gives the probe up after a while."""
+
+    def __init__(self, name: str, patience: float | None) -> None:
+        self._name = name
+        self._patience = patience
+        self._begun = time.monotonic()
+
+    def commit(self, text: str, records: int, of: int) -> None:
+        """A probe has no bookmarks."""
+
+    def beat(self) -> None:
+        """Give up when the time is over."""
+        if self._patience is not None and time.monotonic() - self._begun > self._patience:
+            raise errors.RunError("plugin.hung", f"{self._name} did not answer within {self._patience:.0f} s")
+
+
+def about(plugin: Installed | Path, *, name: str | None = None) -> dict[str, Any] | None:
+    """The manifest that a plugin prints about itself; None if it cannot (legacy plugins exit with an error)."""
+    answer = ask(_named(singer.probe(plugin, ["--about", "--format=json"]), name))
+    found = json_object(answer.stdout) if answer.ok else None
+    return found if found is not None and "name" in found else None
+
+
+def version(plugin: Installed | Path, *, name: str | None = None) -> str | None:
+    """What `--version` prints, on one line; None if it fails."""
+    answer = ask(_named(singer.probe(plugin, ["--version"]), name))
+    words = answer.stdout.decode(errors="replace").strip().splitlines()
+    return words[-1].strip() if answer.ok and words else None
+
+
+def help_text(plugin: Installed | Path, *, name: str | None = None) -> str | None:
+    """What `--help` prints: the way to learn what a plugin without `--about` understands."""
+    answer = ask(_named(singer.probe(plugin, ["--help"]), name))
+    return answer.stdout.decode(errors="replace") if answer.ok else None
+
+
+def discover(
+    plugin: Installed,
+    config: Mapping[str, Any],
+    *,
+    interrupts: Interrupts | None = None,
+    log: PluginLog | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """The catalog that a tap discovers. `spec` goes to the engine (env, pass_env, config_mode)."""
+    kept = log if log is not None else PluginLog(shown=False)
+    child = singer.probe(plugin, ["--discover"], config=dict(config), **spec)
+    answer = ask(child, interrupts=interrupts, log=kept, patience=None)
+    _succeed(plugin, answer, kept, "could not discover its streams")
+    catalog = json_object(answer.stdout)
+    if catalog is None or not isinstance(catalog.get("streams"), list):
+        raise errors.RunError(
+            "plugin.exited",
+            f"{plugin.name} --discover printed no catalog",
+            hint="run it by hand to see what it prints",
+            context={"plugin": plugin.name},
+        )
+    return catalog
+
+
+def bookmark(
+    plugin: Installed,
+    config: Mapping[str, Any],
+    job: str,
+    *,
+    interrupts: Interrupts | None = None,
+    log: PluginLog | None = None,
+    **spec: Any,
+) -> str | None:
+    """The exact text of the bookmark that a target keeps with its data for a job; None if it has none."""
+    kept = log if log is not None else PluginLog(shown=False)
+    child = singer.probe(plugin, ["--bookmark", job], config=dict(config), **spec)
+    answer = ask(child, interrupts=interrupts, log=kept, patience=None)
+    _succeed(plugin, answer, kept, "could not read the bookmark kept with its data")
+    return answer.stdout.decode().strip() or None
+
+
+def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str) -> None:
+    """Return if the plugin exited 0, else raise what it, or the data plane, has to say."""
+    end = answer.end
+    if answer.ok and end.verdict == "done":
+        return
+    problem = failure(
+        End(
+            reason=end.reason or "plugin.exited",
+            child=plugin.name,
+            message=f"{plugin.name} {what}" if answer.code else end.message,
+            setting=end.setting,
+        ),
+        lines=answer.lines,
+        ours="exit-codes" in plugin.capabilities,
+        exit_code=answer.code,
+        interrupts=Interrupts(),
+        context={"plugin": plugin.name},
+    )
+    if not problem.code.startswith(("config.", "usage")):
+        log.show_last(plugin.name)
+    raise problem
+
+
+def _named(child: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    return {**child, "name": name} if name else dict(child)
+
+
+def json_object(stdout: bytes) -> dict[str, Any] | None:
+    """The JSON object in a plugin's answer. Wrappers log on stdout, so lines before and after it are passed over."""
+    text = stdout.decode(errors="replace")
+    for start in _object_starts(text):
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _object_starts(text: str) -> Sequence[int]:
+    """Where an object may begin: a `{` at the start of a line."""
+    found, at = [], 0
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("{"):
+            found.append(at + line.index("{"))
+        at += len(line)
+    return found

@@ -1,0 +1,57 @@
+"""The private directory of each run: its name, and the sweep of what a crash left behind.
+
+The data plane makes the directory (0700), holds a lock on `lock` in it while it lives, and removes it at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from dativo.config.paths import runtime_dir
+
+YOUNG = 60.0
+"""Seconds in which a directory without a lock file may still get one."""
+
+
+def fresh_id(prefix: str) -> str:
+    """A name for something the state store does not number: a probe, or a tap beside a foreign program."""
+    return f"{prefix}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+def run_dir(name: str) -> str:
+    """Where a run's private files go; the parent exists, the directory itself is the bus's to make."""
+    return str(_parent() / name)
+
+
+def sweep() -> None:
+    """Remove the directories of runs that are over: nobody holds their lock (I13: they may hold a config)."""
+    for path in _parent().iterdir():
+        with contextlib.suppress(OSError):
+            if _abandoned(path):
+                shutil.rmtree(path)
+
+
+def _parent() -> Path:
+    folder = runtime_dir() / "runs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _abandoned(path: Path) -> bool:
+    try:
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return time.time() - path.stat().st_mtime > YOUNG
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
