@@ -64,7 +64,7 @@ def of_job(job: str) -> list[Found]:
 
 
 def left_over(job: str, patience: float = 60) -> list[Found]:
-    """The processes of `job` that do not go away: the first sight of none is enough, so a slow machine is no failure."""
+    """The processes of `job` that do not go away; one look that finds none is enough, however late."""
     deadline = time.monotonic() + patience
     while (found := of_job(job)) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""Kills: any process of a running job, at any moment, and then the same line again."""

