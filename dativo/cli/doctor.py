@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -197,9 +196,17 @@ def _space(env: str | None) -> Finding:
 
 def _plugins(env: str | None) -> Finding:
     from dativo.config.project import Project
-    from dativo.plugins.installed import all_installed
+    from dativo.plugins import lockfile
+    from dativo.plugins.installed import installed
 
-    found: list[Any] = all_installed(Project.find(env=env))
-    if not found:
-        return Finding("plugins", True, False, "none installed")
-    return Finding("plugins", True, True, f"{len(found)} match dativo.lock")
+    project = Project.find(env=env)
+    names = sorted(lockfile.headers(project.lock_file).plugins)
+    wrong = []
+    for name in names:
+        try:
+            installed(project, name)
+        except errors.DativoError as error:
+            wrong.append(error.message)
+    if wrong:
+        return Finding("plugins", False, True, "; ".join(wrong), hint="install what dativo.lock says: `dativo sync`")
+    return Finding("plugins", True, True, f"{len(names)} match dativo.lock" if names else "none in dativo.lock")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -150,11 +149,7 @@ def get_command(job: str, stream: str | None, env: str | None) -> None:
                 "state.unknown", f"{job} has no bookmark for {stream}", details=(f"streams: {known}",)
             )
         text = parts[stream]
-    if report.OUTPUT.json:
-        rest = {"job": job, "stream": stream, "origin": mark.origin, "run": mark.run, "at": mark.at}
-        head = json.dumps({**rest, "records": mark.records, "of": mark.of}, ensure_ascii=False)
-        text = f'{head[:-1]}, "value": {text}}}'  # spliced, so that no digit is lost
-    print(text)
+    print(text)  # JSON as it is, so --json changes only how an error looks
 
 
 @command.command(
