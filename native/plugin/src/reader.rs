@@ -1,0 +1,213 @@
+//! A target's input: messages from stdin, judged as `protocol/SPEC.md` says, until EOF or SIGTERM.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use rustix::event::{poll, PollFd, PollFlags};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use singer_protocol::envelope::{Envelope, Kind};
+use singer_protocol::framing::{self, Fill, Framer};
+use singer_protocol::line::{inspect, Check, Line};
+use singer_protocol::order::Order;
+use singer_protocol::text::Text;
+
+use crate::error::{PluginError, Result};
+
+/// How the input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The tap side closed it: everything came.
+    Eof,
+    /// SIGTERM or SIGINT: commit only up to the last STATE and leave with exit code 143 or 130.
+    Signal(i32),
+}
+
+/// One message of the input.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// The line as it came, without its newline.
+    pub line: &'a [u8],
+    /// Its envelope; spans point into `line`.
+    pub envelope: Envelope<'a>,
+    /// Line number from 1.
+    pub number: u64,
+    /// The line's byte offset in the input.
+    pub offset: u64,
+}
+
+impl Input<'_> {
+    /// What kind of message it is.
+    pub fn kind(&self) -> Kind {
+        self.envelope.kind
+    }
+
+    /// The bytes of the record, the state's value or the schema.
+    pub fn payload(&self) -> &[u8] {
+        self.envelope.payload().map_or(&[], |span| &self.line[span])
+    }
+
+    /// An error about this message, with its place.
+    pub fn error(&self, code: &'static str, what: &str) -> PluginError {
+        let stream = self
+            .envelope
+            .stream
+            .map(|s| format!("stream {:?}, ", s.to_str_lossy()))
+            .unwrap_or_default();
+        PluginError::data(
+            code,
+            format!("{stream}line {}, byte {}: {what}", self.number, self.offset),
+        )
+    }
+}
+
+/// Catches SIGTERM and SIGINT without interrupting anything: a byte in a pipe.
+#[derive(Debug)]
+pub struct Signals {
+    wake: OwnedFd,
+    which: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// Catch them from now on.
+    pub fn catch() -> Result<Self> {
+        let failed = |e: std::io::Error| PluginError::environment("env.kernel", format!("cannot catch signals: {e}"));
+        let (wake, sent) = rustix::pipe::pipe().map_err(|e| failed(e.into()))?;
+        let which = Arc::new(AtomicUsize::new(0));
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register_usize(signal, Arc::clone(&which), signal as usize).map_err(failed)?;
+            let sent = sent.try_clone().map_err(failed)?;
+            signal_hook::low_level::pipe::register(signal, sent).map_err(failed)?;
+        }
+        Ok(Signals { wake, which })
+    }
+
+    /// Wait until `fd` can be read; the signal, when one came first.
+    fn before(&self, fd: BorrowedFd<'_>) -> Result<Option<i32>> {
+        let mut fds = [
+            PollFd::new(&self.wake, PollFlags::IN),
+            PollFd::from_borrowed_fd(fd, PollFlags::IN),
+        ];
+        loop {
+            match poll(&mut fds, None) {
+                Ok(_) if fds[0].revents().is_empty() => return Ok(None),
+                Ok(_) => return Ok(Some(self.which.load(Ordering::SeqCst) as i32)),
+                Err(Errno::INTR) => {}
+                Err(e) => {
+                    return Err(PluginError::environment(
+                        "env.kernel",
+                        format!("cannot wait for input: {e}"),
+                    ))
+                }
+            }
+        }
+    }
+}
+
+/// Reads a target's input.
+#[derive(Debug)]
+pub struct Reader {
+    source: File,
+    framer: Framer,
+    order: Order,
+    signals: Option<Signals>,
+    junk: BTreeMap<&'static str, u64>,
+}
+
+impl Reader {
+    /// Read stdin and heed SIGTERM and SIGINT.
+    pub fn stdin(max_line: usize) -> Result<Self> {
+        let source = rustix::io::dup(std::io::stdin())
+            .map_err(|e| PluginError::environment("env.kernel", format!("stdin cannot be used: {e}")))?;
+        Ok(Reader {
+            signals: Some(Signals::catch()?),
+            ..Reader::of(source.into(), max_line)
+        })
+    }
+
+    /// Read any file or pipe, heedless of signals.
+    pub fn of(source: File, max_line: usize) -> Self {
+        let framer = Framer::new(max_line);
+        Reader {
+            source,
+            framer,
+            order: Order::default(),
+            signals: None,
+            junk: BTreeMap::new(),
+        }
+    }
+
+    /// Hand every message to `take`, in order, until the input ends. Junk is left out and counted (I9: never silently;
+    /// [`Reader::junk`] has the counts).
+    pub fn each(&mut self, mut take: impl FnMut(&Input<'_>) -> Result<()>) -> Result<End> {
+        let mut ended = false;
+        loop {
+            let place = match self.framer.advance() {
+                Ok(None) if ended => self.framer.last(),
+                other => other,
+            };
+            match place {
+                Ok(Some(place)) => self.one(&place, &mut take)?,
+                Ok(None) if ended => return Ok(End::Eof),
+                Ok(None) => {
+                    self.framer.release_all();
+                    if let Some(signals) = &self.signals {
+                        if let Some(signal) = signals.before(self.source.as_fd())? {
+                            return Ok(End::Signal(signal));
+                        }
+                    }
+                    let fill = self.framer.fill(&mut self.source);
+                    let fill = fill.map_err(|e| PluginError::io("cannot read", "stdin".as_ref(), &e))?;
+                    ended = fill == Fill::End;
+                }
+                Err(long) => {
+                    let found = singer_protocol::envelope::head(&long.head).ok().and_then(|e| e.stream);
+                    let stream = found.map(|s| s.to_str_lossy().into_owned());
+                    return Err(
+                        PluginError::fault(&long.fault(), stream.as_deref(), long.number, long.start)
+                            .hint(format!("the cap is {} bytes", long.max_line)),
+                    );
+                }
+            }
+        }
+    }
+
+    fn one(&mut self, place: &framing::Line, take: &mut impl FnMut(&Input<'_>) -> Result<()>) -> Result<()> {
+        let line = self.framer.slice(place.span());
+        let name = |s: Option<Text<'_>>| s.map(|s| s.to_str_lossy().into_owned());
+        match inspect(line, Check::Json) {
+            Ok(Line::Message { envelope, .. }) => {
+                self.order
+                    .admit(&envelope)
+                    .map_err(|f| PluginError::fault(&f, name(envelope.stream).as_deref(), place.number, place.start))?;
+                take(&Input {
+                    line,
+                    envelope,
+                    number: place.number,
+                    offset: place.start,
+                })
+            }
+            Ok(Line::Junk(junk)) => {
+                *self.junk.entry(junk.name()).or_default() += 1;
+                Ok(())
+            }
+            Err(fault) => {
+                let stream = singer_protocol::envelope::head(line).ok().and_then(|e| e.stream);
+                Err(PluginError::fault(
+                    &fault,
+                    name(stream).as_deref(),
+                    place.number,
+                    place.start,
+                ))
+            }
+        }
+    }
+
+    /// Lines that were no messages, by kind.
+    pub fn junk(&self) -> &BTreeMap<&'static str, u64> {
+        &self.junk
+    }
+}
