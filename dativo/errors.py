@@ -66,6 +66,7 @@ CATALOG: dict[str, Entry] = {
     "job.invalid": Entry(2, "the job cannot be used", "a job is a tap, any mappers and a target, in that order"),
     "plugin.unknown": Entry(2, "no such plugin", "install it with `dativo add`; `dativo list` shows what is installed"),
     "plugin.kind": Entry(2, "the plugin's kind is not known", "name it tap-…, target-… or map-…, or give --kind"),
+    "plugin.taken": Entry(2, "the name is taken by another plugin", "give it another name: --as NAME"),
     "catalog.invalid": Entry(2, "the catalog cannot be used", "make a new one with `dativo discover`"),
     "catalog.none": Entry(2, "nothing is selected", "see `dativo select`"),
     "state.invalid": Entry(2, "the state cannot be used", "it must be a JSON object, as `dativo state get` prints it"),

@@ -1,0 +1,266 @@
+"""add, sync and remove: the only changes to dativo.lock and to the installed environments, all or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.config import atomic
+from dativo.config.project import Project
+from dativo.plugins import environment, lockfile
+from dativo.plugins.installed import script_manifest, script_path, unknown
+from dativo.plugins.lockfile import LockedPlugin
+from dativo.plugins.manifest import kind_from
+from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
+from dativo.plugins.resolve import Resolved, resolve
+
+Prober = Callable[[Path, Path | None], dict[str, Any]]
+"""Starts a plugin (executable, environment) through the data plane and returns its manifest. Given by the caller,
+because only `dativo.run` may join plugins and the data plane."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one add or sync works with."""
+
+    project: Project
+    probe: Prober
+    offline: bool = False
+    frozen: bool = False
+    say: Say = lambda _: None
+
+
+OLD_SETUPTOOLS = "setuptools<80"
+WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Change:
+    """One installed plugin and its manifest; `fresh` is False when its environment was there already."""
+
+    plugin: LockedPlugin
+    manifest: dict[str, Any]
+    fresh: bool
+
+
+def add(
+    project: Project, requests: Sequence[Request], *, probe: Prober, offline: bool = False, say: Say = lambda _: None
+) -> list[Change]:
+    """Resolve, install, probe and lock plugins. When one fails, none is kept."""
+    wanted = [understand(request, project) for request in requests]
+    _no_clash(project, wanted)
+    require_writable(project)
+    session = Session(project, probe, offline=offline, say=say)
+    made: list[Change] = []
+    try:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            jobs = [pool.submit(_install_one, item, session, made) for item in wanted]
+            for job in jobs:
+                job.result()
+        order = [item.name for item in wanted]
+        made.sort(key=lambda change: order.index(change.plugin.name))
+        _record(project, wanted, made)
+    except BaseException:
+        for change in made:
+            if change.fresh and change.plugin.source != "script":
+                environment.discard(change.plugin)
+        raise
+    return made
+
+
+def remove(project: Project, names: Sequence[str]) -> list[LockedPlugin]:
+    """Take plugins out of dativo.yml and dativo.lock, and their environments away when nobody else uses them."""
+    lock = lockfile.read(project.lock_file)
+    declared = set(project.plugins())
+    for name in names:
+        if name not in lock.plugins and name not in declared:
+            raise unknown(project, name, lock)
+    require_writable(project)
+    gone = [lock.plugins[name] for name in names if name in lock.plugins]
+    with atomic.editing(project.lock_file):
+        fresh = lockfile.read(project.lock_file)
+        for name in names:
+            project.remove_plugin(name)
+        if project.lock_file.exists():
+            lockfile.write(project.lock_file, fresh.without(names))
+    for plugin in gone:
+        if plugin.source == "script":
+            script_manifest(script_path(project, plugin), plugin.digest).unlink(missing_ok=True)
+        else:
+            environment.release(plugin, project.lock_file)
+    return gone
+
+
+def require_writable(project: Project) -> None:
+    """Refuse before anything is fetched when the project cannot be written."""
+    import os
+
+    places = [project.lock_file, *([project.settings_file] if project.file else [])]
+    for path in places:
+        place = path if path.exists() else path.parent
+        if not os.access(place, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise errors.EnvironmentFault(
+                "env.read_only", f"{path} cannot be written", hint="make the project writable"
+            )
+
+
+def _install_one(wanted: Wanted, session: Session, made: list[Change]) -> None:
+    resolved = resolve(wanted, session.project, offline=session.offline)
+    try:
+        change = install_resolved(resolved, session, wanted.request.executable)
+    except errors.DativoError as problem:
+        if not lacks_pkg_resources(problem) or any(item.startswith("setuptools") for item in wanted.request.with_):
+            raise
+        session.say(f"{wanted.name} needs pkg_resources: installed with {OLD_SETUPTOOLS} (recorded)")
+        request = replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS))
+        resolved = resolve(replace(wanted, request=request), session.project, offline=session.offline)
+        change = install_resolved(resolved, session, request.executable)
+    made.append(change)
+
+
+def install_resolved(resolved: Resolved, session: Session, executable: str | None = None) -> Change:
+    """Build the environment of a lock entry, find its command, and ask it what it can do."""
+    plugin = resolved.plugin
+    if plugin.source == "script":
+        path = script_path(session.project, plugin)
+        manifest = session.probe(path, None)
+        plugin = _described(plugin, manifest)
+        _keep(script_manifest(path, plugin.digest), manifest)
+        return Change(plugin, manifest, True)
+    built = environment.build(plugin, resolved.wheels, offline=session.offline)
+    try:
+        plugin = replace(plugin, executable=plugin.executable or choose_script(plugin, built.path, executable))
+        manifest = session.probe(built.path / "bin" / plugin.executable, built.path)
+        plugin = _described(plugin, manifest)
+        environment.write_manifest(plugin, manifest)
+        environment.claim(plugin, session.project.lock_file)
+    except BaseException:
+        if built.fresh:
+            environment.discard(plugin)
+        raise
+    return Change(plugin, manifest, built.fresh)
+
+
+def choose_script(plugin: LockedPlugin, made: Path, given: str | None) -> str:
+    """The command to start: the one named like the plugin or its package, else the package's only tap-/target- one."""
+    found = environment.scripts(made, plugin.distribution or "")
+    if given:
+        if given in found:
+            return given
+        raise errors.ConfigError(
+            "config.invalid",
+            f"{plugin.distribution} has no command {given}",
+            hint=f"it has {', '.join(found) or 'none'}",
+        )
+    names = [plugin.name, plugin.distribution or ""]
+    short = re.search(r"(?:^|-)((?:tap|target)-.+)", plugin.distribution or "")
+    for name in [*names, *([short[1]] if short else [])]:
+        if name in found:
+            return name
+    likely = [name for name in found if name.startswith(("tap-", "target-", "map-", "mapper-"))]
+    for choice in (likely, found):
+        if len(choice) == 1:
+            return choice[0]
+    if not found:
+        raise errors.EnvironmentFault(
+            "plugin.install_failed", f"{plugin.distribution} {plugin.version} holds no command", hint="is it a plugin?"
+        )
+    raise errors.ConfigError(
+        "usage", f"{plugin.distribution} has several commands: {', '.join(found)}", hint="name one: --executable NAME"
+    )
+
+
+def lacks_pkg_resources(problem: errors.DativoError) -> bool:
+    """Whether a plugin did not start because setuptools no longer brings pkg_resources (SINGER.md B.1)."""
+    text = "\n".join([problem.message, *problem.details, str(problem.context.get("stderr", ""))])
+    return "pkg_resources" in text and ("ModuleNotFoundError" in text or "No module named" in text)
+
+
+def _described(plugin: LockedPlugin, manifest: dict[str, Any]) -> LockedPlugin:
+    """The lock entry with what the probe told. A name or flag decides the kind before the manifest does."""
+    kind = plugin.kind or kind_from(manifest)
+    if not kind:
+        raise errors.ConfigError(
+            "plugin.kind", f"{plugin.name}: is it a tap, a target or a mapper?", hint="say it: --kind tap"
+        )
+    version = plugin.version
+    if plugin.source == "script" and manifest.get("version"):
+        version = str(manifest["version"])
+    return replace(plugin, kind=kind, version=version, capabilities=tuple(sorted(manifest.get("capabilities", ()))))
+
+
+def _no_clash(project: Project, wanted: Sequence[Wanted]) -> None:
+    """Two plugins cannot share a name; say which is there and how both can be had."""
+    locked = lockfile.headers(project.lock_file).plugins
+    seen: dict[str, Wanted] = {}
+    for item in wanted:
+        there = locked.get(item.name)
+        other = seen.get(item.name)
+        if other is not None:
+            raise _taken(item, other.requirement)
+        if there is not None and not same_origin(there, item):
+            raise _taken(item, f"{there.requirement} {there.version}")
+        seen[item.name] = item
+
+
+def same_origin(locked: LockedPlugin, wanted: Wanted) -> bool:
+    """Whether a request is for the plugin that is already locked, perhaps at another version."""
+    if locked.source != wanted.source:
+        return False
+    if wanted.source == "pypi":
+        return locked.distribution == wanted.distribution
+    return locked.requirement == wanted.requirement or (wanted.url or "\0") in locked.requirement
+
+
+def _taken(wanted: Wanted, holder: str) -> errors.ConfigError:
+    word = wanted.variant or wanted.source
+    short = {"pipelinewise": "pw"}.get(word, word)
+    return errors.ConfigError(
+        "plugin.taken",
+        f"{wanted.name} is already {holder} here, not {wanted.requirement}",
+        hint=f"keep both: dativo add {wanted.request.text} --as {wanted.name}-{short}",
+        details=(f"or take it out first: dativo remove {wanted.name}",),
+    )
+
+
+def _record(project: Project, wanted: Sequence[Wanted], made: Sequence[Change]) -> None:
+    """Write dativo.lock, then dativo.yml; a failure of the second undoes the first."""
+    with atomic.editing(project.lock_file):
+        before = lockfile.read(project.lock_file)
+        lockfile.write(project.lock_file, before.having(change.plugin for change in made))
+        if not project.file:
+            return
+        try:
+            for item, change in zip(wanted, made, strict=True):
+                _declare(project, item, change.plugin)
+        except BaseException:
+            lockfile.write(project.lock_file, before)
+            raise
+
+
+def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
+    """Mention the plugin in dativo.yml so that `dativo sync` would ask for the same thing again."""
+    short = understand(from_declaration(plugin.name, {"variant": wanted.variant}, project), project)
+    by_name = wanted.source == "pypi" and short.requirement == wanted.requirement
+    project.add_plugin(
+        plugin.name,
+        kind=wanted.request.kind,
+        variant=wanted.variant if by_name else wanted.request.variant,
+        source=None if by_name else wanted.requirement,
+        executable=wanted.request.executable,
+        with_=plugin.with_,
+        python=wanted.request.python,
+    )
+
+
+def _keep(path: Path, manifest: dict[str, Any]) -> None:
+    import json
+
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    atomic.write(path, json.dumps(manifest))

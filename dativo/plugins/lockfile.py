@@ -1,0 +1,200 @@
+"""dativo.lock: every plugin with the version and hashes of every package in it. Written by one writer, byte for byte.
+
+A run needs only the headers, not thousands of hashes, so they are kept parsed in the cache under the file's own hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.config import atomic
+from dativo.config.paths import cache_dir
+
+VERSION = 1
+HEADER = "# Written by `dativo add` and `dativo sync`. Keep it in version control; do not edit it.\n"
+
+
+@dataclass(frozen=True)
+class LockedPackage:
+    """One package of a plugin's environment. `built` names where a wheel that is on no index was built from."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    built: str | None = None
+    """`path:./folder`, `checkout:taps/tap-csv` or `git:URL@commit#folder`; None: the index."""
+
+
+@dataclass(frozen=True)
+class LockedPlugin:
+    """One plugin. `requirement` is what to resolve again; `digest` names its environment (or hashes its script)."""
+
+    name: str
+    kind: str
+    variant: str | None
+    source: str
+    requirement: str
+    with_: tuple[str, ...]
+    python: str | None
+    distribution: str | None
+    version: str
+    executable: str
+    digest: str
+    capabilities: tuple[str, ...] = ()
+    packages: tuple[LockedPackage, ...] = field(default=(), repr=False)
+
+    @property
+    def environment(self) -> str:
+        """The name of its environment under data_dir()/envs."""
+        return f"{self.name}-{self.digest.partition(':')[2][:12]}"
+
+    def with_digest(self) -> LockedPlugin:
+        """With the digest of everything that decides what gets installed."""
+        parts = [f"{VERSION}", self.python or "", self.distribution or ""]
+        for package in sorted(self.packages, key=lambda item: item.name):
+            parts.append(f"{package.name}=={package.version} {' '.join(sorted(package.hashes))}")
+        return replace(self, digest="sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The plugins of a lock file, by name."""
+
+    plugins: dict[str, LockedPlugin] = field(default_factory=dict)
+
+    def having(self, plugins: Iterable[LockedPlugin]) -> Lock:
+        """With these plugins added or replaced."""
+        return Lock({**self.plugins, **{plugin.name: plugin for plugin in plugins}})
+
+    def without(self, names: Iterable[str]) -> Lock:
+        """Without these plugins."""
+        gone = set(names)
+        return Lock({name: plugin for name, plugin in self.plugins.items() if name not in gone})
+
+
+def read(path: Path) -> Lock:
+    """The whole lock file; an empty one when there is none."""
+    raw = _bytes(path)
+    return _parse(raw, path) if raw else Lock()
+
+
+def headers(path: Path) -> Lock:
+    """The lock without its packages, from the cache when this very file has been parsed before."""
+    raw = _bytes(path)
+    if not raw:
+        return Lock()
+    cached: Path | None = None
+    with suppress(OSError, ValueError, TypeError, KeyError, errors.DativoError):
+        cached = cache_dir() / "locks" / f"{hashlib.sha256(raw).hexdigest()}.json"
+        return Lock({item["name"]: _thawed(item) for item in json.loads(cached.read_bytes())})
+    lock = _parse(raw, path)
+    if cached is not None:
+        _cache(cached, lock)
+    return Lock({name: replace(plugin, packages=()) for name, plugin in lock.plugins.items()})
+
+
+def write(path: Path, lock: Lock) -> None:
+    """Replace the lock file atomically."""
+    atomic.write(path, render(lock))
+
+
+def render(lock: Lock) -> str:
+    """The file's text: sorted, one hash a line, so that a change reads well in a diff."""
+    parts = [HEADER, f"version = {VERSION}\n"]
+    for name in sorted(lock.plugins):
+        plugin = lock.plugins[name]
+        parts.append("\n[[plugin]]\n")
+        for key, value in _fields(plugin).items():
+            if value not in (None, ()):
+                parts.append(f"{key} = {_toml(value)}\n")
+        for package in sorted(plugin.packages, key=lambda item: item.name):
+            parts.append(f"\n[[plugin.package]]\nname = {_toml(package.name)}\nversion = {_toml(package.version)}\n")
+            if package.built:
+                parts.append(f"built = {_toml(package.built)}\n")
+            hashes = "".join(f"    {_toml(item)},\n" for item in sorted(package.hashes))
+            parts.append(f"hashes = [\n{hashes}]\n")
+    return "".join(parts)
+
+
+def _fields(plugin: LockedPlugin) -> dict[str, Any]:
+    values = {key: value for key, value in vars(plugin).items() if key != "packages"}
+    return {("with" if key == "with_" else key): value for key, value in values.items()}
+
+
+def _toml(value: str | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value)  # a JSON string is a TOML basic string, DEL aside, which no field can hold
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as problem:
+        raise errors.EnvironmentFault("lock.invalid", f"{path} cannot be read: {problem.strerror}") from problem
+
+
+def _parse(raw: bytes, path: Path) -> Lock:
+    import tomllib
+
+    try:
+        data = tomllib.loads(raw.decode())
+        if data.get("version") != VERSION:
+            raise errors.EnvironmentFault(
+                "lock.invalid",
+                f"{path.name} has format {data.get('version')}, not {VERSION}",
+                hint="use a newer Dativo",
+            )
+        plugins = [_plugin(item) for item in data.get("plugin", [])]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise errors.EnvironmentFault("lock.invalid", f"{path.name} is not TOML: {problem}") from problem
+    except (KeyError, TypeError, AttributeError, ValueError) as problem:
+        raise errors.EnvironmentFault("lock.invalid", f"{path.name}: {problem} is missing or wrong") from problem
+    return Lock({plugin.name: plugin for plugin in plugins})
+
+
+def _plugin(item: dict[str, Any]) -> LockedPlugin:
+    packages = tuple(
+        LockedPackage(str(one["name"]), str(one["version"]), tuple(map(str, one["hashes"])), one.get("built"))
+        for one in item.get("package", [])
+    )
+    values = {key: value for key, value in item.items() if key not in ("package", "with", "capabilities")}
+    defaults: dict[str, Any] = {"variant": None, "python": None, "distribution": None}
+    plugin = LockedPlugin(
+        **{**defaults, **values},
+        with_=tuple(map(str, item.get("with", ()))),
+        capabilities=tuple(map(str, item.get("capabilities", ()))),
+        packages=packages,
+    )
+    # I12: the name and the digest become a path, the executable is joined to one
+    for value in (plugin.name, plugin.digest.replace(":", ".", 1)):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", value):
+            raise ValueError(repr(value))
+    if plugin.source != "script" and Path(plugin.executable).name != plugin.executable:
+        raise ValueError(repr(plugin.executable))
+    return plugin
+
+
+def _thawed(item: dict[str, Any]) -> LockedPlugin:
+    tuples = {key: tuple(item[key]) for key in ("with_", "capabilities")}
+    return LockedPlugin(**{**item, **tuples, "packages": ()})
+
+
+def _cache(path: Path, lock: Lock) -> None:
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        shown = [{**asdict(replace(plugin, packages=())), "packages": []} for plugin in lock.plugins.values()]
+        temporary.write_text(json.dumps(shown), encoding="utf-8")
+        temporary.replace(path)

@@ -1,0 +1,162 @@
+"""sync: make what is installed equal to dativo.lock, and dativo.lock equal to dativo.yml unless it is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from dativo import errors
+from dativo.config import atomic
+from dativo.config.project import Project
+from dativo.plugins import environment, lockfile, sources
+from dativo.plugins.install import WORKERS, Change, Prober, Say, Session, add, install_resolved, remove
+from dativo.plugins.installed import read_manifest, script_digest, script_manifest, script_path
+from dativo.plugins.lockfile import Lock, LockedPackage, LockedPlugin
+from dativo.plugins.requirement import Request, from_declaration, understand
+from dativo.plugins.resolve import Resolved
+
+
+def sync(
+    project: Project, *, probe: Prober, frozen: bool = False, offline: bool = False, say: Say = lambda _: None
+) -> list[Change]:
+    """Install what the lock says. `frozen` refuses any difference instead of repairing it (I7)."""
+    lock = lockfile.read(project.lock_file)
+    stale, extra = drift(project, lock)
+    if frozen:
+        _refuse(stale, extra, project)
+    session = Session(project, probe, offline=offline, frozen=frozen, say=say)
+    changes: list[Change] = []
+    if extra:
+        remove(project, extra)
+        say(f"removed {', '.join(extra)}: not in {project.settings_file.name} any more")
+    if stale:
+        requests = [from_declaration(name, project.declared(name), project) for name in stale]
+        _drop_renamed(project, lock, requests)
+        changes += add(project, requests, probe=probe, offline=offline, say=say)
+    lock = lockfile.read(project.lock_file)
+    rest = [plugin for name, plugin in sorted(lock.plugins.items()) if name not in stale]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        jobs = [pool.submit(_one, plugin, session) for plugin in rest]
+        changes += [job.result() for job in jobs]
+    _relock(project, lock, changes)
+    return sorted(changes, key=lambda change: change.plugin.name)
+
+
+def drift(project: Project, lock: Lock) -> tuple[list[str], list[str]]:
+    """Plugins whose declaration the lock does not answer, and locked ones that nothing declares.
+
+    Outside a project the lock itself is the list: only what the user's own dativo.yml pins is compared.
+    """
+    declared = project.plugins()
+    stale = []
+    for name in declared:
+        section = project.declared(name)
+        if not project.file and not section.keys() & {"source", "variant"}:
+            continue
+        locked = lock.plugins.get(name)
+        if locked is None or not _answers(locked, section, project):
+            stale.append(name)
+    extra = [name for name in lock.plugins if name not in declared] if project.file else []
+    return stale, extra
+
+
+def _answers(locked: LockedPlugin, section: dict[str, object], project: Project) -> bool:
+    request = from_declaration(locked.name, section, project)
+    wanted = understand(request, project)
+    same = (locked.source, locked.requirement) == (wanted.source, wanted.requirement)
+    same = same and set(locked.with_) == set(request.with_)
+    same = same and request.kind in (None, locked.kind) and request.executable in (None, locked.executable)
+    return same and request.python in (None, locked.python)
+
+
+def _refuse(stale: Sequence[str], extra: Sequence[str], project: Project) -> None:
+    if stale or extra:
+        name = project.settings_file.name
+        details = [f"{plugin}: {name} asks for something else than the lock holds" for plugin in stale]
+        details += [f"{plugin}: locked, but not in {name}" for plugin in extra]
+        raise errors.EnvironmentFault(
+            "lock.drift", f"{project.lock_file.name} does not match {name}", details=tuple(details)
+        )
+
+
+def _drop_renamed(project: Project, lock: Lock, requests: Sequence[Request]) -> None:
+    """A declaration may now mean another package under the same name: the old entry makes room."""
+    names = [request.as_name for request in requests if request.as_name in lock.plugins]
+    if names:
+        with atomic.editing(project.lock_file):
+            lockfile.write(project.lock_file, lockfile.read(project.lock_file).without(str(name) for name in names))
+
+
+def _one(plugin: LockedPlugin, session: Session) -> Change:
+    if plugin.source == "script":
+        return _script(plugin, session)
+    if environment.ready(plugin):
+        changed = environment.changed_files(plugin)
+        if not changed:
+            environment.claim(plugin, session.project.lock_file)
+            return _probed(plugin, environment.folder(plugin), session.probe)
+        if session.frozen:
+            shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+            raise errors.EnvironmentFault(
+                "plugin.tampered",
+                f"{plugin.name}: {len(changed)} installed files are not what was locked",
+                details=(shown,),
+            )
+        session.say(f"{plugin.name}: {len(changed)} changed files, installed again")
+        environment.discard(plugin)
+    plugin, wheels = _with_wheels(plugin, session)
+    return install_resolved(Resolved(plugin, wheels), session)
+
+
+def _probed(plugin: LockedPlugin, home: Path, probe: Prober) -> Change:
+    """An environment that is there: probed only if it never was on this machine."""
+    if not (home / environment.MANIFEST).is_file():
+        environment.write_manifest(plugin, probe(home / "bin" / plugin.executable, home))
+    return Change(plugin, read_manifest(home / environment.MANIFEST, plugin), False)
+
+
+def _script(plugin: LockedPlugin, session: Session) -> Change:
+    path = script_path(session.project, plugin)
+    if script_digest(path) != plugin.digest:
+        raise errors.EnvironmentFault(
+            "plugin.tampered" if path.exists() else "plugin.not_installed",
+            f"{plugin.name}: {path} is not the script that was locked",
+            hint=f"if the change is yours: dativo add {plugin.executable} --as {plugin.name} --kind {plugin.kind}",
+        )
+    kept = script_manifest(path, plugin.digest)
+    if not kept.is_file():
+        return install_resolved(Resolved(plugin, {}), session)
+    return Change(plugin, read_manifest(kept, plugin), False)
+
+
+def _with_wheels(plugin: LockedPlugin, session: Session) -> tuple[LockedPlugin, dict[str, Path]]:
+    """The local wheels of a lock entry; when one builds to other bytes, the entry that says so (refused if frozen)."""
+    wheels: dict[str, Path] = {}
+    packages: list[LockedPackage] = []
+    for package in plugin.packages:
+        if not package.built:
+            packages.append(package)
+            continue
+        wheel = sources.locked_wheel(package, session.project, python=plugin.python, offline=session.offline)
+        wheels[package.name] = wheel.path
+        if wheel.sha256 not in package.hashes:
+            if session.frozen:
+                raise errors.EnvironmentFault(
+                    "lock.drift", f"{plugin.name}: the wheel of {package.built} is not the one that was locked"
+                )
+            session.say(f"{plugin.name}: {package.built} builds to another wheel now; the lock is updated")
+            package = LockedPackage(package.name, wheel.version, (wheel.sha256,), package.built)  # noqa: PLW2901
+        packages.append(package)
+    if tuple(packages) == plugin.packages:
+        return plugin, wheels
+    version = next(one.version for one in packages if one.name == plugin.distribution)
+    return replace(plugin, packages=tuple(packages), version=version).with_digest(), wheels
+
+
+def _relock(project: Project, lock: Lock, changes: Sequence[Change]) -> None:
+    different = [change.plugin for change in changes if lock.plugins.get(change.plugin.name) != change.plugin]
+    if different:
+        with atomic.editing(project.lock_file):
+            lockfile.write(project.lock_file, lockfile.read(project.lock_file).having(different))
