@@ -1,0 +1,178 @@
+"""Singer taps, mappers and targets (singer-python, singer-sdk, PipelineWise, ours) as children of a plan."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dativo import errors
+
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUTF8": "1",  # SDK readers die on non-ASCII without it; PYTHONIOENCODING garbles silently and is never passed
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "HOME": "{home}",
+    "TMPDIR": "{tmp}",
+}
+PASSED_THROUGH = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "TZ")
+
+# singer-sdk (0.54.9 and its predecessors, plugin_base.py) answers SIGTERM and SIGINT with this line and exit 0.
+# singer-python and PipelineWise install no handler: the signal itself ends them, which the exit status tells.
+SDK_INTERRUPTED = "Gracefully shutting down..."
+
+
+class Startable(Protocol):
+    """An installed plugin, as far as starting it goes."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the project."""
+
+    @property
+    def executable(self) -> Path:
+        """What is started."""
+
+    @property
+    def env_dir(self) -> Path | None:
+        """Its own environment; None for a script."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What it said about itself."""
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What it can do."""
+
+
+def child(
+    installed: Startable,
+    *,
+    role: str,
+    config: Mapping[str, Any],
+    catalog: Mapping[str, Any] | None = None,
+    state: Mapping[str, Any] | None = None,
+    pass_env: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    config_mode: str = "auto",
+    job: str,
+    run: str,
+    rlimits: Mapping[str, int | None] | None = None,
+    cwd: str | None = None,
+) -> dict[str, Any]:
+    """One plugin of a run. `role` is tap, mapper or target; `config`, `catalog` and `state` become its private files."""
+    mode = _mode(installed, config_mode)
+    files = {"config": _file(config, mode)}
+    argv = [str(installed.executable), "--config", "{file:config}"]
+    if role == "tap" and catalog is not None:
+        argv += [_catalog_flag(installed), "{file:catalog}"]
+        files["catalog"] = _file(catalog, mode)
+    # an empty state is not handed over: an empty file or `null` crashes taps, no flag at all never does (SINGER.md A.3)
+    if role == "tap" and state and _takes_state(installed):
+        argv += ["--state", "{file:state}"]
+        files["state"] = _file(state, mode)
+    return {
+        "name": installed.name,
+        "role": role,
+        "argv": argv,
+        "env": _environment(installed.env_dir, pass_env, env, job=job, run=run),
+        "cwd": cwd,
+        "files": files,
+        "rlimits": {"core": 0, **(rlimits or {})},
+        "on_upstream_failure": "term" if role == "target" and "bookmark" in installed.capabilities else "eof",
+        "interrupt_log": _interrupt_log(installed),
+        "warn_log": [],
+    }
+
+
+def probe(
+    installed: Startable | Path,
+    args: Sequence[str],
+    *,
+    config: Mapping[str, Any] | None = None,
+    pass_env: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    config_mode: str = "auto",
+    job: str = "default",
+    run: str = "probe",
+    rlimits: Mapping[str, int | None] | None = None,
+    cwd: str | None = None,
+) -> dict[str, Any]:
+    """A question to a plugin (`--about`, `--discover`, …): one child alone, its stdout is the answer."""
+    path = installed if isinstance(installed, Path) else installed.executable
+    home = _home_of(path) if isinstance(installed, Path) else installed.env_dir
+    argv, files = [str(path)], {}
+    if config is not None:
+        argv += ["--config", "{file:config}"]
+        files["config"] = _file(config, config_mode if isinstance(installed, Path) else _mode(installed, config_mode))
+    return {
+        "name": path.name if isinstance(installed, Path) else installed.name,
+        "role": "probe",
+        "argv": [*argv, *args],
+        "env": _environment(home, pass_env, env, job=job, run=run),
+        "cwd": cwd,
+        "files": files,
+        "rlimits": {"core": 0, **(rlimits or {})},
+        "on_upstream_failure": "eof",
+        "interrupt_log": [],
+        "warn_log": [],
+    }
+
+
+def _environment(
+    home: Path | None, pass_env: Sequence[str], env: Mapping[str, str] | None, *, job: str, run: str
+) -> dict[str, str]:
+    """The child's whole environment (I6). What the job sets wins over what it passes; neither may name the run."""
+    path = f"{home}/bin:{SYSTEM_PATH}" if home else SYSTEM_PATH
+    passed = {name: os.environ[name] for name in (*PASSED_THROUGH, *pass_env) if name in os.environ}
+    values = {**ENVIRONMENT, "PATH": path, **passed, **(env or {}), "DATIVO_JOB": job, "DATIVO_RUN": run}
+    for name, value in values.items():
+        if "=" in name or "\0" in name or not name or "\0" in value:
+            raise errors.ConfigError("config.invalid", f"env: {name!r} cannot be an environment variable")
+    return values
+
+
+def _mode(installed: Startable, given: str) -> str:
+    """How files are handed over. A plugin without --about is a legacy one, which may rewrite its own config file."""
+    if given in ("memfd", "file"):
+        return given
+    return "memfd" if "about" in installed.capabilities or "settings" in installed.manifest else "file"
+
+
+def _file(content: Mapping[str, Any], mode: str) -> dict[str, str]:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return {"content": text, "mode": "memfd" if mode == "auto" else mode}
+
+
+def _catalog_flag(installed: Startable) -> str:
+    if "catalog" in installed.capabilities:
+        return "--catalog"
+    if "properties" in installed.capabilities:
+        return "--properties"
+    raise errors.ConfigError(
+        "catalog.invalid",
+        f"{installed.name} takes no catalog, so nothing can be selected or left out",
+        hint="leave the selection out",
+        context={"plugin": installed.name},
+    )
+
+
+def _takes_state(installed: Startable) -> bool:
+    return "state" in installed.capabilities or not installed.capabilities
+
+
+def _interrupt_log(installed: Startable) -> list[str]:
+    """Only for plugins built with the SDK (or unknown ones): elsewhere the same words could come from the data."""
+    unknown = not installed.capabilities and "settings" not in installed.manifest
+    return [SDK_INTERRUPTED] if "sdk_version" in installed.manifest or unknown else []
+
+
+def _home_of(executable: Path) -> Path | None:
+    """The environment of a bare executable: the folder above its bin/, when that is an environment."""
+    home = executable.parent.parent
+    return home if executable.parent.name == "bin" and (home / "pyvenv.cfg").is_file() else None
