@@ -19,6 +19,10 @@ ENVIRONMENT = {
     "HOME": "{home}",
     "TMPDIR": "{tmp}",
 }
+_RLIMITS = {
+    "memory": "data",
+    **{name: name for name in ("cpu", "data", "fsize", "memlock", "nofile", "nproc", "stack")},
+}
 PASSED_THROUGH = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "TZ")
 
 # singer-sdk (0.54.9 and its predecessors, plugin_base.py) answers SIGTERM and SIGINT with this line and exit 0.
@@ -55,17 +59,17 @@ def child(
     *,
     role: str,
     config: Mapping[str, Any],
-    catalog: Mapping[str, Any] | None = None,
-    state: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | str | None = None,
+    state: Mapping[str, Any] | str | None = None,
     pass_env: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     config_mode: str = "auto",
     job: str,
     run: str,
-    rlimits: Mapping[str, int | None] | None = None,
+    limits: Mapping[str, Any] | None = None,
     cwd: str | None = None,
 ) -> dict[str, Any]:
-    """One plugin of a run. `role` is tap, mapper or target; `config`, `catalog` and `state` become its private files."""
+    """One plugin of a run: tap, mapper or target. A catalog or state given as text is handed over byte for byte."""
     mode = _mode(installed, config_mode)
     files = {"config": _file(config, mode)}
     argv = [str(installed.executable), "--config", "{file:config}"]
@@ -73,7 +77,7 @@ def child(
         argv += [_catalog_flag(installed), "{file:catalog}"]
         files["catalog"] = _file(catalog, mode)
     # an empty state is not handed over: an empty file or `null` crashes taps, no flag at all never does (SINGER.md A.3)
-    if role == "tap" and state and _takes_state(installed):
+    if role == "tap" and state is not None and state not in ("", "{}", "null", {}) and _takes_state(installed):
         argv += ["--state", "{file:state}"]
         files["state"] = _file(state, mode)
     return {
@@ -83,7 +87,7 @@ def child(
         "env": _environment(installed.env_dir, pass_env, env, job=job, run=run),
         "cwd": cwd,
         "files": files,
-        "rlimits": {"core": 0, **(rlimits or {})},
+        "rlimits": _rlimits(limits),
         "on_upstream_failure": "term" if role == "target" and "bookmark" in installed.capabilities else "eof",
         "interrupt_log": _interrupt_log(installed),
         "warn_log": [],
@@ -100,7 +104,7 @@ def probe(
     config_mode: str = "auto",
     job: str = "default",
     run: str = "probe",
-    rlimits: Mapping[str, int | None] | None = None,
+    limits: Mapping[str, Any] | None = None,
     cwd: str | None = None,
 ) -> dict[str, Any]:
     """A question to a plugin (`--about`, `--discover`, …): one child alone, its stdout is the answer."""
@@ -117,7 +121,7 @@ def probe(
         "env": _environment(home, pass_env, env, job=job, run=run),
         "cwd": cwd,
         "files": files,
-        "rlimits": {"core": 0, **(rlimits or {})},
+        "rlimits": _rlimits(limits),
         "on_upstream_failure": "eof",
         "interrupt_log": [],
         "warn_log": [],
@@ -144,8 +148,18 @@ def _mode(installed: Startable, given: str) -> str:
     return "memfd" if "about" in installed.capabilities or "settings" in installed.manifest else "file"
 
 
-def _file(content: Mapping[str, Any], mode: str) -> dict[str, str]:
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+def _rlimits(limits: Mapping[str, Any] | None) -> dict[str, int | None]:
+    """The limits that the kernel keeps for one process; the others (`wall`, `max_line`, …) are for the data plane."""
+    found: dict[str, int | None] = {"core": 0}
+    for name, value in (limits or {}).items():
+        known = _RLIMITS.get(name)
+        if known:
+            found[known] = None if value is None else int(value)
+    return found
+
+
+def _file(content: Mapping[str, Any] | str, mode: str) -> dict[str, str]:
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return {"content": text, "mode": "memfd" if mode == "auto" else mode}
 
 
