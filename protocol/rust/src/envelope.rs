@@ -83,6 +83,8 @@ pub struct Envelope<'a> {
     pub schema: Option<Range<usize>>,
     /// Span of the value of `key_properties`.
     pub key_properties: Option<Range<usize>>,
+    /// Span of the value of `manifest` or `filepath` (of BATCH).
+    pub files: Option<Range<usize>>,
     /// The scan stopped at the record: its span runs to the line's end, and keys behind it were not seen.
     pub partial: bool,
 }
@@ -226,6 +228,7 @@ fn field<'a, W: Walk>(
         b"version" => found.version = Some(span),
         b"value" => found.value = Some(span),
         b"schema" => found.schema = Some(span),
+        b"manifest" | b"filepath" => found.files = Some(span),
         b"key_properties" => found.key_properties = Some(span),
         _ => {}
     }

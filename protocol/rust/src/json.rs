@@ -30,6 +30,18 @@ pub fn check(bytes: &[u8]) -> Result<Report, Fault> {
     }
 }
 
+/// The same to the letter of the RFC: a bare `NaN` or `Infinity` is a fault.
+pub fn check_standard(bytes: &[u8]) -> Result<(), Fault> {
+    match check(bytes)?.nonstandard_numbers {
+        0 => Ok(()),
+        _ => Err(Fault::json(
+            bytes,
+            blank(bytes, 0),
+            "a bare NaN or Infinity outside of a record",
+        )),
+    }
+}
+
 /// Check that `bytes` is UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     simdutf8::basic::from_utf8(bytes).map_err(|_| {

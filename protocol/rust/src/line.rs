@@ -1,8 +1,11 @@
 //! One line judged: a message, junk of a named kind, or a fault. The same rules as `protocol/SPEC.md` gives receivers.
 
+use std::ops::Range;
+
 use crate::envelope::{self, Envelope, Kind};
 use crate::error::{Code, Fault};
 use crate::json::{self, blank, peek};
+use crate::text::Text;
 
 /// Lines that carry no message. What to do with them is the caller's policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +46,7 @@ pub enum Check {
 }
 
 /// What a line is.
+#[allow(clippy::large_enum_variant)] // nearly every line is a message, and a box would be an allocation for each
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A message of one of the five kinds with the fields its kind needs.
@@ -77,6 +81,10 @@ pub fn inspect(line: &[u8], check: Check) -> Result<Line<'_>, Fault> {
         let (checked, report) = envelope::check(line)?;
         envelope = checked;
         nonstandard_numbers = report.nonstandard_numbers;
+        if nonstandard_numbers > 0 && envelope.kind != Kind::Record {
+            // Only a record may hold them: nothing that Dativo itself must understand.
+            json::check_standard(line)?;
+        }
     } else if line.iter().rev().find(|b| !b.is_ascii_whitespace()) != Some(&b'}') {
         let cut = line.len();
         return Err(Fault {
@@ -96,21 +104,44 @@ pub fn inspect(line: &[u8], check: Check) -> Result<Line<'_>, Fault> {
     }
 }
 
-/// Whether a message has the fields that its kind needs.
+/// Whether a message has the fields that its kind needs, as its kind needs them.
 fn complete(line: &[u8], found: &Envelope<'_>) -> Result<(), Fault> {
-    let object =
-        |span: &Option<std::ops::Range<usize>>| span.as_ref().is_some_and(|span| peek(line, span.start) == b'{');
+    let starts = |span: &Option<Range<usize>>, with: &[u8]| {
+        span.as_ref().is_some_and(|span| with.contains(&peek(line, span.start)))
+    };
+    let unicode = |text: &Option<Text<'_>>| match text {
+        Some(text) if text.escaped => std::str::from_utf8(&text.bytes()).is_ok(),
+        _ => true,
+    };
     let reason = match found.kind {
         Kind::Missing => "the message has no \"type\", or one that is not a string",
+        _ if !unicode(&found.type_name) || !unicode(&found.stream) => "its \"type\" or \"stream\" is not Unicode text",
         Kind::Unknown { miscased: true } => "the type is not in upper case, which targets do not take",
         Kind::Unknown { miscased: false } => return Ok(()),
         Kind::State if found.value.is_none() => "the STATE has no \"value\"",
         Kind::State => return Ok(()),
         _ if found.stream.is_none() => "the message has no \"stream\", or one that is not a string",
-        Kind::Record if !object(&found.record) => "the RECORD has no \"record\", or one that is not an object",
-        Kind::Schema if !object(&found.schema) => "the SCHEMA has no \"schema\", or one that is not an object",
-        Kind::ActivateVersion if found.version.is_none() => "the ACTIVATE_VERSION has no \"version\"",
+        Kind::Record if !starts(&found.record, b"{") => "the RECORD has no \"record\", or one that is not an object",
+        Kind::Schema if !starts(&found.schema, b"{") => "the SCHEMA has no \"schema\", or one that is not an object",
+        Kind::Schema if !names(line, &found.key_properties) => "\"key_properties\" is not a list of names",
+        Kind::ActivateVersion if !integer(line, &found.version) => "the ACTIVATE_VERSION has no integer \"version\"",
+        Kind::Batch if !starts(&found.files, b"[\"") => "the BATCH names neither a \"manifest\" nor a \"filepath\"",
         _ => return Ok(()),
     };
     Err(Fault::message(reason))
+}
+
+/// A list of strings, one string, null, or nothing.
+fn names(line: &[u8], span: &Option<Range<usize>>) -> bool {
+    let Some(span) = span else { return true };
+    match peek(line, span.start) {
+        b'n' | b'"' => true,
+        b'[' => serde_json::from_slice::<Vec<String>>(&line[span.clone()]).is_ok(),
+        _ => false,
+    }
+}
+
+fn integer(line: &[u8], span: &Option<Range<usize>>) -> bool {
+    let text = span.clone().and_then(|span| std::str::from_utf8(&line[span]).ok());
+    text.is_some_and(|text| text.parse::<i64>().is_ok())
 }
