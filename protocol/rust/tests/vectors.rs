@@ -179,8 +179,8 @@ fn streams(topic: &str) {
                     format!("{} {stream}", entry["type"].as_str().unwrap())
                 }
             };
-            expected
-                .extend(std::iter::repeat(text).take(entry.get("times").and_then(Value::as_u64).unwrap_or(1) as usize));
+            let times = entry.get("times").and_then(Value::as_u64).unwrap_or(1) as usize;
+            expected.extend(std::iter::repeat_n(text, times));
         }
         let output = match case["output"].as_str().unwrap() {
             "same" => bytes.clone(),
@@ -306,7 +306,7 @@ fn state() {
                 ignored.push("empty");
             } else if print.shape != Shape::Object {
                 ignored.push("foreign"); // only an object is a bookmark
-            } else if let Some(at) = forwarded[from..].iter().position(|hash| *hash == print.hash) {
+            } else if let Some(at) = forwarded[from..].iter().rposition(|hash| *hash == print.hash) {
                 confirmed = Some(from + at);
             } else if !forwarded.contains(&print.hash) {
                 ignored.push("foreign");
