@@ -31,6 +31,7 @@ class Finding:
     """Whether a run fails without it."""
     detail: str
     hint: str | None = None
+    more: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -66,8 +67,9 @@ def command(env: str | None) -> int:
 def _lines(found: list[Finding]) -> Iterator[str]:
     yield from report.columns([(one.verdict, one.name, one.detail) for one in found])
     for one in found:
-        if one.hint and not one.ok:
-            yield f"  {one.name}: {report.clean(one.hint)}"
+        if not one.ok and (one.hint or one.more):
+            yield f"  {one.name}: {report.clean(one.hint or one.detail)}"
+            yield from (f"    {report.clean(line)}" for line in one.more)
 
 
 def findings(env: str | None) -> Iterator[Finding]:
@@ -90,8 +92,7 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except errors.DativoError as error:
-        detail = " · ".join((error.message, *error.details))
-        return Finding(name, ok=False, needed=True, detail=detail, hint=error.remedy)
+        return Finding(name, ok=False, needed=True, detail=error.message, hint=error.remedy, more=error.details)
     except OSError as problem:
         return Finding(name, ok=False, needed=True, detail=f"{problem.strerror}: {problem.filename}")
 
@@ -201,12 +202,13 @@ def _plugins(env: str | None) -> Finding:
 
     project = Project.find(env=env)
     names = sorted(lockfile.headers(project.lock_file).plugins)
-    wrong = []
+    wrong: list[str] = []
     for name in names:
         try:
             installed(project, name)
         except errors.DativoError as error:
             wrong.append(error.message)
     if wrong:
-        return Finding("plugins", False, True, "; ".join(wrong), hint="install what dativo.lock says: `dativo sync`")
+        hint = "install what dativo.lock says: `dativo sync`"
+        return Finding("plugins", False, True, f"{len(wrong)} of {len(names)} not ready", hint, tuple(wrong))
     return Finding("plugins", True, True, f"{len(names)} match dativo.lock" if names else "none in dativo.lock")

@@ -38,14 +38,14 @@ def offers() -> list[Offer]:
     landlock = _landlock()
     cgroup = _cgroup_memory()
     return [
-        Offer("no_new_privs", _in_child(_no_new_privs), True, "plugins cannot gain privileges"),
-        Offer("subreaper", _in_child(_subreaper), True, "no plugin process outlives its run"),
-        Offer("sealed memfd", _sealed_memfd(), True, "configs reach plugins without a file name"),
-        Offer("pidfd", _pidfd(), False, "signals reach the right process"),
-        Offer("landlock", landlock > 0, False, f"ABI {landlock}" if landlock > 0 else "files cannot be fenced"),
-        Offer("seccomp", _in_child(_seccomp), False, "system calls can be filtered"),
-        Offer("user namespaces", _in_child(_user_namespace), False, "networks can be fenced without root"),
-        Offer("cgroup memory", cgroup is None, False, cgroup or "memory can be capped for a whole plugin"),
+        Offer("no_new_privs", _in_child(_no_new_privs), True, "keeps plugins from gaining privileges"),
+        Offer("subreaper", _in_child(_subreaper), True, "lets no plugin process outlive its run"),
+        Offer("sealed memfd", _sealed_memfd(), True, "hands configs over without a file name"),
+        Offer("pidfd", _pidfd(), False, "sends signals to the right process"),
+        Offer("landlock", landlock > 0, False, f"fences files{f', ABI {landlock}' if landlock > 0 else ''}"),
+        Offer("seccomp", _in_child(_seccomp), False, "filters system calls"),
+        Offer("user namespaces", _in_child(_user_namespace), False, "fences networks without root"),
+        Offer("cgroup memory", cgroup is None, False, cgroup or "caps the memory of a whole plugin"),
     ]
 
 
