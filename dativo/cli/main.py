@@ -14,7 +14,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("Move data", "dativo.cli.run:command", "Run a job: tap, mappers, target, or a job file."),
     "add": ("Plugins", "dativo.cli.add:command", "Install plugins and pin them in dativo.lock."),
     "remove": ("Plugins", "dativo.cli.remove:command", "Remove plugins from the project and the lock file."),
-    "list": ("Plugins", "dativo.cli.list:command", "Show the installed plugins."),
+    "list": ("Plugins", "dativo.cli.list_:command", "Show the installed plugins."),
     "sync": ("Plugins", "dativo.cli.sync:command", "Install exactly what dativo.lock says."),
     "discover": ("Plugins", "dativo.cli.discover:command", "Show the streams and columns a tap offers."),
     "select": ("Plugins", "dativo.cli.select:command", "Show or change which streams and columns are read."),

@@ -121,6 +121,10 @@ class Project:
             raise errors.ConfigError("job.unknown", f"no job {name} in {self.settings_file.name}", hint=hint)
         return job_spec(name, self._resolved("jobs", name))
 
+    def steps(self, name: str) -> list[str]:
+        """A job's steps as they are written."""
+        return list(self.layers.at("jobs", name, "steps") or [])
+
     def origin(self, name: str) -> dict[str, str]:
         """Setting -> where its value stands, and which variables it comes from."""
         found = {}

@@ -49,6 +49,16 @@ class Change:
     fresh: bool
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A plugin whose files are in place, not yet asked what it can do. `home` is None for a script."""
+
+    plugin: LockedPlugin
+    executable: Path
+    home: Path | None
+    fresh: bool
+
+
 def add(
     project: Project, requests: Sequence[Request], *, probe: Prober, offline: bool = False, say: Say = lambda _: None
 ) -> list[Change]:
@@ -57,19 +67,17 @@ def add(
     _no_clash(project, wanted)
     require_writable(project)
     session = Session(project, probe, offline=offline, say=say)
-    made: list[Change] = []
+    built: list[Placed] = []
     try:
         with ThreadPoolExecutor(WORKERS) as pool:
-            jobs = [pool.submit(_install_one, item, session, made) for item in wanted]
-            for job in jobs:
-                job.result()
-        order = [item.name for item in wanted]
-        made.sort(key=lambda change: order.index(change.plugin.name))
+            jobs = [pool.submit(_resolve_and_place, item, session, built) for item in wanted]
+            placed = [job.result() for job in jobs]
+        made = [_asked(item, here, session, built) for item, here in zip(wanted, placed, strict=True)]
         _record(project, wanted, made)
     except BaseException:
-        for change in made:
-            if change.fresh and change.plugin.source != "script":
-                environment.discard(change.plugin)
+        for here in built:
+            if here.fresh:
+                environment.discard(here.plugin)
         raise
     return made
 
@@ -110,41 +118,47 @@ def require_writable(project: Project) -> None:
             )
 
 
-def _install_one(wanted: Wanted, session: Session, made: list[Change]) -> None:
+def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
     resolved = resolve(wanted, session.project, offline=session.offline)
+    return place(resolved, session, built, wanted.request.executable)
+
+
+def place(resolved: Resolved, session: Session, built: list[Placed], executable: str | None = None) -> Placed:
+    """Build the environment of a lock entry and find its command. What was made is noted in `built`."""
+    plugin = resolved.plugin
+    if plugin.source == "script":
+        return Placed(plugin, script_path(session.project, plugin), None, False)
+    made = environment.build(plugin, resolved.wheels, offline=session.offline)
+    here = Placed(plugin, made.path, made.path, made.fresh)
+    built.append(here)
+    plugin = replace(plugin, executable=plugin.executable or choose_script(plugin, made.path, executable))
+    return replace(here, plugin=plugin, executable=made.path / "bin" / plugin.executable)
+
+
+def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) -> Change:
+    """Probe a placed plugin; one that lacks pkg_resources is placed again with the setuptools that still has it."""
     try:
-        change = install_resolved(resolved, session, wanted.request.executable)
+        return ask(here, session)
     except errors.DativoError as problem:
         if not lacks_pkg_resources(problem) or any(item.startswith("setuptools") for item in wanted.request.with_):
             raise
-        session.say(f"{wanted.name} needs pkg_resources: installed with {OLD_SETUPTOOLS} (recorded)")
-        request = replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS))
-        resolved = resolve(replace(wanted, request=request), session.project, offline=session.offline)
-        change = install_resolved(resolved, session, request.executable)
-    made.append(change)
+    session.say(f"{wanted.name} needs pkg_resources: installed with {OLD_SETUPTOOLS} (recorded)")
+    if here.fresh:
+        environment.discard(here.plugin)
+    request = replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS))
+    return ask(_resolve_and_place(replace(wanted, request=request), session, built), session)
 
 
-def install_resolved(resolved: Resolved, session: Session, executable: str | None = None) -> Change:
-    """Build the environment of a lock entry, find its command, and ask it what it can do."""
-    plugin = resolved.plugin
-    if plugin.source == "script":
-        path = script_path(session.project, plugin)
-        manifest = session.probe(path, None)
-        plugin = _described(plugin, manifest)
-        _keep(script_manifest(path, plugin.digest), manifest)
-        return Change(plugin, manifest, True)
-    built = environment.build(plugin, resolved.wheels, offline=session.offline)
-    try:
-        plugin = replace(plugin, executable=plugin.executable or choose_script(plugin, built.path, executable))
-        manifest = session.probe(built.path / "bin" / plugin.executable, built.path)
-        plugin = _described(plugin, manifest)
+def ask(here: Placed, session: Session) -> Change:
+    """Probe a placed plugin (from the main thread: it may be interrupted) and keep what it says."""
+    manifest = session.probe(here.executable, here.home)
+    plugin = _described(here.plugin, manifest)
+    if here.home is None:
+        _keep(script_manifest(here.executable, plugin.digest), manifest)
+    else:
         environment.write_manifest(plugin, manifest)
         environment.claim(plugin, session.project.lock_file)
-    except BaseException:
-        if built.fresh:
-            environment.discard(plugin)
-        raise
-    return Change(plugin, manifest, built.fresh)
+    return Change(plugin, manifest, here.fresh)
 
 
 def choose_script(plugin: LockedPlugin, made: Path, given: str | None) -> str:

@@ -11,7 +11,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
 from dativo.plugins import environment, lockfile, sources
-from dativo.plugins.install import WORKERS, Change, Prober, Say, Session, add, install_resolved, remove
+from dativo.plugins.install import WORKERS, Change, Placed, Prober, Say, Session, add, ask, place, remove
 from dativo.plugins.installed import read_manifest, script_digest, script_manifest, script_path
 from dativo.plugins.lockfile import Lock, LockedPackage, LockedPlugin
 from dativo.plugins.requirement import Request, from_declaration, understand
@@ -38,8 +38,9 @@ def sync(
     lock = lockfile.read(project.lock_file)
     rest = [plugin for name, plugin in sorted(lock.plugins.items()) if name not in stale]
     with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = [pool.submit(_one, plugin, session) for plugin in rest]
-        changes += [job.result() for job in jobs]
+        jobs = [pool.submit(_place, plugin, session) for plugin in rest]
+        placed = [job.result() for job in jobs]
+    changes += [_asked_once(here, session) for here in placed]
     _relock(project, lock, changes)
     return sorted(changes, key=lambda change: change.plugin.name)
 
@@ -89,14 +90,15 @@ def _drop_renamed(project: Project, lock: Lock, requests: Sequence[Request]) -> 
             lockfile.write(project.lock_file, lockfile.read(project.lock_file).without(str(name) for name in names))
 
 
-def _one(plugin: LockedPlugin, session: Session) -> Change:
+def _place(plugin: LockedPlugin, session: Session) -> Placed:
     if plugin.source == "script":
         return _script(plugin, session)
     if environment.ready(plugin):
         changed = environment.changed_files(plugin)
         if not changed:
             environment.claim(plugin, session.project.lock_file)
-            return _probed(plugin, environment.folder(plugin), session.probe)
+            home = environment.folder(plugin)
+            return Placed(plugin, home / "bin" / plugin.executable, home, False)
         if session.frozen:
             shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
             raise errors.EnvironmentFault(
@@ -107,17 +109,19 @@ def _one(plugin: LockedPlugin, session: Session) -> Change:
         session.say(f"{plugin.name}: {len(changed)} changed files, installed again")
         environment.discard(plugin)
     plugin, wheels = _with_wheels(plugin, session)
-    return install_resolved(Resolved(plugin, wheels), session)
+    return place(Resolved(plugin, wheels), session, [])
 
 
-def _probed(plugin: LockedPlugin, home: Path, probe: Prober) -> Change:
-    """An environment that is there: probed only if it never was on this machine."""
-    if not (home / environment.MANIFEST).is_file():
-        environment.write_manifest(plugin, probe(home / "bin" / plugin.executable, home))
-    return Change(plugin, read_manifest(home / environment.MANIFEST, plugin), False)
+def _asked_once(here: Placed, session: Session) -> Change:
+    """A plugin is probed only if it never was on this machine."""
+    path = here.executable
+    kept = here.home / environment.MANIFEST if here.home else script_manifest(path, here.plugin.digest)
+    if here.fresh or not kept.is_file():
+        return ask(here, session)
+    return Change(here.plugin, read_manifest(kept, here.plugin), False)
 
 
-def _script(plugin: LockedPlugin, session: Session) -> Change:
+def _script(plugin: LockedPlugin, session: Session) -> Placed:
     path = script_path(session.project, plugin)
     if script_digest(path) != plugin.digest:
         raise errors.EnvironmentFault(
@@ -125,10 +129,7 @@ def _script(plugin: LockedPlugin, session: Session) -> Change:
             f"{plugin.name}: {path} is not the script that was locked",
             hint=f"if the change is yours: dativo add {plugin.executable} --as {plugin.name} --kind {plugin.kind}",
         )
-    kept = script_manifest(path, plugin.digest)
-    if not kept.is_file():
-        return install_resolved(Resolved(plugin, {}), session)
-    return Change(plugin, read_manifest(kept, plugin), False)
+    return Placed(plugin, path, None, False)
 
 
 def _with_wheels(plugin: LockedPlugin, session: Session) -> tuple[LockedPlugin, dict[str, Path]]:

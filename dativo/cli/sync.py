@@ -1,0 +1,41 @@
+"""`dativo sync`: install exactly what dativo.lock says."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from dativo.cli import options, report
+
+
+@click.command(
+    name="sync",
+    help="""\b
+  dativo sync
+  dativo sync --frozen       (in CI: refuse any difference)
+
+Install what dativo.lock says. Without --frozen, dativo.yml is followed first and the lock is brought up to date.
+""",
+)
+@click.option("--frozen", is_flag=True, help="Refuse when dativo.yml, dativo.lock and the installed files differ.")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+@options.json_option
+@options.verbosity_options
+def command(frozen: bool, offline: bool) -> None:
+    """Make installed and locked the same."""
+    from dativo.cli.add import counted, lock_name, shown
+    from dativo.cli.prober import prober
+    from dativo.config.project import Project
+    from dativo.plugins.sync import sync
+
+    project = Project.find()
+    begun = time.monotonic()
+    changes = sync(project, probe=prober, frozen=frozen, offline=offline, say=report.note)
+    fresh = [change.plugin.name for change in changes if change.fresh]
+    seconds = time.monotonic() - begun
+    what = f"installed {', '.join(fresh)}" if fresh else "nothing to install"
+    report.result(
+        {"plugins": [shown(change) for change in changes], "installed": fresh, "seconds": round(seconds, 3)},
+        [f"  {counted(len(changes))} match {lock_name(project)} · {what} · {seconds:.1f} s"],
+    )
