@@ -1,1 +1,25 @@
-//! dativo-bus-engine: skeleton, to be written.
+//! dativo-bus-engine: the rules of the data plane, without processes, descriptors or clocks of its own.
+//!
+//! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
+//! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames and holds it, [`route`] judges and
+//! counts it, [`ledger`] remembers STATEs until the target confirms them, [`verdict`] keeps the first failure, and
+//! [`event`] and [`journal`] tell the control plane.
+//!
+//! Invariants it guards: I1 (a bookmark only for what was delivered and echoed), I3 (bytes forwarded as they came),
+//! I4 (never backwards), I9 (a line is forwarded, counted as junk, or fails the run), I10 (bounded memory),
+//! I11 (done only when the counts say so), I12 (names are data), I13 (no content of a child's file in any event).
+//!
+//! Who may import it: `native/dativo-bus`, and tests.
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod event;
+pub mod journal;
+pub mod junk;
+pub mod ledger;
+pub mod lines;
+pub mod plan;
+pub mod relay;
+pub mod route;
+pub mod verdict;
+pub mod wiring;

@@ -1,0 +1,308 @@
+//! The STATEs on their way through the target: which were forwarded, which it has read, which it confirmed.
+//!
+//! I1: a bookmark exists only when the target printed a value equal to a STATE that was forwarded and whose bytes it
+//! had read by then; every record before that STATE was delivered before it. I4: it never moves backwards.
+
+use singer_protocol::state::{fingerprint, Fingerprint, Shape};
+use std::collections::{HashMap, VecDeque};
+
+/// How many STATEs are remembered. Confirming an older one is ignored as foreign: the old bookmark stays.
+pub const REMEMBERED: usize = 65_536;
+/// How many bytes of the taps' own texts are kept for bookmarks.
+pub const KEPT_TEXT: usize = 8 << 20;
+
+#[derive(Debug)]
+struct Sent {
+    hash: u128,
+    end: u64,
+    records: u64,
+    text: Option<Box<[u8]>>,
+    previous: u64,
+}
+
+/// What a line that the target printed means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Not JSON: a log line.
+    Log,
+    /// It counts: a new bookmark.
+    Bookmark {
+        /// The value to persist, as the tap wrote it if that was kept.
+        value: Vec<u8>,
+        /// Records delivered before that STATE.
+        records: u64,
+        /// Which STATE, from 1.
+        seq: u64,
+    },
+    /// A STATE that is confirmed already, or older than that.
+    Repeat,
+    /// It does not count: `foreign`, `empty` or `unread`.
+    Ignored(&'static str),
+}
+
+/// The book of STATEs of one target.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    sent: VecDeque<Sent>,
+    forwarded: u64,
+    latest: HashMap<u128, u64>,
+    kept: usize,
+    untexted: u64,
+    confirmed: u64,
+    covered: u64,
+    bookmarks: u64,
+    printed: u64,
+    last_message: u64,
+    last_is_object: bool,
+    last_records: u64,
+}
+
+impl Ledger {
+    /// Notes a STATE that goes to the target: its value's bytes, the offset behind it in what the target reads, the
+    /// records before it, and the number of the message.
+    pub fn forward(&mut self, value: &[u8], print: Fingerprint, end: u64, records: u64, message: u64) {
+        self.forwarded += 1;
+        self.last_message = message;
+        self.last_is_object = print.shape == Shape::Object;
+        self.last_records = records;
+        let previous = self.latest.insert(print.hash, self.forwarded).unwrap_or(0);
+        let text = (value.len() <= KEPT_TEXT).then(|| value.into());
+        self.kept += if text.is_some() { value.len() } else { 0 };
+        self.sent.push_back(Sent {
+            hash: print.hash,
+            end,
+            records,
+            text,
+            previous,
+        });
+        self.forget();
+    }
+
+    /// Judges a line that the target printed, when it has read `consumed` bytes of its input.
+    pub fn answer(&mut self, line: &[u8], consumed: u64) -> Answer {
+        let Ok(print) = fingerprint(line) else {
+            return Answer::Log;
+        };
+        match print.shape {
+            Shape::Null => return Answer::Ignored("empty"),
+            Shape::EmptyObject => {
+                self.printed += 1;
+                return Answer::Ignored("empty");
+            }
+            Shape::Other => return Answer::Ignored("foreign"),
+            Shape::Object => self.printed += 1,
+        }
+        let first = self.first();
+        let mut seq = self.latest.get(&print.hash).copied().unwrap_or(0);
+        let mut unread = false;
+        while seq >= first && seq > self.confirmed {
+            let Some(sent) = self.sent.get((seq - first) as usize) else {
+                break;
+            };
+            if sent.end <= consumed {
+                return self.confirm(seq, line);
+            }
+            unread = true;
+            seq = sent.previous;
+        }
+        match seq {
+            0 if unread => Answer::Ignored("unread"),
+            0 => Answer::Ignored("foreign"),
+            _ => Answer::Repeat,
+        }
+    }
+
+    /// STATEs forwarded.
+    pub fn forwarded(&self) -> u64 {
+        self.forwarded
+    }
+
+    /// Bookmarks made.
+    pub fn bookmarks(&self) -> u64 {
+        self.bookmarks
+    }
+
+    /// Records that the last bookmark covers.
+    pub fn covered(&self) -> u64 {
+        self.covered
+    }
+
+    /// Records before the last STATE forwarded.
+    pub fn last_records(&self) -> u64 {
+        self.last_records
+    }
+
+    /// Whether the last bookmark is the last STATE.
+    pub fn complete(&self) -> bool {
+        self.forwarded > 0 && self.confirmed == self.forwarded
+    }
+
+    /// Whether the target has printed any STATE (a JSON object), even one that does not count.
+    pub fn answered(&self) -> bool {
+        self.printed > 0
+    }
+
+    /// Whether the target owes a STATE: the last of `messages` was one worth confirming, and it printed none at all.
+    pub fn owed(&self, messages: u64) -> bool {
+        self.forwarded > 0 && self.last_message == messages && self.last_is_object && !self.answered()
+    }
+
+    fn first(&self) -> u64 {
+        self.forwarded + 1 - self.sent.len() as u64
+    }
+
+    fn confirm(&mut self, seq: u64, line: &[u8]) -> Answer {
+        let first = self.first();
+        let (mut value, mut records) = (None, 0);
+        if let Some(sent) = self.sent.get_mut((seq - first) as usize) {
+            (value, records) = (sent.text.take(), sent.records);
+        }
+        self.kept -= value.as_ref().map_or(0, |v| v.len());
+        self.confirmed = seq;
+        self.covered = records;
+        self.bookmarks += 1;
+        self.drop_texts_to(seq);
+        Answer::Bookmark {
+            value: value.map_or_else(|| line.trim_ascii().to_vec(), Vec::from),
+            records,
+            seq,
+        }
+    }
+
+    /// Gives up the texts of all STATEs up to `seq`.
+    fn drop_texts_to(&mut self, seq: u64) {
+        let first = self.first();
+        for number in self.untexted.max(first)..=seq {
+            if let Some(text) = self.sent.get_mut((number - first) as usize).and_then(|s| s.text.take()) {
+                self.kept -= text.len();
+            }
+        }
+        self.untexted = self.untexted.max(seq + 1);
+    }
+
+    /// I10: bounded in number and in bytes, oldest first.
+    fn forget(&mut self) {
+        while self.kept > KEPT_TEXT {
+            self.drop_texts_to(self.untexted.max(self.first()));
+        }
+        while self.sent.len() > REMEMBERED {
+            let seq = self.first();
+            if let Some(old) = self.sent.pop_front() {
+                self.kept -= old.text.map_or(0, |t| t.len());
+                if self.latest.get(&old.hash) == Some(&seq) {
+                    self.latest.remove(&old.hash);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(values: &[&str]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (i, value) in values.iter().enumerate() {
+            let n = i as u64 + 1;
+            ledger.forward(
+                value.as_bytes(),
+                fingerprint(value.as_bytes()).unwrap(),
+                n * 100,
+                n * 10,
+                n,
+            );
+        }
+        ledger
+    }
+
+    fn seq(answer: Answer) -> u64 {
+        match answer {
+            Answer::Bookmark { seq, .. } => seq,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_echo_counts_with_the_taps_own_bytes() {
+        let mut ledger = ledger(&[r#"{"b": 1.0, "a":"\u0041"}"#]);
+        let answer = ledger.answer(br#" {"a":"A","b":1.0} "#, 100);
+        assert_eq!(
+            answer,
+            Answer::Bookmark {
+                value: br#"{"b": 1.0, "a":"\u0041"}"#.to_vec(),
+                records: 10,
+                seq: 1
+            }
+        );
+        assert!(ledger.complete());
+        assert_eq!(ledger.answer(br#"{"a":"A","b":1.0}"#, 100), Answer::Repeat);
+    }
+
+    #[test]
+    fn what_the_target_has_not_read_cannot_be_confirmed() {
+        let mut ledger = ledger(&[r#"{"a":1}"#, r#"{"a":2}"#]);
+        assert_eq!(ledger.answer(br#"{"a":2}"#, 199), Answer::Ignored("unread"));
+        assert_eq!(seq(ledger.answer(br#"{"a":2}"#, 200)), 2);
+    }
+
+    #[test]
+    fn never_backwards() {
+        let mut ledger = ledger(&[r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#]);
+        assert_eq!(seq(ledger.answer(br#"{"a":2}"#, 300)), 2);
+        assert_eq!(ledger.answer(br#"{"a":1}"#, 300), Answer::Repeat);
+        assert_eq!(seq(ledger.answer(br#"{"a":3}"#, 300)), 3);
+        assert_eq!((ledger.covered(), ledger.bookmarks()), (30, 2));
+    }
+
+    #[test]
+    fn a_value_sent_twice_is_the_newest_that_was_read() {
+        let mut ledger = ledger(&[r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":1}"#]);
+        assert_eq!(seq(ledger.answer(br#"{"a":1}"#, 150)), 1);
+        assert_eq!(ledger.answer(br#"{"a":1}"#, 150), Answer::Repeat);
+        assert_eq!(seq(ledger.answer(br#"{"a":1}"#, 300)), 3);
+    }
+
+    #[test]
+    fn foreign_empty_and_log_lines() {
+        let mut ledger = ledger(&[r#"{"a":1}"#]);
+        assert!(ledger.owed(1) && !ledger.owed(2));
+        for (line, why) in [("42", "foreign"), ("[1,2]", "foreign"), ("null", "empty")] {
+            assert_eq!(ledger.answer(line.as_bytes(), 100), Answer::Ignored(why));
+        }
+        assert!(ledger.owed(1), "numbers and lists are no STATE");
+        assert_eq!(ledger.answer(b"INFO hello", 100), Answer::Log);
+        assert_eq!(ledger.answer(b"{}", 100), Answer::Ignored("empty"));
+        assert!(!ledger.owed(1));
+        assert_eq!(ledger.answer(br#"{"x":1}"#, 100), Answer::Ignored("foreign"));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_newest_stay() {
+        let mut ledger = Ledger::default();
+        let total = REMEMBERED as u64 + 1000;
+        for n in 1..=total {
+            let value = format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(200));
+            ledger.forward(value.as_bytes(), fingerprint(value.as_bytes()).unwrap(), n, n, n);
+        }
+        assert_eq!(ledger.sent.len(), REMEMBERED);
+        assert_eq!(ledger.latest.len(), REMEMBERED);
+        assert!(ledger.kept <= KEPT_TEXT);
+        let old = format!("{{\"n\":1,\"pad\":\"{}\"}}", "x".repeat(200));
+        assert_eq!(ledger.answer(old.as_bytes(), total), Answer::Ignored("foreign"));
+        let untexted = format!("{{\"pad\":\"{}\",\"n\":2000}}", "x".repeat(200));
+        assert!(
+            matches!(ledger.answer(untexted.as_bytes(), total), Answer::Bookmark { value, seq: 2000, .. }
+            if value == untexted.as_bytes())
+        );
+        assert_eq!(
+            ledger.kept,
+            ledger
+                .sent
+                .iter()
+                .filter_map(|s| s.text.as_ref())
+                .map(|t| t.len())
+                .sum::<usize>()
+        );
+    }
+}

@@ -1,0 +1,365 @@
+//! One line judged and counted: which stream it belongs to, whether its SCHEMA came first, whether policy lets it pass.
+
+use crate::event::{StreamTotals, Streams};
+use crate::junk::JunkCounts;
+use crate::plan::{BatchPolicy, CheckPolicy, JunkPolicy, Policy};
+use singer_protocol::envelope::{Envelope, Kind};
+use singer_protocol::error::{Code, Fault};
+use singer_protocol::line::{inspect, Check, Junk, Line};
+use singer_protocol::state::fingerprint;
+use singer_protocol::text::Text;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// What a line turned out to be. Ranges are within the line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// A record: counted, to be forwarded.
+    Record,
+    /// A STATE; its value.
+    State(Range<usize>),
+    /// A SCHEMA.
+    Schema(SchemaSeen),
+    /// ACTIVATE_VERSION or BATCH.
+    Other,
+    /// Not a message: counted, to be dropped; whether it is among the first of its kind.
+    Junk(Junk, bool),
+}
+
+/// A SCHEMA message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SchemaSeen {
+    /// The stream's index ([`Router::stream_name`]).
+    pub stream: usize,
+    /// The span of `schema`.
+    pub schema: Range<usize>,
+    /// The span of `key_properties`.
+    pub keys: Option<Range<usize>>,
+    /// Not the first of its stream.
+    pub changed: bool,
+    /// Neither the first nor different from the one before.
+    pub repeated: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    name: String,
+    raw: Vec<u8>,
+    /// The bytes of the last record line up to its record's bracket: the next one mostly begins the same.
+    prefix: Vec<u8>,
+    totals: StreamTotals,
+    schema: Option<(u128, u128)>,
+}
+
+/// The counters of one hop.
+#[derive(Debug)]
+pub struct Router {
+    check: Check,
+    policy: Policy,
+    streams: Vec<Stream>,
+    index: HashMap<Vec<u8>, usize>,
+    last: usize,
+    /// Lines that were not messages.
+    pub junk: JunkCounts,
+    /// Records of all streams.
+    pub records: u64,
+    /// Messages of all kinds.
+    pub messages: u64,
+    /// Bare NaN and Infinity.
+    pub nonstandard: u64,
+}
+
+impl Router {
+    /// A router with these policies.
+    pub fn new(policy: &Policy) -> Router {
+        let check = match policy.check {
+            CheckPolicy::Json => Check::Json,
+            CheckPolicy::Envelope => Check::Envelope,
+        };
+        let (junk, policy) = (JunkCounts::default(), policy.clone());
+        let (streams, index) = (Vec::new(), HashMap::new());
+        Router {
+            check,
+            policy,
+            streams,
+            index,
+            last: 0,
+            junk,
+            records: 0,
+            messages: 0,
+            nonstandard: 0,
+        }
+    }
+
+    /// Judges one line. `size` is what it counts for, newline included; `utf8`: its bytes are known to be UTF-8.
+    pub fn route(&mut self, line: &[u8], size: u64, utf8: bool) -> Result<Routed, Fault> {
+        if utf8 && self.check == Check::Envelope {
+            if let Some(stream) = self.streams.get_mut(self.last) {
+                // The fast path: same stream, same spelling as the record before, and it ends as an object does.
+                if !stream.prefix.is_empty() && line.starts_with(&stream.prefix) && ends_object(line) {
+                    stream.totals.records += 1;
+                    stream.totals.bytes += size;
+                    self.records += 1;
+                    self.messages += 1;
+                    return Ok(Routed::Record);
+                }
+            }
+        }
+        self.judge(line, size, self.check)
+    }
+
+    /// Judges a stream's last line that has no newline: every byte is checked, for it may have been cut anywhere.
+    pub fn route_last(&mut self, line: &[u8], size: u64) -> Result<Routed, Fault> {
+        self.judge(line, size, Check::Json)
+    }
+
+    /// A byte order mark before the first line.
+    pub fn bom(&mut self) -> Result<bool, Fault> {
+        self.drop_junk(Junk::Bom)
+    }
+
+    /// A stream's name for people.
+    pub fn stream_name(&self, index: usize) -> &str {
+        self.streams.get(index).map_or("", |s| &s.name)
+    }
+
+    /// Totals by stream.
+    pub fn totals(&self) -> Streams<'_> {
+        let mut totals = Streams::new();
+        for stream in &self.streams {
+            // Names that differ only in what is not Unicode look the same to people; their totals are added up.
+            let sum = totals.entry(&stream.name).or_default();
+            sum.records += stream.totals.records;
+            sum.bytes += stream.totals.bytes;
+        }
+        totals
+    }
+
+    fn judge(&mut self, line: &[u8], size: u64, check: Check) -> Result<Routed, Fault> {
+        let envelope = match inspect(line, check)? {
+            Line::Junk(kind) => return Ok(Routed::Junk(kind, self.drop_junk(kind)?)),
+            Line::Message {
+                envelope,
+                nonstandard_numbers,
+            } => {
+                self.nonstandard += nonstandard_numbers;
+                envelope
+            }
+        };
+        let routed = match (envelope.kind, &envelope.stream) {
+            (Kind::State, _) => Routed::State(envelope.value.clone().unwrap_or(0..0)),
+            (Kind::Schema, Some(stream)) => self.schema(line, &envelope, stream)?,
+            (Kind::Record, Some(stream)) => {
+                let index = self.known(stream)?;
+                self.record(index, line, &envelope, size);
+                Routed::Record
+            }
+            (Kind::Batch, _) if self.policy.batch == BatchPolicy::Refuse => {
+                return Err(fault(
+                    Code::BatchRefused,
+                    "a BATCH message, and the receiver cannot load those",
+                ));
+            }
+            (_, Some(stream)) => {
+                self.known(stream)?;
+                Routed::Other
+            }
+            (_, None) => return Err(fault(Code::BadMessage, "the message has no stream")),
+        };
+        self.messages += 1;
+        Ok(routed)
+    }
+
+    fn record(&mut self, index: usize, line: &[u8], envelope: &Envelope<'_>, size: u64) {
+        self.records += 1;
+        self.last = index;
+        let Some(stream) = self.streams.get_mut(index) else {
+            return;
+        };
+        stream.totals.records += 1;
+        stream.totals.bytes += size;
+        if self.check == Check::Envelope && envelope.partial {
+            let start = envelope.record.as_ref().map_or(0, |r| r.start + 1);
+            if line.get(..start) != Some(&stream.prefix[..]) {
+                stream.prefix = line[..start].to_vec();
+            }
+        }
+    }
+
+    fn schema(&mut self, line: &[u8], envelope: &Envelope<'_>, name: &Text<'_>) -> Result<Routed, Fault> {
+        let schema = envelope.schema.clone().unwrap_or(0..0);
+        let keys = envelope.key_properties.clone();
+        let print = |span: &Range<usize>| fingerprint(&line[span.clone()]).map(|p| p.hash);
+        let prints = (print(&schema)?, keys.as_ref().map(print).transpose()?.unwrap_or(0));
+        let stream = self.add(name);
+        let before = self.streams[stream].schema.replace(prints);
+        let changed = before.is_some();
+        Ok(Routed::Schema(SchemaSeen {
+            stream,
+            schema,
+            keys,
+            changed,
+            repeated: before == Some(prints),
+        }))
+    }
+
+    /// The stream's index, or a fault when its SCHEMA has not come.
+    fn known(&mut self, name: &Text<'_>) -> Result<usize, Fault> {
+        if self.streams.get(self.last).is_some_and(|s| s.raw == name.raw) {
+            return Ok(self.last);
+        }
+        let found = self.index.get(name.bytes().as_ref()).copied();
+        found.ok_or_else(|| fault(Code::RecordBeforeSchema, "the message came before its stream's SCHEMA"))
+    }
+
+    fn add(&mut self, name: &Text<'_>) -> usize {
+        let key = name.bytes().into_owned();
+        let streams = &mut self.streams;
+        *self.index.entry(key).or_insert_with(|| {
+            let name_text = name.to_str_lossy().into_owned();
+            let totals = StreamTotals::default();
+            streams.push(Stream {
+                name: name_text,
+                raw: name.raw.to_vec(),
+                prefix: Vec::new(),
+                totals,
+                schema: None,
+            });
+            streams.len() - 1
+        })
+    }
+
+    fn drop_junk(&mut self, kind: Junk) -> Result<bool, Fault> {
+        let told = self.junk.count(kind);
+        match self.policy.junk {
+            JunkPolicy::Drop => Ok(told),
+            JunkPolicy::Fail => Err(fault(
+                Code::Junk,
+                match kind {
+                    Junk::Blank => "a blank line, and junk is not allowed",
+                    Junk::Text => "text that is no message, and junk is not allowed",
+                    Junk::Array => "an array, and junk is not allowed",
+                    Junk::Bom => "a byte order mark, and junk is not allowed",
+                    Junk::UnknownType => "a message of unknown type, and junk is not allowed",
+                },
+            )),
+        }
+    }
+}
+
+fn fault(code: Code, reason: &'static str) -> Fault {
+    Fault {
+        code,
+        offset: 0,
+        truncated: false,
+        reason,
+    }
+}
+
+fn ends_object(line: &[u8]) -> bool {
+    match line.last() {
+        Some(b'}') => true,
+        Some(b' ' | b'\t' | b'\r') => line.trim_ascii_end().last() == Some(&b'}'),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router(check: CheckPolicy) -> Router {
+        Router::new(&Policy {
+            check,
+            ..Policy::default()
+        })
+    }
+
+    fn feed(router: &mut Router, line: &str) -> Result<Routed, &'static str> {
+        router
+            .route(line.as_bytes(), line.len() as u64 + 1, true)
+            .map_err(|f| f.code.as_str())
+    }
+
+    const SCHEMA: &str = r#"{"type":"SCHEMA","stream":"t","schema":{"a":1},"key_properties":["a"]}"#;
+
+    #[test]
+    fn the_fast_path_counts_as_the_slow_one_does() {
+        let lines = [
+            r#"{"type":"RECORD","stream":"t","record":{"a":1}}"#,
+            r#"{"type":"RECORD","stream":"t","record":{"a":2}}   "#,
+            r#"{"stream":"t","record":{"a":2},"type":"RECORD"}"#,
+            r#"{"type": "RECORD", "stream": "t", "record": {"a": 3}}"#,
+            r#"{"type":"RECORD","stream":"\u0074","record":{"a":2}}"#,
+        ];
+        let mut totals = Vec::new();
+        for check in [CheckPolicy::Json, CheckPolicy::Envelope] {
+            let mut router = router(check);
+            feed(&mut router, SCHEMA).unwrap();
+            for line in lines.iter().chain(&lines) {
+                assert_eq!(feed(&mut router, line), Ok(Routed::Record), "{line}");
+            }
+            totals.push((router.records, router.messages, router.totals()["t"].bytes));
+        }
+        assert_eq!(totals[0], totals[1]);
+        assert_eq!(totals[0].0, 10);
+    }
+
+    #[test]
+    fn a_cut_record_is_no_record_on_the_fast_path_either() {
+        let mut router = router(CheckPolicy::Envelope);
+        feed(&mut router, SCHEMA).unwrap();
+        feed(&mut router, r#"{"type":"RECORD","stream":"t","record":{"a":1}}"#).unwrap();
+        assert_eq!(
+            feed(&mut router, r#"{"type":"RECORD","stream":"t","record":{"a":1"#),
+            Err("data.invalid_json")
+        );
+        let cut = br#"{"type":"RECORD","stream":"t","record":{"a":{"b":1}"#;
+        assert_eq!(
+            router.route_last(cut, 1).unwrap_err().code.as_str(),
+            "data.invalid_json"
+        );
+    }
+
+    #[test]
+    fn schemas_first_changed_repeated() {
+        let mut router = router(CheckPolicy::Json);
+        let record = r#"{"type":"RECORD","stream":"t","record":{}}"#;
+        assert_eq!(feed(&mut router, record), Err("data.record_before_schema"));
+        let flags = |r: Routed| match r {
+            Routed::Schema(s) => (s.changed, s.repeated),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(flags(feed(&mut router, SCHEMA).unwrap()), (false, false));
+        assert_eq!(
+            flags(feed(&mut router, &SCHEMA.replace("{\"a\":1}", "{ \"a\" : 1 }")).unwrap()),
+            (true, true)
+        );
+        assert_eq!(
+            flags(feed(&mut router, &SCHEMA.replace("[\"a\"]", "[]")).unwrap()),
+            (true, false)
+        );
+        assert_eq!(feed(&mut router, record), Ok(Routed::Record));
+        let batch = r#"{"type":"BATCH","stream":"t","encoding":{},"manifest":[]}"#;
+        assert_eq!(feed(&mut router, batch), Err("data.batch_refused"));
+    }
+
+    #[test]
+    fn junk_is_dropped_or_fails() {
+        let mut router = router(CheckPolicy::Json);
+        assert_eq!(feed(&mut router, "INFO x"), Ok(Routed::Junk(Junk::Text, true)));
+        assert_eq!(
+            feed(&mut router, r#"{"type":"LOG"}"#),
+            Ok(Routed::Junk(Junk::UnknownType, true))
+        );
+        assert_eq!(
+            feed(&mut router, r#"{"type":"state","value":1}"#),
+            Err("data.bad_message")
+        );
+        let mut strict = Router::new(&Policy {
+            junk: JunkPolicy::Fail,
+            ..Policy::default()
+        });
+        assert_eq!(feed(&mut strict, ""), Err("data.junk"));
+    }
+}
