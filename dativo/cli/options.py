@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _json(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    report.OUTPUT.json = value
+    report.OUTPUT.json = value or report.OUTPUT.json
 
 
 def _verbose(_ctx: click.Context, _param: click.Parameter, value: int) -> None:

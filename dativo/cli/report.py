@@ -7,6 +7,7 @@ prints through `result`, `note` and `warn`, and returns None or its exit code.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import select
@@ -35,6 +36,29 @@ class Output:
 
 
 OUTPUT = Output()
+
+
+def prepare_streams() -> None:
+    """Make the standard streams safe to use, however the caller left them.
+
+    A closed one would be replaced by the next file that is opened, and messages would be written into that: the hole is
+    filled with /dev/null (for stdout one that refuses to be written, so that a lost result is an error). Results are
+    UTF-8 whatever the locale says; only a terminal keeps its own encoding.
+    """
+    for fd, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest free descriptor: this one
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def debugging() -> bool:

@@ -61,9 +61,8 @@ class Store:
             schema.migrate(connection)
             return cls(path, connection)
         with translated(path):
-            wal = path.with_name(path.name + "-wal")
-            # A read-only directory cannot hold the -shm file that WAL needs; with no log to replay, the file says all.
-            still = not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
+            # A read-only directory cannot hold the -shm file that WAL needs; where there is no log, the file says all.
+            still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
             uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
             try:

@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -238,6 +239,36 @@ def test_a_full_disk_under_stdout_is_said(tmp_path):
         )
     assert done.returncode == 3
     assert done.stderr.startswith("error[env.disk_full]  the disk is full: standard output\n")
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_closed_standard_streams_hurt_nothing(tmp_path, closed):
+    """With `2>&-` the next file opened would become descriptor 2, and messages would go into it."""
+    words = " ".join(f"{fd}>&-" for fd in closed)
+    line = f"{shlex.join(command('state', 'set', 'j', '{}'))} {words}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b""
+    said = subprocess.run(
+        ["bash", "-c", f"{shlex.join(command('state', 'get', 'j'))} >&-"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        check=False,
+    )
+    assert (said.returncode, said.stderr.split(b"\n")[0]) == (
+        3,
+        b"error[env.output]  standard output: Bad file descriptor",
+    )
+
+
+def test_results_are_utf8_whatever_the_locale(tmp_path):
+    odd = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    assert dativo(tmp_path, "state", "set", "jöb", '{"é": 1}', **odd).returncode == 0
+    assert dativo(tmp_path, "state", "get", "jöb", **odd).stdout == '{"é": 1}\n'
+    assert "jöb" in dativo(tmp_path, "state", "list", **odd).stdout
 
 
 def test_ctrl_c_on_a_real_terminal(tmp_path):
