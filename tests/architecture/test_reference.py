@@ -75,7 +75,7 @@ def test_each_variable_is_listed():
         word: name(path)
         for path in sources(".py", ".rs")
         if name(path).startswith(("dativo/", "native/", "taps/", "targets/")) and "/tests/" not in name(path)
-        for word in re.findall(r"\b(?<!_)(DATIVO_[A-Z_]+)\b", text(path))
+        for word in re.findall(r"[\"'](DATIVO_[A-Z_]+)[\"']", text(path))
     }
     assert not {word: path for word, path in used.items() if word not in listed}
     assert {word for word in listed if word.startswith("DATIVO_")} <= used.keys()
