@@ -87,11 +87,19 @@ def pipe_key(fd: int) -> str | None:
     return f"{found.st_dev}-{found.st_ino}" if stat.S_ISFIFO(found.st_mode) else None
 
 
+def is_anonymous(fd: int) -> bool:
+    """Whether a descriptor is a pipe without a name, as a shell's `|` makes it."""
+    try:
+        return str(Path(f"/proc/self/fd/{fd}").readlink()).startswith("pipe:")
+    except OSError:
+        return False
+
+
 def holders(fd: int, *, writing: bool) -> list[Holder]:
     """The other processes that have this pipe open for writing, or for reading. Those of other users are not seen."""
     here = os.fstat(fd)
     link = Path(f"/proc/self/fd/{fd}").readlink()
-    named = not str(link).startswith("pipe:")
+    named = not is_anonymous(fd)
     found = []
     for pid in _pids():
         if pid != os.getpid() and _has_open(pid, str(link), here if named else None, _WRITING if writing else _READING):
@@ -151,7 +159,7 @@ def classify(argv: list[str]) -> tuple[Kind, str]:
     program = words[0].lstrip("-")  # a login shell
     if program.startswith("python") and len(words) > 1:
         program = _script(argv[1:]) or program
-    elif program in WRAPPERS and "dativo" in words[1:]:
+    elif (program in WRAPPERS and "dativo" in words[1:]) or (program in SHELLS and words[1:2] == ["dativo"]):
         program = "dativo"
     elif program in WRAPPERS:
         program = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), program)

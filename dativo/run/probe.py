@@ -162,7 +162,7 @@ def bookmark(
 ) -> str | None:
     """The exact text of the bookmark that a target keeps with its data for a job; None if it has none."""
     kept = log if log is not None else PluginLog(shown=False)
-    child = singer.probe(plugin, ["--bookmark", job], config=dict(config), **spec)
+    child = singer.probe(plugin, ["--bookmark", job], config=dict(config), job=job, **spec)
     answer = ask(child, interrupts=interrupts, log=kept, patience=None)
     _succeed(plugin, answer, kept, "could not read the bookmark kept with its data")
     return answer.stdout.decode().strip() or None

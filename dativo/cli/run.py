@@ -1,0 +1,59 @@
+"""`dativo run`: a whole job in one supervisor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dativo.cli import options, report, runflags
+
+
+@click.command("run", short_help="Run a job: tap, mappers, target, or a job file.")
+@click.argument("words", nargs=-1, required=True, metavar="TAP [MAPPER…] TARGET | JOB | JOB.yml")
+@options.job_option
+@options.env_option
+@click.option("--config", "files", multiple=True, metavar="PLUGIN=FILE", help="Settings of a plugin, or PLUGIN=ENV.")
+@click.option("--set", "sets", multiple=True, metavar="PLUGIN.KEY=VALUE", help="One setting of a plugin.")
+@options.dry_run_option
+@options.json_option
+@options.verbosity_options
+def command(
+    words: tuple[str, ...], env: str | None, files: tuple[str, ...], sets: tuple[str, ...], **rest: Any
+) -> None:
+    """\b
+      dativo run tap-csv target-duckdb --set target-duckdb.path=my.duckdb
+      dativo run shop --env prod --stream orders --full-refresh
+
+    Runs a tap, any mappers and a target, a job of dativo.yml, or a job file, and keeps the bookmark.
+    The same as `dativo tap-csv | dativo target-duckdb`, in one process. See docs/first-pipeline.md.
+    """
+    from dativo.run import job as jobs
+
+    project, spec = jobs.of_words(words, env)
+    chosen = runflags.run_options(rest)
+    job = jobs.Job(project, spec, chosen, sets, files)
+    if chosen.dry_run:
+        show_plan(jobs.planned(job))
+        return
+    summary = jobs.run(job)
+    show(summary, quiet=chosen.quiet)
+
+
+def show(summary: Any, *, quiet: bool) -> None:
+    """A run's summary: on stdout as JSON, else for people on stderr."""
+    if report.OUTPUT.json:
+        report.result(summary.as_dict(), ())
+    elif not quiet:
+        for line in summary.lines():
+            report.note(line)
+
+
+def show_plan(plan: dict[str, Any]) -> None:
+    """A dry run's plan on stdout, readable, or on one line with --json."""
+    import json
+
+    report.result(plan, lambda: json.dumps(plan, indent=2, ensure_ascii=False).splitlines())
+
+
+runflags.add_to(command)

@@ -1,0 +1,82 @@
+"""The run options that `dativo run` and every plugin command share, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dativo import errors
+from dativo.cli import report
+from dativo.config.quantity import parse_duration, parse_size
+from dativo.run.options import RunOptions
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # generic only in newer clicks
+
+TAP_ONLY = {"streams", "select", "catalog", "state"}
+
+
+class _Quantity(_ParamType):
+    """A size or a duration as people write it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Bytes, or seconds."""
+        try:
+            return parse_size(value) if self.name == "size" else parse_duration(value)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
+_FILE = click.Path(path_type=Path)
+
+
+def options(*, tap: bool = True) -> list[click.Option]:
+    """Fresh option objects; without `tap`, those that concern a tap are left out."""
+    found = [
+        click.Option(["--stream", "streams"], multiple=True, metavar="NAME", help="Only this stream (repeatable)."),
+        click.Option(["--select"], multiple=True, metavar="PATTERN", help="Streams and columns, like 'a.*' '!a.b'."),
+        click.Option(["--catalog", "--properties"], type=_FILE, help="Use this catalog; nothing is discovered."),
+        click.Option(["--state"], type=_FILE, help="Start from this state instead of the bookmark."),
+        click.Option(["--full-refresh"], is_flag=True, help="Read from the start; the old bookmark stays in the log."),
+        click.Option(["--junk"], type=click.Choice(["drop", "fail"]), help="Lines that are no messages."),
+        click.Option(["--check"], type=click.Choice(["json", "envelope"]), help="How closely to check each line."),
+        click.Option(
+            ["--confirm"], type=click.Choice(["auto", "never"]), help="never: the target prints no STATE by design."
+        ),
+        click.Option(["--max-line"], type=_Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
+        click.Option(["--grace"], type=_Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
+        click.Option(["--pass-env"], multiple=True, metavar="NAME", help="Give plugins this variable (repeatable)."),
+    ]
+    return [one for one in found if tap or one.name not in TAP_ONLY]
+
+
+def add_to(command: click.Command) -> click.Command:
+    """The run options after a command's own."""
+    command.params[:] = [*command.params, *options()]
+    return command
+
+
+def run_options(values: dict[str, Any]) -> RunOptions:
+    """What the parsed options say; takes them out of `values`."""
+    names = ("catalog", "state", "junk", "check", "confirm", "max_line", "grace", "job")
+    for name in values.get("pass_env", ()):
+        if "=" in name:
+            raise errors.ConfigError("usage", f"--pass-env {name.partition('=')[0]}: only the name is expected")
+    return RunOptions(
+        streams=tuple(values.pop("streams", ())),
+        select=tuple(values.pop("select", ())),
+        pass_env=tuple(values.pop("pass_env", ())),
+        full_refresh=values.pop("full_refresh", False),
+        dry_run=values.pop("dry_run", False),
+        json=report.OUTPUT.json,
+        quiet=report.OUTPUT.verbosity < 0,
+        verbose=report.OUTPUT.verbosity > 0,
+        **{name: values.pop(name, None) for name in names},
+    )

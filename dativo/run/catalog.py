@@ -1,0 +1,107 @@
+"""The catalog a tap is given: discovered or from a file, with the selection of dativo.yml or --select applied."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.observe.log import PluginLog
+from dativo.run import probe
+from dativo.run.interrupts import Interrupts
+from dativo.run.options import RunOptions
+from dativo.run.step import Step
+
+EVERYTHING = ("*.*",)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A --catalog file, checked so far that a selection can be applied to it."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise errors.ConfigError("catalog.invalid", f"{path}: {problem.strerror}", hint="check --catalog") from problem
+    except ValueError as problem:
+        where = f": line {problem.lineno}, column {problem.colno}" if isinstance(problem, json.JSONDecodeError) else ""
+        raise errors.ConfigError("catalog.invalid", f"{path} is not JSON{where}") from None
+    except RecursionError:
+        raise errors.ConfigError("catalog.invalid", f"{path} is nested too deeply") from None
+    streams = content.get("streams") if isinstance(content, dict) else None
+    if not isinstance(streams, list):
+        raise errors.ConfigError("catalog.invalid", f"{path} holds no catalog: it has no list `streams`")
+    for at, stream in enumerate(streams):
+        wrong = _wrong(stream)
+        if wrong:
+            raise errors.ConfigError("catalog.invalid", f"{path}: streams[{at}] {wrong}")
+    return dict(content)
+
+
+def _wrong(stream: Any) -> str | None:
+    if not isinstance(stream, dict):
+        return "is no object"
+    if not isinstance(stream.get("tap_stream_id", stream.get("stream")), str):
+        return "has no tap_stream_id"
+    if not isinstance(stream.get("schema"), dict):
+        return "has no schema"
+    if not isinstance(stream.get("metadata", []), list):
+        return "has metadata that is no list"
+    return None
+
+
+def prepare(
+    step: Step, options: RunOptions, given: dict[str, Any] | None, interrupts: Interrupts, log: PluginLog
+) -> str | None:
+    """The catalog's text for a tap, or None for a tap that knows none. `given` is the --catalog file, already read."""
+    from dativo_protocol.catalog import apply_selection, selected_streams
+
+    if given is not None:
+        catalog = given
+        patterns, metadata = options.select, {}
+    elif step.can("discover") and (step.can("catalog") or step.can("properties")):
+        catalog = probe.discover(step.plugin, step.config, interrupts=interrupts, log=log, **step.surroundings())
+        patterns, metadata = options.select or step.spec.select or EVERYTHING, step.spec.metadata
+    else:
+        if options.streams or options.select:
+            raise errors.ConfigError(
+                "usage", f"{step.name} discovers no streams, so none can be selected", hint="give --catalog FILE"
+            )
+        return None
+    if patterns or metadata:
+        catalog = apply_selection(catalog, patterns, metadata)
+    if options.streams:
+        catalog = _only(step, catalog, options.streams)
+    if not selected_streams(catalog):
+        raise errors.ConfigError(
+            "catalog.none",
+            f"no stream of {step.name} is selected",
+            hint=f"see `dativo select {step.name}`",
+            context={"plugin": step.name},
+        )
+    return json.dumps(catalog, ensure_ascii=False)
+
+
+def _only(step: Step, catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:
+    """The catalog with every other stream deselected. A stream goes by its id or its name."""
+    known = [str(one.get("tap_stream_id", one.get("stream"))) for one in catalog["streams"]]
+    names = {*known, *(str(one.get("stream")) for one in catalog["streams"])}
+    for wanted in streams:
+        if wanted not in names:
+            near = difflib.get_close_matches(wanted, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"see `dativo discover {step.name}`"
+            raise errors.ConfigError("catalog.none", f"{step.name} has no stream {wanted}", hint=hint)
+    kept = []
+    for one in catalog["streams"]:
+        if one.get("tap_stream_id", one.get("stream")) in streams or one.get("stream") in streams:
+            kept.append(one)
+        else:
+            kept.append(_deselected(one))
+    return {**catalog, "streams": kept}
+
+
+def _deselected(stream: dict[str, Any]) -> dict[str, Any]:
+    others = [entry for entry in stream.get("metadata", []) if entry.get("breadcrumb")]
+    own: dict[str, Any] = next((entry for entry in stream.get("metadata", []) if not entry.get("breadcrumb")), {})
+    root = {"breadcrumb": [], "metadata": {**(own.get("metadata") or {}), "selected": False}}
+    return {**stream, "selected": False, "metadata": [root, *others]}

@@ -1,0 +1,177 @@
+"""`dativo run`: tap, mappers and target in one supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.bus.plan import Plan
+from dativo.config.project import Project
+from dativo.config.specs import JobSpec
+from dativo.observe.log import PluginLog
+from dativo.observe.progress import progress
+from dativo.observe.summary import Summary
+from dativo.run import attempt, catalog, conclusion, probe, rundirs
+from dativo.run.attempt import Attempt
+from dativo.run.hold import Hold
+from dativo.run.interrupts import Interrupts
+from dativo.run.options import RunOptions
+from dativo.run.settings import Given, words
+from dativo.run.step import Step, prepare
+from dativo.state.bookmark import exact_text
+
+FLAG = "--set {}.{{}}=…"
+
+
+@dataclass
+class Job:
+    """What is to run: resolved names, the job's own words, and what the command line adds."""
+
+    project: Project
+    spec: JobSpec
+    options: RunOptions
+    sets: Sequence[str] = ()
+    """`PLUGIN.KEY=VALUE`"""
+    files: Sequence[str] = ()
+    """`PLUGIN=FILE`"""
+
+    @property
+    def name(self) -> str:
+        """The name that the bookmark is kept under."""
+        return self.options.job or self.spec.name
+
+
+def of_words(named: Sequence[str], env: str | None) -> tuple[Project, JobSpec]:
+    """The job that `dativo run WORDS` means: a job file, a job of dativo.yml, or plugins in a row."""
+    first = named[0]
+    if len(named) == 1 and (first.endswith((".yml", ".yaml")) or Path(first).is_file()):
+        return Project.from_job_file(Path(first), env)
+    project = Project.find(env=env)
+    if len(named) == 1:
+        return project, project.job(first)
+    return project, JobSpec(job_name(named), tuple(named))
+
+
+def job_name(steps: Sequence[str]) -> str:
+    """`tap-x-to-target-y`, mappers between them included."""
+    return f"{'-'.join(steps[:-1])}-to-{steps[-1]}"
+
+
+def prepared(job: Job) -> list[Step]:
+    """Every plugin of the job, configured and checked, in a pipeline's order."""
+    given = given_of(job.spec.steps, job.sets, job.files)
+    steps = [
+        prepare(
+            job.project,
+            name,
+            given.get(name, Given()),
+            overrides=job.spec.plugins.get(name),
+            pass_env=job.options.pass_env,
+            flag=FLAG.format(name),
+        )
+        for name in job.spec.steps
+    ]
+    roles = [step.role for step in steps]
+    if len(steps) < 2 or roles != ["tap", *["mapper"] * (len(steps) - 2), "target"]:
+        shown = " > ".join(f"{step.name} ({step.role})" for step in steps)
+        raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
+    return steps
+
+
+def run(job: Job) -> Summary:
+    """Run the job once. Returns what it did, or raises why it did not."""
+    options = job.options
+    with Interrupts() as interrupts:
+        steps = prepared(job)
+        tap, target = steps[0], steps[-1]
+        chosen = catalog.read(options.catalog) if options.catalog else None
+        given_state = read_state(options.state)
+        attempt.tidy()
+        log = PluginLog(shown=options.verbose)
+        with Hold.take(job.project.state_path, job.name) as hold:
+            adopted = adopt(hold, target, interrupts, log)
+            hold.only(options.streams)
+            refresh = options.full_refresh or job.spec.full_refresh
+            state = given_state or hold.handed(full_refresh=refresh, streams=options.streams)
+            text = catalog.prepare(tap, options, chosen, interrupts, log)
+            plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
+            shown = progress(quiet=options.quiet or options.json)
+            seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
+            summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
+            summary.notes[:0] = [adopted] if adopted else []
+            problem = conclusion.problem(seen, summary, steps, log, interrupts)
+            message = problem.message if problem else None
+            hold.finish(summary.verdict, problem.code if problem else None, summary.as_dict(), message)
+        if problem is not None:
+            raise problem
+        return summary
+
+
+def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | None, state: str | None) -> Plan:
+    """The plan for one attempt."""
+    options, spec = job.options, job.spec
+    tap, *others = steps
+    children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
+    children += [step.child(job=job.name, run=run) for step in others]
+    return Plan(
+        run=run,
+        job=job.name,
+        run_dir=rundirs.run_dir(run),
+        children=children,
+        limits=options.limits(spec.limits),
+        policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
+        grace=options.graces(spec.grace),
+    )
+
+
+def planned(job: Job) -> dict[str, Any]:
+    """The plan of a dry run: nothing is started, discovered or locked, and no value is shown (I13)."""
+    steps = prepared(job)
+    return plan_of(job, steps, run="dry-run", catalog_text="{}", state=None).shown()
+
+
+def adopt(hold: Hold, target: Step, interrupts: Interrupts, log: PluginLog) -> str | None:
+    """Compare our bookmark with the one a target keeps with its data; returns what to tell the user."""
+    if not target.can("bookmark"):
+        return None
+    kept = probe.bookmark(
+        target.plugin, target.config, hold.job, interrupts=interrupts, log=log, **target.surroundings()
+    )
+    return hold.adopt(exact_text(kept) if kept is not None else None, target.name)
+
+
+def read_state(path: Path | None) -> str | None:
+    """The exact text of a --state file. An empty object is no state."""
+    if path is None:
+        return None
+    try:
+        text = exact_text(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise errors.ConfigError("state.invalid", f"{path}: {problem.strerror}", hint="check --state") from problem
+    except UnicodeDecodeError:
+        raise errors.ConfigError("state.invalid", f"{path} is not UTF-8") from None
+    return None if text == "{}" else text
+
+
+def given_of(steps: Sequence[str], sets: Sequence[str], files: Sequence[str]) -> dict[str, Given]:
+    """`--set PLUGIN.KEY=VALUE` and `--config PLUGIN=FILE`, by plugin. Plugins' names may hold dots themselves."""
+    found: dict[str, Given] = {}
+    for word in sets:
+        name = _step(steps, word, ".", "--set PLUGIN.KEY=VALUE")
+        found.setdefault(name, Given()).sets += words([word.removeprefix(f"{name}.")], "--set")
+    for word in files:
+        name = _step(steps, word, "=", "--config PLUGIN=FILE")
+        found.setdefault(name, Given()).files.append(word.removeprefix(f"{name}="))
+    return found
+
+
+def _step(steps: Sequence[str], word: str, separator: str, form: str) -> str:
+    for name in sorted(steps, key=len, reverse=True):
+        if word.startswith(f"{name}{separator}"):
+            return name
+    raise errors.ConfigError(
+        "usage", f"{word.partition('=')[0]}: {form} is expected", hint=f"the job's plugins: {', '.join(steps)}"
+    )

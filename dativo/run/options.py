@@ -1,0 +1,56 @@
+"""What a command line says about a run, beside the plugins' own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dativo.bus.plan import Grace, Limits, Policy
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The run options of `dativo run` and of every plugin command. None: not said."""
+
+    job: str | None = None
+    streams: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    catalog: Path | None = None
+    state: Path | None = None
+    full_refresh: bool = False
+    junk: str | None = None
+    check: str | None = None
+    confirm: str | None = None
+    max_line: int | None = None
+    grace: float | None = None
+    """Seconds a target is given after EOF."""
+    pass_env: tuple[str, ...] = ()
+    dry_run: bool = False
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def policy(self, job: Mapping[str, Any], *, batch: bool) -> Policy:
+        """The policy: the command line over the job's. BATCH passes only to a receiver that can load it."""
+        return Policy(
+            junk=self.junk or job.get("junk", Policy.junk),
+            check=self.check or job.get("check", Policy.check),
+            batch=job.get("batch") or ("forward" if batch else "refuse"),
+            confirm=self.confirm or job.get("confirm", Policy.confirm),
+        )
+
+    def limits(self, job: Mapping[str, Any]) -> Limits:
+        """The bounds of the data plane: the command line over the job's."""
+        known = {key: job[key] for key in ("max_line", "pipe", "capture", "log_line") if key in job}
+        if self.max_line is not None:
+            known["max_line"] = self.max_line
+        return Limits(**known)
+
+    def graces(self, job: Mapping[str, Any]) -> Grace:
+        """The times a plugin is given."""
+        known = dict(job)
+        if self.grace is not None:
+            known["eof"] = self.grace
+        return Grace(**known)

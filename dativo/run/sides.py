@@ -1,0 +1,311 @@
+"""The ends of a shell pipe as commands: `dativo tap-x |`, `| dativo map-y |`, `| dativo target-z`.
+
+The target's side holds the job and shows progress and the summary; the tap's side shows only what went wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dativo import errors
+from dativo.bus.plan import Plan, Sink, Source
+from dativo.config.project import Project
+from dativo.observe.log import PluginLog
+from dativo.observe.progress import Progress, progress
+from dativo.observe.summary import Summary
+from dativo.run import attempt, catalog, conclusion, rundirs
+from dativo.run.attempt import Attempt, Seen
+from dativo.run.hold import Hold, by_hand
+from dativo.run.interrupts import Interrupts
+from dativo.run.job import adopt, job_name, read_state
+from dativo.run.options import RunOptions
+from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
+from dativo.run.settings import Given
+from dativo.run.step import Step, prepare
+
+STDIN, STDOUT = 0, 1
+CLOSED_PIPE = 141
+"""128 + SIGPIPE: what a program leaves with when its reader went away."""
+
+
+@dataclass
+class Side:
+    """One plugin command: what was typed, and what both ends need."""
+
+    project: Project
+    plugin: str
+    options: RunOptions
+    given: Given
+
+    def step(self) -> Step:
+        """The plugin, configured and checked."""
+        return prepare(self.project, self.plugin, self.given, pass_env=self.options.pass_env)
+
+    def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
+        """The plan for this side alone."""
+        # BATCH is refused where it cannot be loaded: at the target. A tap's side passes it on.
+        batch = step.can("batch") or step.role == "tap"
+        return Plan(
+            run=run,
+            job=job,
+            run_dir=rundirs.run_dir(f"{run}-{step.role}"),
+            children=[child],
+            limits=self.options.limits({}),
+            policy=self.options.policy({}, batch=batch),
+            grace=self.options.graces({}),
+            **ends,
+        )
+
+    def planned(self) -> dict[str, Any]:
+        """The plan of a dry run: nothing is started, met or locked, and no value is shown (I13)."""
+        step = self.step()
+        job = self.options.job or "default"
+        text = "{}" if step.role == "tap" and step.can("discover") else None
+        ends: dict[str, Any] = {}
+        if step.role != "tap":
+            ends["source"] = Source("stdin", await_verdict=False)
+        if step.role != "target":
+            ends["sink"] = Sink("stdout")
+        return self.plan(step, step.child(job=job, run="dry-run", catalog=text), run="dry-run", job=job, **ends).shown()
+
+
+# -- the tap's side
+
+
+def tap(side: Side) -> int:
+    """`dativo tap-x …`: to the neighbour, or to whatever stdout is. Returns the exit code."""
+    options = side.options
+    about = {"chain": [side.plugin], "job": options.job, **_wishes(options)}
+    with Interrupts() as interrupts, Downstream(STDOUT, side.plugin, **about) as down:
+        step = side.step()
+        chosen = catalog.read(options.catalog) if options.catalog else None
+        given_state = read_state(options.state)
+        right = down.meet()
+        answer = down.agree() if right.ours else _unanswered(side, right.name)
+        state = given_state or answer.state
+        log = PluginLog(shown=options.verbose)
+        text = catalog.prepare(step, options, chosen, interrupts, log)
+        run = answer.run or rundirs.fresh_id("t")
+        job = answer.job or job_name((side.plugin, right.name or "stdout"))
+        child = step.child(job=job, run=run, catalog=text, state=state)
+        plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
+        down.go()
+        silent = right.ours or options.quiet or sys.stdout.isatty()
+        shown = Progress() if right.ours else progress(quiet=silent)
+        seen = Attempt(plan, interrupts, log, shown, stdout=STDOUT, shows_junk=options.verbose).drive()
+        return _passed_on(seen, down, step, run, answer, log=log, interrupts=interrupts, silent=silent)
+
+
+def _wishes(options: RunOptions) -> dict[str, Any]:
+    """What the tap's side wants to be handed: the target's side has the bookmark."""
+    return {"full_refresh": options.full_refresh, "streams": list(options.streams)}
+
+
+def _unanswered(side: Side, right: str) -> Answer:
+    """Beside a foreign program no bookmark is kept, but one that the user set by hand is honoured."""
+    job = side.options.job or _safe(job_name((side.plugin, right or "stdout")))
+    found = None if side.options.full_refresh else by_hand(side.project.state_path, job)
+    return Answer(job, None, found.text if found else None, alone=right)
+
+
+def _passed_on(
+    seen: Seen,
+    down: Downstream,
+    step: Step,
+    run: str,
+    answer: Answer,
+    *,
+    log: PluginLog,
+    interrupts: Interrupts,
+    silent: bool,
+) -> int:
+    """How a side that writes to the pipe ends."""
+    summary = conclusion.summarise(seen, run=run, job=None, hold=None)
+    down.counts = {"records": summary.records, "junk": summary.junk}
+    if seen.end.reason == "pipe.closed":
+        if not down.neighbour.ours:
+            return CLOSED_PIPE
+        down.gone()
+    problem = conclusion.problem(seen, summary, [step], log, interrupts)
+    if problem is not None:
+        if down.neighbour.ours and problem.code == "run.cancelled":
+            raise ToldElsewhere(problem.exit_code, told=False)  # Ctrl-C reached both sides: the other says it
+        raise problem
+    if answer.alone:
+        summary.notes.append(f"{answer.alone} is not run by dativo: no bookmark is kept")
+    if not down.neighbour.ours and not silent and (answer.alone or summary.junk):
+        show(summary)
+    return 0
+
+
+# -- the target's side
+
+
+def target(side: Side) -> Summary:
+    """`… | dativo target-y`: holds the job, keeps its bookmark. Returns the summary, or raises what went wrong."""
+    if sys.stdin.isatty():
+        raise errors.ConfigError(
+            "usage",
+            f"{side.plugin} reads Singer messages from a pipe or a file, and stdin is a terminal",
+            hint=f"dativo tap-… | dativo {side.plugin}, or dativo run tap-… {side.plugin}",
+        )
+    options = side.options
+    with Interrupts() as interrupts, Upstream(STDIN, side.plugin) as up:
+        step = side.step()
+        left = up.meet()
+        up.await_ready()
+        job = named(options.job, up, side.plugin)
+        attempt.tidy()
+        log = PluginLog(shown=options.verbose)
+        with Hold.take(side.project.state_path, job) as hold:
+            notes = [note] if (note := adopt(hold, step, interrupts, log)) else []
+            wishes = up.neighbour.advert
+            streams = tuple(wishes.get("streams") or ())
+            hold.only(streams)
+            refresh = options.full_refresh or bool(wishes.get("full_refresh"))
+            up.answer(job, hold.run, hold.handed(full_refresh=refresh, streams=streams))
+            up.await_go(hold.beat)
+            source = Source(up.chain[-1], await_verdict=left.ours)
+            plan = side.plan(step, step.child(job=job, run=hold.run), run=hold.run, job=job, source=source)
+            shown = progress(quiet=options.quiet or options.json)
+            told = _Verdict(up)
+            seen = Attempt(
+                plan,
+                interrupts,
+                log,
+                shown,
+                keeper=hold,
+                stdin=STDIN,
+                upstream_verdict=told,
+                shows_junk=options.verbose,
+            ).drive()
+            end = up.their_end() or {}
+            summary = conclusion.summarise(seen, run=hold.run, job=job, hold=hold, junk=end.get("junk"))
+            _remark(summary, up, notes)
+            _count(seen, summary, end)
+            problem = conclusion.problem(seen, summary, [step], log, interrupts)
+            reason = problem.code if problem else None
+            hold.finish(summary.verdict, reason, summary.as_dict(), problem.message if problem else None)
+        if problem is not None:
+            if told.died and seen.end.child != step.name and problem.code != "run.cancelled":
+                _left_failed(up, summary, quiet=options.quiet or options.json)
+            raise problem
+        return summary
+
+
+class _Verdict:
+    """Asks the left side how it ended, and remembers the answer."""
+
+    def __init__(self, up: Upstream) -> None:
+        self._up = up
+        self.died = False
+
+    def __call__(self) -> dict[str, Any] | None:
+        verdict = self._up.verdict()
+        self.died = verdict is not None and verdict["source"] == "died"
+        return verdict
+
+
+def _left_failed(up: Upstream, summary: Summary, *, quiet: bool) -> None:
+    """The left side failed: its own message is on the screen already, or this is the place to say that it died."""
+    try:
+        up.failed()
+    except ToldElsewhere:
+        if not quiet:
+            show(summary)
+        raise
+    except errors.RunError as problem:
+        problem.details = (conclusion.standing(summary),)
+        problem.context.update(conclusion.context(summary))
+        raise
+
+
+def named(given: str | None, up: Upstream, *others: str) -> str:
+    """The job's name: said on either side, else made of the plugins' names."""
+    said = up.neighbour.advert.get("job") if up.neighbour.ours else None
+    if given and said and given != said:
+        raise errors.ConfigError(
+            "usage", f"the two sides name different jobs: {said} and {given}", hint="give --job once, or set DATIVO_JOB"
+        )
+    return given or said or _safe(job_name((*up.chain, *others)))
+
+
+def _safe(name: str) -> str:
+    """A job's name from programs' names, which may hold anything (I12)."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "job"
+
+
+def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
+    summary.notes[:0] = notes
+    if up.neighbour.kind == "foreign" or (up.neighbour.kind == "none" and up.is_pipe):
+        who = up.neighbour.name or "the program on the left"
+        summary.notes.append(f"{who} is not run by dativo: whether it ended or died cannot be known")
+
+
+def _count(seen: Seen, summary: Summary, end: Mapping[str, Any]) -> None:
+    """I11: what the left side says it sent is what arrived."""
+    sent = end.get("records")
+    if seen.end.verdict == "done" and isinstance(sent, int) and sent != summary.records:
+        raise errors.RunError(
+            "delivery.interrupted", f"the tap's side sent {sent:,} records and {summary.records:,} arrived"
+        )
+
+
+def show(summary: Summary) -> None:
+    """The summary for people, on stderr."""
+    for line in summary.lines():
+        print(f"  {line}", file=sys.stderr)
+
+
+# -- in the middle
+
+
+def mapper(side: Side) -> int:
+    """`… | dativo map-x | …`: relays the agreement in both directions. Returns the exit code."""
+    options = side.options
+    with (
+        Interrupts() as interrupts,
+        Upstream(STDIN, side.plugin) as up,
+        Downstream(STDOUT, side.plugin, job=options.job) as down,
+    ):
+        step = side.step()
+        left = up.meet()
+        up.await_ready()
+        wishes = {key: up.neighbour.advert.get(key) for key in ("full_refresh", "streams")}
+        job = options.job or up.neighbour.advert.get("job")
+        down.publish(chain=[*up.chain, side.plugin], job=job, **wishes)
+        right = down.meet()
+        answer = down.agree() if right.ours else Answer(job, None, None, alone=right.name or "stdout")
+        up.answer(answer.job, answer.run, answer.state, answer.alone)
+        up.await_go(lambda: None)
+        down.go()
+        log = PluginLog(shown=options.verbose)
+        run = answer.run or rundirs.fresh_id("m")
+        name = answer.job or "default"
+        plan = side.plan(
+            step,
+            step.child(job=name, run=run),
+            run=run,
+            job=name,
+            source=Source(up.chain[-1], await_verdict=left.ours),
+            sink=Sink(right.name or "stdout", quiet=right.ours),
+        )
+        told = _Verdict(up)
+        seen = Attempt(
+            plan,
+            interrupts,
+            log,
+            Progress(),
+            stdin=STDIN,
+            stdout=STDOUT,
+            upstream_verdict=told,
+            shows_junk=options.verbose,
+        ).drive()
+        if told.died and seen.end.child != step.name and seen.end.reason not in ("run.cancelled", "pipe.closed"):
+            up.failed()
+        silent = options.quiet or right.ours
+        return _passed_on(seen, down, step, run, answer, log=log, interrupts=interrupts, silent=silent)
