@@ -20,6 +20,7 @@ from dativo.cli.main import COMMANDS
 
 PLUGIN_PREFIXES = ("tap-", "target-", "map-", "pipelinewise-tap-", "pipelinewise-target-")
 
+PAGE = "docs/reference/cli.md"
 EXAMPLE = """\b
   dativo add tap-csv target-duckdb
   dativo tap-csv --files 'data/*.csv' | dativo target-duckdb --path my.duckdb
@@ -42,6 +43,7 @@ class Commands(click.Group):
             module, _, attribute = COMMANDS[cmd_name][1].partition(":")
             loaded = getattr(import_module(module), attribute)
             assert isinstance(loaded, click.Command)
+            _name_page(loaded)
             return loaded
         if cmd_name.startswith(PLUGIN_PREFIXES) or cmd_name in installed_names():
             from dativo.cli.plugin import plugin_command
@@ -79,6 +81,13 @@ class Commands(click.Group):
         found = [CompletionItem(name, help=line) for name, (_, _, line) in COMMANDS.items()]
         found += [CompletionItem(name, help="plugin") for name in installed_names()]
         return [item for item in found if item.value.startswith(incomplete)]
+
+
+def _name_page(command: click.Command) -> None:
+    """Every help ends with a page of the docs: its own, or the reference."""
+    command.epilog = command.epilog or PAGE
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _name_page(below)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -52,8 +52,8 @@ def _job_argument(command: Any) -> Any:
   dativo state log shop --stream orders
 
 Look at bookmarks (where a job's next run goes on) and change them by hand.
-More: docs/concepts.md
 """,
+    epilog="docs/concepts/bus.md",
 )
 def command() -> None:
     """Look at bookmarks and change them by hand."""

@@ -1,10 +1,13 @@
 """Every command's help, held to the rules of thumb: an example first, every option explained, one screen."""
 
+import re
+
 import click
 import pytest
 
 from dativo.cli.group import root
 from dativo.cli.main import COMMANDS
+from tests.cli.terminal import ROOT
 
 PRINTING_NOTHING_TO_PARSE = {"dativo completion"}  # its output is a script
 
@@ -42,6 +45,13 @@ def test_each_help_fits_a_screen(commands):
         lines = ctx.get_help().splitlines()
         assert len(lines) <= 40, path
         assert max(map(len, lines)) <= 100, path
+
+
+def test_each_help_names_a_page_that_exists(commands):
+    for path, (ctx, _) in commands.items():
+        pages = re.findall(r"docs/[\w./-]+\.md", ctx.get_help())
+        assert pages, path
+        assert all((ROOT / page).is_file() for page in pages), (path, pages)
 
 
 def test_each_option_is_explained(commands):
