@@ -35,6 +35,7 @@ class BusProcess:
         self._stderr_fd = stderr_fd
         self._spared: set[int] = set()
         self._ended = False
+        self._said = ""
         self.patience: float | None = None
         """How long `events` waits before it yields None; may be changed while it is being read."""
 
@@ -114,12 +115,14 @@ class BusProcess:
             self._signal(signal.SIGKILL)
             self._process.wait()
         orphans.kill_orphans(self._spared)
+        self._said = os.pread(self._stderr_fd, READ_SIZE, 0).decode(errors="replace")
         self._drop_control()
         os.close(self._events_fd)
+        os.close(self._stderr_fd)
 
     def _died(self) -> None:
         self._finish()
-        said = os.pread(self._stderr_fd, READ_SIZE, 0).decode(errors="replace").strip().splitlines()
+        said = self._said.strip().splitlines()
         code = self._process.returncode
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         group = {2: "config.invalid"}.get(code, "bus.died")

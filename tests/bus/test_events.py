@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from dativo.bus import events
+
+
+def test_every_event_of_the_brief_is_typed():
+    lines = {
+        '{"event":"started","at":"2026-11-23T06:10:00.000001Z","run":"r-1","bus_version":"0.1.0"}': events.Started,
+        '{"event":"spawned","child":"tap-x","role":"tap","pid":7}': events.Spawned,
+        '{"event":"schema","stream":"t","schema":{},"key_properties":null,"changed":false}': events.Schema,
+        '{"event":"counters","streams":{"t":{"records":1,"bytes":2}},"junk":{"blank":0},"records":1}': events.Counters,
+        '{"event":"bookmark","records":1,"of":2,"seq":1,"value":{"a":1}}': events.Bookmark,
+        '{"event":"state_ignored","why":"foreign","text":"42"}': events.StateIgnored,
+        '{"event":"log","child":"t","source":"stderr","text":"x"}': events.Log,
+        '{"event":"junk","child":"t","kind":"blank","line":1,"offset":0,"text":""}': events.Junk,
+        '{"event":"source_eof"}': events.SourceEof,
+        '{"event":"exited","child":"t","code":null,"signal":9,"max_rss_kb":5}': events.Exited,
+        '{"event":"notice","code":"state.uncovered","text":"x"}': events.Notice,
+        '{"event":"end","verdict":"done","reason":null,"child":null,"message":""}': events.End,
+    }
+    for line, kind in lines.items():
+        assert type(events.parse(line)) is kind
+    assert set(events.TYPES.values()) == set(lines.values())
+
+
+def test_a_newer_bus_may_say_more():
+    assert events.parse('{"event":"weather","sun":true}') is None
+    assert events.parse('{"event":"log","child":"t","text":"x","mood":"good"}') == events.Log(child="t", text="x")
+
+
+@pytest.mark.parametrize("line", ["", "nonsense", "[1]", '"x"', '{"event":'])
+def test_what_is_no_event_is_an_error(line):
+    with pytest.raises(ValueError):
+        events.parse(line)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"n":12345678901234567890.10,"e":1E-20,"zero":0.00}',
+        '{"big":' + "9" * 5000 + "}",
+        '{ "spaced" : [1 , 2] , "value" : {"value":1} }',
+        '{"text":"\\u00e9 \\"quoted\\" {}"}',
+    ],
+)
+def test_a_bookmark_keeps_every_digit_and_byte(value):
+    for line in (
+        '{"event":"bookmark","records":1,"of":2,"seq":3,"value":' + value + ',"at":"x"}',
+        '{ "value" : ' + value + ' , "event":"bookmark"}',
+    ):
+        found = events.parse(line.encode())
+        assert isinstance(found, events.Bookmark)
+        assert found.text == value
