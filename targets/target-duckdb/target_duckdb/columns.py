@@ -1,0 +1,234 @@
+"""Makes Arrow columns from decoded rows: one pass per column, its kind found from the values, never from the SCHEMA.
+
+A column's kind says what its Arrow array holds: bool, int (int64), float (double), text (strings), json (JSON texts),
+big (numbers as text, where int64 and double lose something), mixed (strings and other values' JSON texts), null.
+No value is changed to fit: what fits no better kind is text (I9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from target_duckdb.exact import RawJson, spell_escaped_surrogates, spell_surrogates
+from target_duckdb.types import INTEGERS, Facts
+
+NONE = type(None)
+ARROW: dict[str, Any] = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "null": pa.null()}
+TEXT = pa.string()
+NESTED = {dict, list, RawJson}
+NUMBERS = {int, float, Decimal}
+LONGEST_PLAIN = 400
+NO_FACTS = Facts()
+
+
+@dataclass
+class Column:
+    """One property's values in one chunk."""
+
+    kind: str
+    array: Any
+    facts: Facts = NO_FACTS
+
+
+@dataclass
+class Chunk:
+    """Some rows of one stream as columns, written with the keys that were declared when they came."""
+
+    rows: int
+    columns: dict[str, Column]
+    keys: tuple[str, ...]
+    partial: bool = False
+
+    def signature(self) -> tuple[Any, ...]:
+        """Chunks with the same signature can be written together."""
+        return (self.keys, self.partial, tuple((name, column.kind) for name, column in self.columns.items()))
+
+
+def arrow_type(kind: str) -> Any:
+    """The Arrow type of a kind."""
+    return ARROW.get(kind, TEXT)
+
+
+def transposed(rows: list[dict[str, Any]]) -> dict[str, Sequence[Any]]:
+    """The rows as columns; properties that a row lacks are null."""
+    shapes = set(map(tuple, rows))
+    if len(shapes) == 1:
+        return dict(zip(shapes.pop(), zip(*map(dict.values, rows), strict=True), strict=False))
+    names: dict[str, None] = {}
+    for shape in sorted(shapes, key=len, reverse=True):
+        names.update(dict.fromkeys(shape))
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def chunk(rows: list[dict[str, Any]], keys: tuple[str, ...], types: dict[str, str], *, partial: bool = False) -> Chunk:
+    """The rows as Arrow columns; `types` are the columns' present DuckDB types, by property."""
+    found = {name: column(values, types.get(name)) for name, values in transposed(rows).items()}
+    return Chunk(len(rows), found, keys, partial)
+
+
+def column(values: Sequence[Any], wanted: str | None) -> Column:  # noqa: PLR0911 (one return per kind)
+    """One column."""
+    found = set(map(type, values))
+    found.discard(NONE)
+    if not found:
+        return Column("null", pa.nulls(len(values)))
+    if wanted == "JSON":
+        return Column("json", text_array([None if value is None else json_text(value) for value in values]))
+    if len(found) == 1:
+        only = found.pop()
+        if only is str:
+            return Column("text", text_array(values))
+        if only is float:
+            if wanted in INTEGERS and all(value is None or value.is_integer() for value in values):
+                return numbers([None if value is None else int(value) for value in values], wanted)
+            return Column("float", pa.array(values, pa.float64()))
+        if only is int:
+            return numbers(values, wanted)
+        if only is bool:
+            return Column("bool", pa.array(values, pa.bool_()))
+        found = {only}
+    if found <= NUMBERS:
+        return numbers(values, wanted)
+    if found <= NESTED:
+        return Column("json", text_array([None if value is None else json_text(value) for value in values]))
+    return Column("mixed", text_array([None if value is None else plain_text(value) for value in values]))
+
+
+def numbers(values: Sequence[Any], wanted: str | None) -> Column:
+    """Numbers of one or several types: int64 or double where they lose nothing, else text."""
+    if wanted in INTEGERS or wanted == "HUGEINT":
+        values = [whole(value) for value in values]
+    elif wanted in ("DOUBLE", "FLOAT"):
+        values = [near(value) for value in values]
+    found = set(map(type, values))
+    found.discard(NONE)
+    try:
+        if wanted == "VARCHAR" and len(found) > 1:
+            raise OverflowError  # 1 beside 2.5 shall not read 1.0
+        if found == {int}:
+            return Column("int", pa.array(values, pa.int64()))
+        if found <= {int, float}:
+            return Column("float", pa.array(values, pa.float64()))
+    except (OverflowError, pa.ArrowInvalid):
+        pass
+    texts = [None if value is None else number_text(value) for value in values]
+    facts = NO_FACTS
+    for text in texts:
+        if text is not None:
+            facts = facts.plus(facts_of(text))
+    return Column("big", pa.array(texts, TEXT), facts)
+
+
+def whole(value: Any) -> Any:
+    """1.0 and 1e3 are whole numbers in an integer column."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < LONGEST_PLAIN:
+        return int(value) if value == value.to_integral_value() else value
+    return value
+
+
+def near(value: Any) -> Any:
+    """A Decimal that a double holds exactly as written (2.50, 1E-20) is that double."""
+    if isinstance(value, Decimal):
+        double = float(value)
+        return double if Decimal(repr(double)) == value else value
+    return value
+
+
+def number_text(value: Any) -> str:
+    """A number without an exponent where that stays readable."""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if not value.is_finite() or abs(value.adjusted()) > LONGEST_PLAIN or value.as_tuple().exponent < -LONGEST_PLAIN:
+        return str(value)
+    return f"{value:f}"
+
+
+def facts_of(text: str) -> Facts:
+    """What one number's text needs of its column's type."""
+    sign_free = text.lstrip("-")
+    before, _, after = sign_free.partition(".")
+    if not before.isdigit() or (after and not after.isdigit()):
+        return Facts(finite=False)
+    after = after.rstrip("0")
+    before = before.lstrip("0")
+    largest = int(before or "0") if len(before) < LONGEST_PLAIN else 10**LONGEST_PLAIN
+    return Facts(len(before), len(after), largest)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON text; RawJson is JSON already."""
+    if isinstance(value, RawJson):
+        return spell_escaped_surrogates(value) if "\\u" in value else value
+    if isinstance(value, Decimal | float) or (isinstance(value, int) and not isinstance(value, bool)):
+        return "NaN" if value != value else str(value).replace("inf", "Infinity")
+    if isinstance(value, str):
+        value = spell_surrogates(value)
+    return orjson.dumps(value, default=str).decode()
+
+
+def plain_text(value: Any) -> str:
+    """A value for a text column: strings as they are, others as JSON."""
+    return value if type(value) is str else json_text(value)
+
+
+def text_array(values: Sequence[Any]) -> Any:
+    """Strings as Arrow; lone surrogates, which have no UTF-8, are spelled out."""
+    try:
+        return pa.array(values, TEXT)
+    except UnicodeEncodeError:
+        return pa.array([None if value is None else spell_surrogates(value) for value in values], TEXT)
+
+
+def joined(chunks: list[Chunk]) -> list[Chunk]:
+    """Fewer, larger chunks: neighbours whose columns agree but for nulls and absence become one."""
+    kinds: dict[str, set[str]] = {}
+    for each in chunks:
+        for name, found in each.columns.items():
+            kinds.setdefault(name, set()).add(found.kind)
+    for each in chunks:
+        if each.partial:
+            continue
+        full: dict[str, Column] = {}
+        for name, seen in kinds.items():
+            only = (seen - {"null"}).pop() if len(seen - {"null"}) == 1 else "null"
+            present = each.columns.get(name)
+            if present is None or present.kind == "null":
+                present = Column(only, pa.nulls(each.rows, arrow_type(only)))
+            full[name] = present
+        each.columns = full
+    merged: list[Chunk] = []
+    run: list[Chunk] = []
+    for each in [*chunks, None]:
+        if run and (each is None or each.signature() != run[0].signature()):
+            merged.append(_one(run))
+            run = []
+        if each is not None:
+            run.append(each)
+    return merged
+
+
+def _one(run: list[Chunk]) -> Chunk:
+    first = run[0]
+    if len(run) == 1:
+        return first
+    columns = {}
+    for name, column_ in first.columns.items():
+        facts = column_.facts
+        for other in run[1:]:
+            facts = facts.plus(other.columns[name].facts)
+        parts = []
+        for each in run:
+            array = each.columns[name].array
+            parts += array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+        columns[name] = Column(column_.kind, pa.chunked_array(parts), facts)
+    return Chunk(sum(each.rows for each in run), columns, first.keys, first.partial)

@@ -1,0 +1,74 @@
+"""The SQL of conversions: how a kind of Arrow column becomes a DuckDB type, and a test for values that would be lost."""
+
+from __future__ import annotations
+
+from target_duckdb.types import INTEGERS, TIMESTAMP, decimal_parts
+
+TEXTUAL = ("text", "mixed", "big")
+EXACT_INT = 2**53
+
+
+def converted(kind: str, target: str, column: str) -> str:
+    """The expression that makes the column's value one of the target type."""
+    if kind == "null":
+        return f"CAST(NULL AS {target})"
+    if target == "VARCHAR":
+        return column if kind in ("text", "json", "mixed", "big") else f"CAST({column} AS VARCHAR)"
+    if target == "JSON":
+        return f"CAST({column} AS JSON)" if kind == "json" else f"to_json({column})"
+    native = {"bool": "BOOLEAN", "int": "BIGINT", "float": "DOUBLE"}.get(kind)
+    return column if native == target else f"CAST({column} AS {target})"
+
+
+def lossy(kind: str, target: str, column: str) -> str | None:  # noqa: PLR0911 (one rule a line)
+    """A condition that is true for values which the target type cannot hold exactly; None when all fit."""
+    if target in ("VARCHAR", "JSON") or kind == "null":
+        return None
+    if kind == "int":
+        return lossy_column("BIGINT", target, column)
+    if kind == "float":
+        return lossy_column("DOUBLE", target, column)
+    if kind == "bool":
+        return None if target == "BOOLEAN" else f"{column} IS NOT NULL"
+    failed = f"{column} IS NOT NULL AND (TRY_CAST({column} AS {target}) IS NULL"
+    parts = decimal_parts(target)
+    if parts:
+        places = "'[eE]|\\.[0-9]{%d}[0-9]*[1-9]'" % parts[1]
+        return f"{failed} OR regexp_matches({column}, {places}))"
+    if target == "DATE":
+        return f"{failed} OR length({column}) <> 10)"
+    if target == "TIME":
+        return f"{failed} OR regexp_matches({column}, '[^0-9:.]|\\.[0-9]{{6}}[0-9]*[1-9]'))"
+    if target in (TIMESTAMP, "TIMESTAMP"):
+        zone = " OR regexp_matches(%s, '[zZ]|[0-9][+-][0-9:]+$')" % column if target == "TIMESTAMP" else ""
+        return f"{failed} OR (length({column}) > 26 AND regexp_matches({column}, '\\.[0-9]{{6}}[0-9]*[1-9]')){zone})"
+    return f"{failed})"
+
+
+def lossy_column(old: str, new: str, column: str) -> str | None:
+    """The same for a column of type `old` that becomes `new`."""
+    if new in ("VARCHAR", "JSON") or old == new:
+        return None
+    if new in ("DOUBLE", "FLOAT") and (old in (*INTEGERS, "HUGEINT")):
+        return f"abs({column}::HUGEINT) > {EXACT_INT} AND CAST(CAST({column} AS DOUBLE) AS HUGEINT) <> {column}"
+    if decimal_parts(new):
+        if old in ("DOUBLE", "FLOAT"):
+            return f"{column} IS NOT NULL AND CAST(TRY_CAST({column} AS {new}) AS DOUBLE) IS DISTINCT FROM {column}"
+        return f"{column} IS NOT NULL AND TRY_CAST({column} AS {new}) IS NULL"
+    if new in ("BIGINT", "HUGEINT") and old in INTEGERS:
+        return None
+    if new == "DOUBLE" and old == "FLOAT":
+        return None
+    return f"{column} IS NOT NULL AND TRY_CAST({column} AS {new}) IS NULL"
+
+
+def text_of(old: str, column: str) -> str:
+    """A column's values as text, in the spelling JSON would use."""
+    if old in (TIMESTAMP, "TIMESTAMP"):
+        value = f"{column} AT TIME ZONE 'UTC'" if old == TIMESTAMP else column
+        zone = "Z" if old == TIMESTAMP else ""
+        return (
+            f"CASE WHEN isfinite({column}) THEN strftime({value}, '%Y-%m-%dT%H:%M:%S.%f{zone}')"
+            f" ELSE CAST({column} AS VARCHAR) END"
+        )
+    return f"CAST({column} AS VARCHAR)"
