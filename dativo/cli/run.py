@@ -26,7 +26,7 @@ def command(
       dativo run shop --env prod --stream orders --full-refresh
 
     Runs a tap, any mappers and a target, a job of dativo.yml, or a job file, and keeps the bookmark.
-    The same as `dativo tap-csv | dativo target-duckdb`, in one process. See docs/first-pipeline.md.
+    The same as `dativo tap-csv | dativo target-duckdb`, in one process. See docs/guides/first-pipeline.md.
     """
     from dativo.run import job as jobs
 

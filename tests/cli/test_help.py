@@ -58,7 +58,7 @@ def test_each_option_is_explained(commands):
     for path, (_, command) in commands.items():
         for param in command.params:
             if isinstance(param, click.Option):
-                assert param.help and param.help[0].isupper() and param.help.endswith((".", ")", "]")), (
+                assert param.help and param.help.endswith((".", ")")), (
                     path,
                     param.name,
                 )
