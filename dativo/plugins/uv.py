@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from dativo import errors
 
 _OWN = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT", "CONDA_PREFIX")
+_SEARCH = threading.Lock()  # uv asks sysconfig, whose first use is not safe in two threads before Python 3.12
 
 
 @cache
@@ -28,7 +30,8 @@ def find() -> Path:
     try:
         from uv import find_uv_bin
 
-        return Path(find_uv_bin())
+        with _SEARCH:
+            return Path(find_uv_bin())
     except (ImportError, FileNotFoundError):
         tried.append("the Python package uv")
     found = shutil.which("uv")
