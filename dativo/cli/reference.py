@@ -47,7 +47,7 @@ def cli_page() -> str:
         "Results go to stdout, everything else to stderr. Exit codes: [errors](errors.md). "
         "Any installed plugin's name is a command too: `dativo tap-csv …`.\n"
     )
-    ctx = click.Context(root, info_name="dativo", terminal_width=WIDTH, help_option_names=["-h", "--help"])
+    ctx = click.Context(root, info_name="dativo", terminal_width=WIDTH, **root.context_settings)
     parts += [_section("dativo", root, ctx, 2)]
     for name in COMMANDS:
         command = root.get_command(ctx, name)

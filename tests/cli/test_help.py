@@ -21,7 +21,7 @@ def walk(command, ctx):
 
 
 def contexts():
-    parent = click.Context(root, info_name="dativo")
+    parent = click.Context(root, info_name="dativo", **root.context_settings)
     for name in COMMANDS:
         command = root.get_command(parent, name)
         yield from walk(command, click.Context(command, info_name=name, parent=parent))
