@@ -8,11 +8,11 @@ pub struct Failure {
     /// The stable code.
     pub reason: &'static str,
     /// The child, source or sink that it is about.
-    pub child: Option<String>,
+    pub child: Option<Box<str>>,
     /// One line for people.
-    pub message: String,
+    pub message: Box<str>,
     /// The stream, where it is about a message.
-    pub stream: Option<String>,
+    pub stream: Option<Box<str>>,
     /// The line's number from 1.
     pub line: Option<u64>,
     /// The byte offset in that child's output.
@@ -23,8 +23,8 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of a child (or source, or sink).
-    pub fn of(reason: &'static str, child: &str, message: impl Into<String>) -> Failure {
-        let child = Some(child.to_string());
+    pub fn of(reason: &'static str, child: &str, message: impl Into<Box<str>>) -> Failure {
+        let child = Some(child.into());
         Failure {
             reason,
             child,
@@ -37,7 +37,7 @@ impl Failure {
     }
 
     /// A failure of the run as a whole.
-    pub fn run(reason: &'static str, message: impl Into<String>) -> Failure {
+    pub fn run(reason: &'static str, message: impl Into<Box<str>>) -> Failure {
         Failure {
             child: None,
             ..Failure::of(reason, "", message)
@@ -84,9 +84,9 @@ pub fn data_failure(fault: &Fault, place: &Place<'_>) -> Failure {
     );
     Failure {
         reason: fault.code.as_str(),
-        child: Some(place.child.to_string()),
-        message,
-        stream: place.stream.clone(),
+        child: Some(place.child.into()),
+        message: message.into(),
+        stream: place.stream.as_deref().map(Into::into),
         line: Some(place.line),
         offset: Some(place.offset),
         setting,
@@ -227,6 +227,6 @@ mod tests {
         let mut verdict = Verdict::default();
         assert!(verdict.fail(Failure::run("run.cancelled", "first")));
         assert!(!verdict.fail(Failure::of("plugin.exited", "t", "second")));
-        assert_eq!(verdict.failure().unwrap().message, "first");
+        assert_eq!(verdict.failure().unwrap().message.as_ref(), "first");
     }
 }

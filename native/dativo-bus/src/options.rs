@@ -1,0 +1,133 @@
+//! The command line: few options, since everything that matters is in the plan.
+
+use std::ffi::OsString;
+
+const HELP: &str = "\
+Usage: dativo-bus [--plan-fd N] [--events-fd N]
+
+The data plane of Dativo. Reads a plan (JSON) from a descriptor, runs it, writes events (JSON lines) to another.
+
+Options:
+  --plan-fd N           read the plan from descriptor N [default: 0]
+  --events-fd N         write events to descriptor N [default: 1]
+  --schema plan|event   print the JSON Schema of the plan or of the events
+  --version             print the version
+  --help                print this
+
+Exit codes: 0 the run is done, 1 it was interrupted, 2 bad plan, 3 the machine lacks something.
+";
+const PLAN_SCHEMA: &str = include_str!("../../../protocol/schemas/plan.schema.json");
+const EVENT_SCHEMA: &str = include_str!("../../../protocol/schemas/event.schema.json");
+
+/// Where the plan comes from and the events go.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The plan's descriptor.
+    pub plan_fd: i32,
+    /// The events' descriptor.
+    pub events_fd: i32,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Run a plan.
+    Run(Options),
+    /// Print a text and exit.
+    Print(String),
+}
+
+/// Reads the arguments.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String> {
+    let mut options = Options {
+        plan_fd: 0,
+        events_fd: 1,
+    };
+    let mut arguments = arguments.map(|a| a.to_string_lossy().into_owned());
+    while let Some(argument) = arguments.next() {
+        let (name, inline) = match argument.split_once('=') {
+            Some((name, value)) => (name.to_string(), Some(value.to_string())),
+            None => (argument.clone(), None),
+        };
+        let mut value = || {
+            inline
+                .clone()
+                .or_else(|| arguments.next())
+                .ok_or(format!("{name} needs a value; see --help"))
+        };
+        match name.as_str() {
+            "--plan-fd" => options.plan_fd = number(&name, &value()?)?,
+            "--events-fd" => options.events_fd = number(&name, &value()?)?,
+            "--schema" => match value()?.as_str() {
+                "plan" => return Ok(Action::Print(PLAN_SCHEMA.into())),
+                "event" => return Ok(Action::Print(EVENT_SCHEMA.into())),
+                other => return Err(format!("--schema {other:?} is not known: plan or event")),
+            },
+            "--version" => return Ok(Action::Print(format!("dativo-bus {}\n", env!("CARGO_PKG_VERSION")))),
+            "--help" | "-h" => return Ok(Action::Print(HELP.into())),
+            _ => return Err(format!("unknown argument {argument:?}; see --help")),
+        }
+    }
+    match options.plan_fd == options.events_fd {
+        true => Err("--plan-fd and --events-fd must differ".into()),
+        false => Ok(Action::Run(options)),
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<i32, String> {
+    value
+        .parse()
+        .ok()
+        .filter(|n| *n >= 0)
+        .ok_or(format!("{name} must be the number of a descriptor, not {value:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(arguments: &[&str]) -> Result<Action, String> {
+        parse(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn descriptors_have_defaults_and_both_spellings() {
+        assert_eq!(
+            of(&[]),
+            Ok(Action::Run(Options {
+                plan_fd: 0,
+                events_fd: 1
+            }))
+        );
+        assert_eq!(
+            of(&["--plan-fd", "3", "--events-fd=4"]),
+            Ok(Action::Run(Options {
+                plan_fd: 3,
+                events_fd: 4
+            }))
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for arguments in [
+            &["--plan-fd"][..],
+            &["--plan-fd", "x"],
+            &["--plan-fd", "1"],
+            &["--schema", "x"],
+            &["run"],
+        ] {
+            assert!(of(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn schemas_are_json() {
+        for name in ["plan", "event"] {
+            let Ok(Action::Print(text)) = of(&["--schema", name]) else {
+                panic!("no schema")
+            };
+            serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        }
+    }
+}

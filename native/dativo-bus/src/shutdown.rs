@@ -1,0 +1,472 @@
+//! Ending in order: EOF, patience, SIGTERM to the group, SIGKILL to every descendant (I8).
+//!
+//! Each way in which an end of the stream stops is one method here. All of them lead to the same two movements: what
+//! is upstream of the break is asked to stop, what is downstream gets the rest and then its EOF (or SIGTERM, when the
+//! plan says that a broken-off input must not be committed).
+
+use crate::child::{Child, Overdue};
+use crate::hop::{Input, Output};
+use crate::leash::Fate;
+use crate::supervisor::Supervisor;
+use dativo_bus_engine::event::Event;
+use dativo_bus_engine::junk::excerpt;
+use dativo_bus_engine::ledger::Answer;
+use dativo_bus_engine::plan::Role;
+use dativo_bus_engine::verdict::{judge_exit, ExitFacts, Failure};
+use dativo_bus_engine::wiring::{self, End};
+use dativo_sandbox::reap::{reap, Exit, Reaped};
+use dativo_sandbox::{pipes, tree, Pid};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How often a receiver that must not see EOF is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Supervisor {
+    fn term_grace(&self) -> Duration {
+        Duration::from_secs_f64(self.plan.grace.term)
+    }
+
+    fn drain_grace(&self) -> Duration {
+        Duration::from_secs_f64(self.plan.grace.drain)
+    }
+
+    /// Whether all is still: nobody runs, nothing moves, nothing more is said.
+    pub(crate) fn over(&self) -> bool {
+        self.children
+            .iter()
+            .all(|c| !c.alive() && c.stdout.as_ref().is_none_or(|o| o.stream.is_none()))
+            && self.hops.iter().all(|h| h.settled())
+    }
+
+    /// The first SIGTERM or SIGINT: the tap is asked to stop, the rest drains.
+    pub(crate) fn cancel(&mut self, signal: i32) {
+        self.cancelled = Some(Instant::now());
+        self.fail(Failure::run("run.cancelled", format!("cancelled by signal {signal}")));
+        let grace = self.term_grace();
+        for child in &mut self.children {
+            match child.role {
+                Role::Tap | Role::Probe => child.ask(grace),
+                Role::Mapper | Role::Target => {}
+            }
+        }
+        // Who is past its EOF already has that long to finish from now on.
+        let until = Instant::now() + self.drain_grace();
+        for child in &mut self.children {
+            if child.alive() && child.input_closed && !child.asked {
+                child.patience = Some((until, Overdue::End));
+            }
+        }
+    }
+
+    /// Kills everything at once; the loop then only collects.
+    pub(crate) fn kill_all(&mut self) {
+        for child in &mut self.children {
+            child.asked = true;
+            child.patience = None;
+        }
+        tree::kill_descendants(&[]);
+        for hop in &mut self.hops {
+            hop.break_off();
+        }
+    }
+
+    /// The control plane is gone: end everything, report nothing.
+    pub(crate) fn abandon(&mut self) {
+        if !self.abandoned {
+            self.abandoned = true;
+            self.fail(Failure::run("run.cancelled", "the control plane is gone"));
+            self.kill_all();
+        }
+    }
+
+    /// A line that cannot be used: what is before it is still delivered.
+    pub(crate) fn data_failed(&mut self, index: usize, failure: Failure) {
+        self.fail(failure);
+        self.hops[index].input = Input::Done;
+        self.stop_upstream(index);
+    }
+
+    /// EOF from a hop's writer.
+    pub(crate) fn input_ended(&mut self, index: usize) {
+        match self.hops[index].from {
+            End::Child(child) => {
+                // It has nothing more to give; even a plan without patience does not wait for ever.
+                let patience = self
+                    .plan
+                    .grace
+                    .eof
+                    .unwrap_or(self.plan.grace.drain.max(self.plan.grace.term));
+                let child = &mut self.children[child];
+                if child.alive() && !child.asked {
+                    child.patience = Some((Instant::now() + Duration::from_secs_f64(patience), Overdue::End));
+                }
+            }
+            End::Source if self.plan.source.as_ref().is_some_and(|s| s.await_verdict) && self.fate.is_none() => {
+                self.journal.tell(&Event::SourceEof {});
+            }
+            End::Source | End::Sink => {}
+        }
+    }
+
+    /// The reader of a hop closed its end or ended: nothing more can be delivered.
+    pub(crate) fn receiver_gone(&mut self, index: usize) {
+        if !matches!(self.hops[index].output, Output::Open(_) | Output::Held(_)) {
+            return;
+        }
+        self.hops[index].break_off();
+        match self.hops[index].to {
+            End::Child(reader) => {
+                // Its exit status says why; it has a moment to give one.
+                let until = Instant::now() + self.term_grace();
+                let child = &mut self.children[reader];
+                if child.alive() && !child.asked {
+                    child.patience = Some((until, Overdue::Explain));
+                }
+            }
+            End::Source | End::Sink => {
+                let name = wiring::name(&self.plan, End::Sink);
+                self.fail(Failure::of("pipe.closed", name, format!("{name} closed the pipe")));
+            }
+        }
+        self.stop_upstream(index);
+    }
+
+    fn stop_upstream(&mut self, index: usize) {
+        let grace = self.term_grace();
+        if let End::Child(writer) = self.hops[index].from {
+            for child in &mut self.children[..=writer] {
+                child.ask(grace);
+            }
+        }
+        for hop in &mut self.hops[..index] {
+            hop.carrier.cut();
+            hop.input = Input::Done;
+        }
+    }
+
+    /// Takes a hop from EOF to the receiver's EOF, as far as it may go now.
+    pub(crate) fn close_if_due(&mut self, index: usize) -> io::Result<()> {
+        if let Input::Ended(at) = self.hops[index].input {
+            let Some(died) = self.writer_ended(index, at) else {
+                return Ok(());
+            };
+            let hop = &mut self.hops[index];
+            let failure = hop.carrier.finish(died, &mut self.journal);
+            hop.input = Input::Done;
+            if let Some(failure) = failure {
+                self.data_failed(index, failure);
+            }
+            self.hops[index].push()?;
+        }
+        let hop = &self.hops[index];
+        if !matches!(hop.input, Input::Done) || hop.blocked() || !matches!(hop.output, Output::Open(_)) {
+            return Ok(());
+        }
+        let reader = match hop.to {
+            End::Child(reader) => Some(reader),
+            End::Source | End::Sink => None,
+        };
+        let failed = self.verdict.failed();
+        let hop = &mut self.hops[index];
+        match reader.map(|reader| &mut self.children[reader]) {
+            Some(child) if failed && child.wants_term() && child.alive() => {
+                if let Output::Open(stream) = std::mem::replace(&mut hop.output, Output::Broken) {
+                    hop.output = Output::Held(stream);
+                }
+                // First it may read what is in the pipe; see check_clock.
+                child.patience = Some((
+                    Instant::now() + Duration::from_secs_f64(self.plan.grace.drain),
+                    Overdue::End,
+                ));
+            }
+            Some(child) => {
+                hop.close_output();
+                child.input_closed = true;
+                let patience = if self.cancelled.is_some() {
+                    Some(self.plan.grace.drain)
+                } else {
+                    self.plan.grace.eof
+                };
+                let until = patience.map(|s| (Instant::now() + Duration::from_secs_f64(s), Overdue::End));
+                child.patience = until.filter(|_| child.alive() && !child.asked);
+            }
+            None => hop.close_output(),
+        }
+        Ok(())
+    }
+
+    /// After a writer's EOF: whether it died, or None while that is not known yet.
+    fn writer_ended(&mut self, index: usize, since: Instant) -> Option<bool> {
+        let hop = &self.hops[index];
+        match hop.from {
+            End::Child(writer) => {
+                let child = &self.children[writer];
+                let waited = since.elapsed() >= self.term_grace();
+                (!child.alive() || waited).then_some(!child.alive() && !child.well || self.verdict.failed())
+            }
+            End::Source | End::Sink => {
+                let waits = self.plan.source.as_ref().is_some_and(|s| s.await_verdict);
+                if !waits || self.verdict.failed() {
+                    return Some(self.verdict.failed());
+                }
+                let fate = self.fate.clone()?;
+                if let Fate::Died(reason) = fate {
+                    let name = wiring::name(&self.plan, End::Source).to_string();
+                    let detail = if reason.is_empty() {
+                        String::new()
+                    } else {
+                        format!(": {reason}")
+                    };
+                    self.fail(Failure::of("pipe.upstream_died", &name, format!("{name} died{detail}")));
+                    return Some(true);
+                }
+                Some(false)
+            }
+        }
+    }
+
+    /// Collects every child that has ended.
+    pub(crate) fn reap(&mut self) -> io::Result<()> {
+        while let Reaped::Ended(exit) = reap()? {
+            if let Some(index) = self.children.iter().position(|c| c.pid == exit.pid && c.alive()) {
+                self.child_ended(index, &exit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn child_ended(&mut self, index: usize, exit: &Exit) -> io::Result<()> {
+        let now = Instant::now();
+        let child = &mut self.children[index];
+        child.ended = Some(now);
+        child.well = exit.code == Some(0);
+        (child.kill_at, child.patience) = (None, None);
+        child.read_log(&mut self.journal)?;
+        self.read_answers(index, true)?;
+        let input = self.hops.iter().position(|hop| hop.to == End::Child(index));
+        let child = &self.children[index];
+        self.journal.close_log(&child.name);
+        self.journal.tell(&Event::Exited {
+            child: &child.name,
+            code: exit.code,
+            signal: exit.signal,
+            user_s: exit.user.as_secs_f64(),
+            sys_s: exit.system.as_secs_f64(),
+            max_rss_kb: exit.max_rss_kb,
+            wall_s: (now - child.started).as_secs_f64(),
+        });
+        let facts = ExitFacts {
+            child: &child.name,
+            code: exit.code,
+            signal: exit.signal,
+            stop_line: child.stop_line.as_deref(),
+            input_closed: input.map(|_| child.input_closed),
+            unread: input.map_or(0, |hop| self.hops[hop].unread()),
+        };
+        let failure = judge_exit(&facts).filter(|_| !child.asked);
+        self.children[index].well &= failure.is_none();
+        if let Some(failure) = failure {
+            self.fail(failure);
+        }
+        if let Some(hop) = input {
+            self.receiver_gone(hop);
+        }
+        Ok(())
+    }
+
+    /// Reads a target's stdout: STATEs are judged, the rest is log. With `rest`, all that its ended writer left.
+    pub(crate) fn read_answers(&mut self, index: usize, rest: bool) -> io::Result<()> {
+        let Some(mut output) = self.children[index].stdout.take() else {
+            return Ok(());
+        };
+        let read = if rest {
+            output.read_rest(|line| self.answer(index, &line))
+        } else {
+            output.read(|line| self.answer(index, &line)).map(drop)
+        };
+        self.children[index].stdout = Some(output);
+        read
+    }
+
+    fn answer(&mut self, index: usize, line: &dativo_bus_engine::lines::Line<'_>) {
+        let child = &self.children[index];
+        if line.bytes.trim_ascii().is_empty() {
+            return;
+        }
+        let hop = self.hops.iter_mut().find(|hop| hop.to == End::Child(index));
+        let consumed = hop.as_ref().map_or(0, |hop| hop.consumed());
+        let relay = hop.and_then(|hop| hop.carrier.singer());
+        let (Some(relay), false) = (relay, line.cut) else {
+            return Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal);
+        };
+        match relay.ledger.answer(line.bytes, consumed) {
+            Answer::Log => Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal),
+            Answer::Repeat => {}
+            Answer::Ignored(why) => {
+                self.journal.tell(&Event::StateIgnored {
+                    why,
+                    text: &excerpt(line.bytes, 200),
+                });
+            }
+            Answer::Bookmark { value, records, seq } => {
+                self.journal.bookmark(&value, records, relay.router.records, seq);
+            }
+        }
+    }
+
+    /// Acts on every deadline that has passed.
+    pub(crate) fn check_clock(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        for index in 0..self.children.len() {
+            self.check_child(index, now)?;
+        }
+        if let Some(since) = self.cancelled {
+            self.check_cancelled(since, now);
+        }
+        for index in 0..self.hops.len() {
+            self.check_hop(index, now);
+        }
+        if now >= self.tell_at {
+            self.tell_counters(false);
+        }
+        Ok(())
+    }
+
+    fn check_child(&mut self, index: usize, now: Instant) -> io::Result<()> {
+        let term = self.term_grace();
+        let child = &mut self.children[index];
+        if child.kill_at.is_some_and(|at| now >= at) {
+            child.kill_at = None;
+            tree::kill_child(child.pid);
+        }
+        // A process that it left behind holds its stdout: its own words are all in by now.
+        if child.ended.is_some_and(|at| now >= at + term) && child.stdout.as_ref().is_some_and(|o| o.stream.is_some()) {
+            self.read_answers(index, true)?;
+            let Some(mut output) = self.children[index].stdout.take() else {
+                return Ok(());
+            };
+            output.close(|line| self.answer(index, &line));
+            self.children[index].stdout = Some(output);
+        }
+        let child = &mut self.children[index];
+        if let Some((_, overdue)) = child.patience.filter(|(at, _)| now >= *at) {
+            child.patience = None;
+            child.ask(term);
+            let name = child.name.clone();
+            let failure = match overdue {
+                Overdue::End => Failure::of(
+                    "plugin.hung",
+                    &name,
+                    format!("{name} did not end in the time it had [grace.eof]"),
+                )
+                .setting("grace.eof"),
+                Overdue::Explain => Failure::of(
+                    "plugin.early_end",
+                    &name,
+                    format!("{name} closed its input before it had ended"),
+                ),
+            };
+            self.fail(failure);
+        }
+        Ok(())
+    }
+
+    /// A cancelled run: what does not end by itself is cut when its time is up.
+    fn check_cancelled(&mut self, since: Instant, now: Instant) {
+        if now >= since + self.term_grace() {
+            for hop in &mut self.hops {
+                if hop.from == End::Source && matches!(hop.input, Input::Open(_)) {
+                    hop.carrier.cut();
+                    hop.input = Input::Done;
+                }
+            }
+        }
+        if now >= since + self.term_grace() + self.drain_grace() {
+            for index in 0..self.hops.len() {
+                if self.hops[index].to == End::Sink {
+                    self.receiver_gone(index);
+                }
+            }
+            let term = self.term_grace();
+            for child in &mut self.children {
+                child.ask(term);
+            }
+        }
+    }
+
+    fn check_hop(&mut self, index: usize, now: Instant) {
+        let term = self.term_grace();
+        let hop = &self.hops[index];
+        // A held receiver has read all it was given: now it may stop.
+        if let (Output::Held(_), End::Child(reader)) = (&hop.output, hop.to) {
+            if hop.unread() == 0 {
+                let drain = self.drain_grace();
+                self.children[reader].ask(drain);
+            }
+        }
+        // A process that its ended writer left behind keeps the pipe open and silent.
+        if let (Input::Open(stream), End::Child(writer)) = (&hop.input, hop.from) {
+            let child = &self.children[writer];
+            let orphaned = child.ended.is_some_and(|at| now >= at + term);
+            if orphaned && !hop.blocked() && pipes::unread(stream).unwrap_or(0) == 0 {
+                let name = child.name.clone();
+                let message = format!("{name} ended, but a process that it left behind keeps its output open");
+                self.fail(Failure::of("plugin.hung", &name, message));
+                let living: Vec<Pid> = self.children.iter().filter(|c| c.alive()).map(|c| c.pid).collect();
+                tree::kill_descendants(&living);
+                self.hops[index].input = Input::Ended(now);
+            }
+        }
+    }
+
+    /// When the clock must be looked at next.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let term = self.term_grace();
+        let children = self.children.iter().flat_map(|c| {
+            let held = c
+                .ended
+                .filter(|_| c.stdout.as_ref().is_some_and(|o| o.stream.is_some()))
+                .map(|at| at + term);
+            [c.kill_at, c.patience.map(|(at, _)| at), held]
+        });
+        let hops = self.hops.iter().flat_map(|hop| {
+            let ended = if let Input::Ended(at) = hop.input {
+                Some(at + term)
+            } else {
+                None
+            };
+            let open = matches!(hop.input, Input::Open(_));
+            let orphan = match hop.from {
+                End::Child(writer) if open => self.children[writer].ended.map(|at| (at + term).max(now + LOOK)),
+                _ => None,
+            };
+            let held = matches!(hop.output, Output::Held(_)).then(|| now + LOOK);
+            [ended, orphan, held]
+        });
+        let cancelled = self.cancelled.into_iter().flat_map(|since| {
+            let (cut, end) = (since + term, since + term + self.drain_grace());
+            [cut, end].into_iter().filter(|at| *at > now).map(Some)
+        });
+        let tell = self.counters_due().then_some(self.tell_at);
+        children.chain(hops).chain(cancelled).chain([tell]).flatten().min()
+    }
+
+    /// Ends whatever the children left behind, and collects it.
+    pub(crate) fn sweep(&mut self) -> io::Result<()> {
+        loop {
+            match reap()? {
+                Reaped::Nobody => return Ok(()),
+                Reaped::Ended(_) => {}
+                Reaped::Running => {
+                    if !tree::kill_descendants(&[]).is_empty() {
+                        // Stuck in the kernel: SIGKILL is pending and the bus cannot do more.
+                        return Ok(());
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The loop: one `poll` over everything, then whatever can move moves.
+
+use crate::child::{Child, Ends as ChildEnds};
+use crate::hop::{Hop, Input, Output, Pushed};
+use crate::launch::launch;
+use crate::leash::{Fate, Leash, Pull};
+use crate::options::Options;
+use crate::run_dir::RunDir;
+use dativo_bus_engine::capture::Capture;
+use dativo_bus_engine::event::Event;
+use dativo_bus_engine::journal::Journal;
+use dativo_bus_engine::plan::{Plan, Role};
+use dativo_bus_engine::relay::{Carrier, Relay};
+use dativo_bus_engine::verdict::{Failure, Verdict};
+use dativo_bus_engine::wiring::{self, End};
+use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
+use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use dativo_sandbox::{tree, Inherited};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// The descriptors that the plan names, taken over.
+#[derive(Debug)]
+pub struct Ends {
+    events: OwnedFd,
+    control: Option<OwnedFd>,
+    source: Option<OwnedFd>,
+    sink: Option<OwnedFd>,
+}
+
+impl Ends {
+    /// Takes them; the error says which one is not open.
+    pub fn take(plan: &Plan, options: &Options, inherited: &mut Inherited) -> Result<Ends, String> {
+        let mut take = |what: &str, fd: i32| {
+            inherited
+                .take(fd)
+                .map_err(|e| format!("bad plan: {what} names descriptor {fd}, which cannot be used: {e}"))
+        };
+        Ok(Ends {
+            events: take("--events-fd", options.events_fd)?,
+            control: plan.control_fd.map(|fd| take("control_fd", fd)).transpose()?,
+            source: plan.source.as_ref().map(|s| take("source.fd", s.fd)).transpose()?,
+            sink: plan.sink.as_ref().map(|s| take("sink.fd", s.fd)).transpose()?,
+        })
+    }
+}
+
+/// A run while it lasts.
+pub struct Supervisor {
+    pub(crate) plan: Plan,
+    pub(crate) children: Vec<Child>,
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) journal: Journal,
+    pub(crate) verdict: Verdict,
+    pub(crate) started: Instant,
+    /// The first SIGTERM or SIGINT came then.
+    pub(crate) cancelled: Option<Instant>,
+    pub(crate) fate: Option<Fate>,
+    /// The control plane is gone: there is nobody to report to.
+    pub(crate) abandoned: bool,
+    pub(crate) told: (u64, u64),
+    pub(crate) tell_at: Instant,
+    events: Stream,
+    leash: Option<Leash>,
+    signals: SignalFd,
+}
+
+/// What a descriptor in the poll set belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    Signals,
+    Leash,
+    Events,
+    Log(usize),
+    Answers(usize),
+    HopIn(usize),
+    HopOut(usize),
+}
+
+/// Runs a plan to its verdict; the exit code of the bus.
+pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
+    let signals = SignalFd::block(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
+    tree::become_subreaper()?;
+    let now = Instant::now();
+    let mut supervisor = Supervisor {
+        children: Vec::new(),
+        hops: Vec::new(),
+        journal: Journal::default(),
+        verdict: Verdict::default(),
+        started: now,
+        cancelled: None,
+        fate: None,
+        abandoned: false,
+        told: (0, 0),
+        tell_at: now,
+        events: Stream::inherited(ends.events, Direction::Write)?,
+        leash: ends.control.map(Leash::new).transpose()?,
+        signals,
+        plan,
+    };
+    let event = Event::Started {
+        run: &supervisor.plan.run,
+        bus_version: env!("CARGO_PKG_VERSION"),
+    };
+    supervisor.journal.tell(&event);
+    let run_dir = match RunDir::create(&supervisor.plan.run_dir) {
+        Ok(run_dir) => {
+            supervisor.start(&run_dir, ends.source, ends.sink)?;
+            Some(run_dir)
+        }
+        Err(failure) => {
+            supervisor.verdict.fail(failure);
+            None
+        }
+    };
+    while !supervisor.over() {
+        supervisor.turn()?;
+    }
+    supervisor.sweep()?;
+    drop(run_dir);
+    let code = supervisor.report();
+    supervisor.flush()?;
+    Ok(code)
+}
+
+impl Supervisor {
+    /// Starts every child and wires the hops. A child that cannot be started ends the run before any byte moved.
+    fn start(&mut self, run_dir: &RunDir, source: Option<OwnedFd>, sink: Option<OwnedFd>) -> io::Result<()> {
+        let wiring = wiring::hops(&self.plan);
+        let mut ends: Vec<ChildEnds> = Vec::new();
+        for index in 0..self.plan.children.len() {
+            let launched = match launch(&self.plan, index, run_dir) {
+                Ok(launched) => launched,
+                Err(failure) => {
+                    self.verdict.fail(failure);
+                    self.kill_all();
+                    return Ok(());
+                }
+            };
+            let spec = &self.plan.children[index];
+            let (child, role) = (spec.name.as_str(), spec.role.name());
+            let pid = launched.pid.as_raw_nonzero().get();
+            self.journal.tell(&Event::Spawned { child, role, pid });
+            let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
+            let (child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
+            self.children.push(child);
+            ends.push(pipe_ends);
+        }
+        let (mut source, mut sink) = (source, sink);
+        for (number, hop) in wiring.iter().enumerate() {
+            let input = match hop.from {
+                End::Child(index) => ends[index].output.take().map(Stream::owned),
+                End::Source | End::Sink => source.take().map(|fd| Stream::inherited(fd, Direction::Read)),
+            };
+            let output = match hop.to {
+                End::Child(index) => ends[index].input.take().map(Stream::owned),
+                End::Source | End::Sink => sink.take().map(|fd| Stream::inherited(fd, Direction::Write)),
+            };
+            let (Some(input), Some(output)) = (input.transpose()?, output.transpose()?) else {
+                continue;
+            };
+            for (end, stream) in [(hop.from, &input), (hop.to, &output)] {
+                if !matches!(end, End::Child(_)) {
+                    pipes::grow(stream, self.plan.limits.pipe);
+                }
+            }
+            let writer = wiring::name(&self.plan, hop.from);
+            let probe = self.plan.children.first().is_some_and(|c| c.role == Role::Probe);
+            let carrier: Box<dyn Carrier> = match probe {
+                true => Box::new(Capture::new(writer, self.plan.limits.capture)),
+                false => Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len())),
+            };
+            self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
+        }
+        Ok(())
+    }
+
+    /// One round: move what can move, then wait for more.
+    fn turn(&mut self) -> io::Result<()> {
+        self.settle()?;
+        self.check_clock()?;
+        self.settle()?;
+        if self.over() {
+            return Ok(());
+        }
+        for (token, flags) in self.wait()? {
+            self.handle(token, flags)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, token: Token, flags: PollFlags) -> io::Result<()> {
+        let broken = flags.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+        match token {
+            Token::Signals => self.take_signals()?,
+            Token::Leash => {
+                let pull = self.leash.as_mut().map_or(Ok(Pull::Nothing), Leash::pull)?;
+                match pull {
+                    Pull::Nothing => {}
+                    Pull::Source(fate) => self.fate = Some(fate),
+                    Pull::Cut => {
+                        self.leash = None;
+                        self.abandon();
+                    }
+                }
+            }
+            Token::Events if broken => self.abandon(),
+            Token::Events => self.send_events()?,
+            Token::Log(index) => self.children[index].read_log(&mut self.journal)?,
+            Token::Answers(index) => self.read_answers(index, false)?,
+            Token::HopIn(index) => self.read_hop(index)?,
+            Token::HopOut(index) if flags.contains(PollFlags::OUT) => self.hops[index].may_write(),
+            Token::HopOut(index) if broken => self.receiver_gone(index),
+            Token::HopOut(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Polls until something happens or the next deadline.
+    fn wait(&mut self) -> io::Result<Vec<(Token, PollFlags)>> {
+        let timeout = self.next_deadline().map(|at| {
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
+        });
+        let mut wanted: Vec<(Token, BorrowedFd<'_>, PollFlags)> = Vec::with_capacity(16);
+        wanted.push((Token::Signals, self.signals.as_fd(), PollFlags::IN));
+        wanted.extend(
+            self.leash
+                .as_ref()
+                .map(|leash| (Token::Leash, leash.as_fd(), PollFlags::IN)),
+        );
+        if !self.abandoned {
+            let flags = if self.journal.pending().is_empty() {
+                PollFlags::empty()
+            } else {
+                PollFlags::OUT
+            };
+            wanted.push((Token::Events, self.events.as_fd(), flags));
+        }
+        for (index, child) in self.children.iter().enumerate() {
+            let answers = child.stdout.as_ref().and_then(|o| o.stream.as_ref());
+            wanted.extend(
+                child
+                    .stderr
+                    .stream
+                    .as_ref()
+                    .map(|s| (Token::Log(index), s.as_fd(), PollFlags::IN)),
+            );
+            wanted.extend(answers.map(|s| (Token::Answers(index), s.as_fd(), PollFlags::IN)));
+        }
+        let crowded = self.journal.crowded() && !self.abandoned;
+        for (index, hop) in self.hops.iter().enumerate() {
+            match &hop.input {
+                Input::Open(stream) if hop.carrier.hungry() && !crowded => {
+                    wanted.push((Token::HopIn(index), stream.as_fd(), PollFlags::IN));
+                }
+                _ => {}
+            }
+            if let Output::Open(stream) | Output::Held(stream) = &hop.output {
+                // Without anything to write, only the receiver's end is news.
+                let flags = if hop.blocked() {
+                    PollFlags::OUT
+                } else {
+                    PollFlags::empty()
+                };
+                wanted.push((Token::HopOut(index), stream.as_fd(), flags));
+            }
+        }
+        let mut fds: Vec<PollFd<'_>> = wanted
+            .iter()
+            .map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
+            .collect();
+        match poll(&mut fds, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let happened = wanted.iter().zip(&fds).map(|((token, ..), fd)| (*token, fd.revents()));
+        Ok(happened.filter(|(_, flags)| !flags.is_empty()).collect())
+    }
+
+    /// Reads once from a hop's writer and passes on what came.
+    fn read_hop(&mut self, index: usize) -> io::Result<()> {
+        let hop = &mut self.hops[index];
+        if !hop.pull()? {
+            hop.input = Input::Ended(Instant::now());
+            self.input_ended(index);
+            return Ok(());
+        }
+        if let Some(failure) = hop.carrier.work(&mut self.journal) {
+            self.data_failed(index, failure);
+        }
+        Ok(())
+    }
+
+    /// Moves everything that can move without waiting.
+    fn settle(&mut self) -> io::Result<()> {
+        if !self.abandoned && !self.journal.pending().is_empty() {
+            self.send_events()?;
+        }
+        for index in 0..self.hops.len() {
+            loop {
+                let pushed = self.hops[index].push()?;
+                if pushed == Pushed::Gone {
+                    self.receiver_gone(index);
+                }
+                let hop = &mut self.hops[index];
+                let before = hop.carrier.pending().len();
+                if let Some(failure) = hop.carrier.work(&mut self.journal) {
+                    self.data_failed(index, failure);
+                }
+                if pushed != Pushed::All || self.hops[index].carrier.pending().len() == before {
+                    break;
+                }
+            }
+            self.close_if_due(index)?;
+        }
+        Ok(())
+    }
+
+    fn take_signals(&mut self) -> io::Result<()> {
+        while let Some(signal) = self.signals.next()? {
+            match signal {
+                SIGCHLD => self.reap()?,
+                _ if self.cancelled.is_some() => self.kill_all(),
+                _ => self.cancel(signal),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes events until the reader takes no more.
+    fn send_events(&mut self) -> io::Result<()> {
+        while !self.journal.pending().is_empty() {
+            match self.events.write(self.journal.pending())? {
+                Moved::Bytes(count) => self.journal.wrote(count),
+                Moved::Later => break,
+                Moved::Closed => {
+                    self.abandon();
+                    break;
+                }
+            }
+            if self.events.needs_poll() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the reader has taken every event, or is gone.
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.abandoned && !self.journal.pending().is_empty() {
+            let mut fds = vec![
+                PollFd::new(&self.events, PollFlags::OUT),
+                PollFd::new(&self.signals, PollFlags::IN),
+            ];
+            if let Some(leash) = &self.leash {
+                fds.push(PollFd::from_borrowed_fd(leash.as_fd(), PollFlags::empty()));
+            }
+            match poll(&mut fds, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            let gone = fds
+                .iter()
+                .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP));
+            let stop = fds[1].revents().contains(PollFlags::IN) && self.signals.next()?.is_some_and(|s| s != SIGCHLD);
+            if gone || stop {
+                return Ok(());
+            }
+            self.send_events()?;
+        }
+        Ok(())
+    }
+
+    /// Fails the run for a reason of its own.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.verdict.fail(failure);
+    }
+}
