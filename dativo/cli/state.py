@@ -307,11 +307,11 @@ def log_command(job: str, stream: str | None, limit: int, env: str | None) -> No
 
 
 def _rows(entry: Entry, stream: str | None) -> int | None:
-    """Records of this run: of one stream, or as far as the bookmark covers."""
-    if stream is None:
-        return entry.records
-    found = entry.stats.get("streams", {}).get(stream)
-    return found.get("records") if isinstance(found, dict) else None
+    """Records of this run: of one stream, as far as the bookmark covers, or all where it moved none."""
+    counts = {name: found["records"] for name, found in entry.stats.get("streams", {}).items() if "records" in found}
+    if stream is not None:
+        return counts.get(stream)
+    return entry.records if entry.text is not None or not counts else sum(counts.values())
 
 
 def _entry_dict(entry: Entry, stream: str | None) -> dict[str, Any]:
