@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Install plugins, each into an environment of its own, and pin every package with its hashes in dativo.lock.
 """,
-    epilog="docs/guides/first-pipeline.md",
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("--as", "as_name", metavar="NAME", help="Name to give it here (one plugin at a time).")

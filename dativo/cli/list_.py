@@ -32,7 +32,7 @@ def command() -> None:
     project = Project.find()
     locked = lockfile.headers(project.lock_file).plugins
     rows = [_row(project, plugin) for _, plugin in sorted(locked.items())]
-    report.result({"plugins": rows, "lock": str(project.lock_file)}, lambda: _lines(rows))
+    report.result(rows, lambda: _lines(rows))
 
 
 def _row(project: Project, plugin: LockedPlugin) -> dict[str, Any]:

@@ -21,7 +21,7 @@ METHODS = ("FULL_TABLE", "INCREMENTAL", "LOG_BASED")
   dativo select tap-postgres
   dativo select tap-postgres 'public-orders.*' '!public-orders.card_number'
   dativo select tap-postgres --add 'public-users'
-  dativo select tap-postgres --stream public-orders --replication-method INCREMENTAL --replication-key updated_at
+  dativo select tap-postgres --stream orders --replication-method FULL_TABLE
 
 Show or change what a tap reads; kept in dativo.yml. Patterns replace the old ones unless --add; ! leaves out.
 """,

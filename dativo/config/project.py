@@ -12,6 +12,7 @@ from typing import Any
 from dativo import errors
 from dativo.config import edits
 from dativo.config.document import Document, KeyPath, load
+from dativo.config.edits import GONE, Change
 from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
 from dativo.config.layers import Layers
 from dativo.config.paths import config_dir, state_dir
@@ -158,57 +159,46 @@ class Project:
         python: str | None = None,
     ) -> None:
         """Declare a plugin, or change what is declared; its config and everything else stay."""
-        given = {"kind": kind, "variant": variant, "source": source, "executable": executable, "python": python}
-        values: dict[str, Any] = {**given, "with": list(with_) or None}
-
-        def change(tree: Any) -> None:
-            node = edits.mapping(tree, ("plugins", name))
-            for key, value in values.items():
-                if value is not None:
-                    node[key] = value
-                elif key in node:
-                    del node[key]
-
-        self._edit(change)
+        given: dict[str, Any] = {"kind": kind, "variant": variant, "source": source, "executable": executable}
+        given |= {"python": python, "with": list(with_) or None}
+        at = ("plugins", name)
+        changes = [Change((*at, key), GONE if value is None else value) for key, value in given.items()]
+        present = all(change.value is GONE for change in changes) and name not in self.plugins()
+        self._apply([*changes, *([Change(at, {})] if present else [])])
 
     def remove_plugin(self, name: str) -> None:
         """Remove a plugin's section, here and in the environments."""
-
-        def change(tree: Any) -> None:
-            edits.drop(tree, ("plugins", name))
-            for environment in tree.get("environments") or {}:
-                edits.drop(tree, ("environments", environment, "plugins", name))
-
-        if self.settings_file.is_file():
-            self._edit(change)
+        if not self.settings_file.is_file():
+            return
+        environments = load(self.settings_file).data.get("environments") or {}
+        self._apply(
+            [Change((*hung, "plugins", name)) for hung in ((), *(("environments", one) for one in environments))]
+        )
 
     def set_config(self, name: str, key: str | tuple[str, ...], value: Any) -> None:
         """Set one setting (a tuple is a path into nested settings), in the chosen environment if there is one."""
-        self._put(name, ("config", *_path(key)), value)
+        self._apply([Change((*self._section(name), "config", *_path(key)), value)])
 
     def unset_config(self, name: str, key: str | tuple[str, ...]) -> None:
         """Remove one setting; `config.unknown` when it is not set in the file."""
         at = (*self._section(name), "config", *_path(key))
-        there = []
-        self._edit(lambda tree: there.append(edits.drop(tree, at)))
-        if there != [True]:
+        found: Any = load(self.settings_file).data if self.settings_file.is_file() else {}
+        for part in at[:-1]:
+            found = found.get(part) if isinstance(found, dict) else {}
+        if not isinstance(found, dict) or at[-1] not in found:
             shown = ".".join(_path(key))
             raise errors.ConfigError(
                 "config.unknown", f"{name}: {shown} is not set in {self.settings_file.name}", hint="nothing to unset"
             )
+        self._apply([Change(at)])
 
     def set_select(self, name: str, patterns: Sequence[str]) -> None:
         """Replace a plugin's selection patterns; none at all removes the key."""
-        at = (*self._section(name), "select")
-        if not patterns:
-            self._edit(lambda tree: edits.drop(tree, at) and None)
-            return
-        self._edit(lambda tree: edits.put(tree, at, list(patterns)))
+        self._apply([Change((*self._section(name), "select"), list(patterns) or GONE)])
 
     def set_metadata(self, name: str, stream: str, key: str, value: Any) -> None:
         """Set one metadata value of a stream (`replication-method`, …); None removes it."""
-        at = (*self._section(name), "metadata", stream, key)
-        self._edit(lambda tree: edits.drop(tree, at) and None if value is None else edits.put(tree, at, value))
+        self._apply([Change((*self._section(name), "metadata", stream, key), GONE if value is None else value)])
 
     # -- inside
 
@@ -221,11 +211,8 @@ class Project:
     def _section(self, name: str) -> tuple[str, ...]:
         return ("environments", self.env, "plugins", name) if self.env else ("plugins", name)
 
-    def _put(self, name: str, keys: tuple[str, ...], value: Any) -> None:
-        self._edit(lambda tree: edits.put(tree, (*self._section(name), *keys), value))
-
-    def _edit(self, change: Any) -> None:
-        edits.edit(self.settings_file, change)
+    def _apply(self, changes: Sequence[Change]) -> None:
+        edits.apply(self.settings_file, changes)
         self.__dict__.pop("layers", None)
 
     def _check_environment(self, env: str) -> None:

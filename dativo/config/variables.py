@@ -136,7 +136,8 @@ def references(value: Any) -> list[str]:
 
 def escaped(text: str) -> str:
     """Text as it must be written to be read back unchanged; a text that refers to a variable is left as it is."""
-    return text if references(text) else text.replace("$$", "$$$$").replace("${", "$${")
+    plain = references(text) or ("$$" not in text and "${" not in text)
+    return text if plain else text.replace("$", "$$")
 
 
 def named(at: KeyPath) -> str:
