@@ -1,8 +1,8 @@
 """Catalogs: what a tap offers and what is chosen of it. SPEC.md section 5.
 
-Patterns are `stream`, `stream.column`, `stream.parent.child`, with `*` and `?`, and `!` in front to leave something out; an
-exclusion wins wherever it stands. They are matched against `tap_stream_id`, which may itself hold dots: a pattern is tried
-at each of its dots. I12: a name that holds pattern characters is matched by itself as well.
+Patterns are `stream`, `stream.column`, `stream.parent.child`, with `*` and `?`, and `!` in front to leave something
+out; an exclusion wins wherever it stands. They are matched against `tap_stream_id`, which may itself hold dots: a
+pattern is tried at each of its dots. I12: a name that holds pattern characters is matched by itself as well.
 """
 
 from __future__ import annotations
@@ -152,12 +152,14 @@ def _write_metadata(stream: dict[str, Any], metadata: Mapping[str, Mapping[str, 
 
 
 def _write_method(stream: dict[str, Any]) -> None:
-    """Some taps read the top level, some the metadata: write both. Empty methods are no methods."""
+    """Some taps read the top level, some the metadata: write both. Empty methods are no methods.
+
+    An empty one at the top level stays where no other is known: meltanolabs-tap-postgres ends on a missing key.
+    """
     root = _entry(stream, ())
-    for place, keys in ((root, (_FORCED, "replication-method", "replication-key")), (stream, ("replication_method",))):
-        for key in keys:
-            if place.get(key) == "":
-                del place[key]
+    for name in (_FORCED, "replication-method", "replication-key"):
+        if root.get(name) == "":
+            del root[name]
     method = root.get("replication-method") or stream.get("replication_method") or root.get(_FORCED)
     key = root.get("replication-key") or stream.get("replication_key")
     if method:
