@@ -64,10 +64,7 @@ class BusProcess:
                 if not chunk:
                     break
                 *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    event = _parse(line)
-                    if event is None:
-                        continue
+                for event in _without_overtaken([_parse(line) for line in lines]):
                     yield event
                     if isinstance(event, bus_events.End):
                         self._finish()
@@ -139,6 +136,14 @@ def _parse(line: bytes) -> bus_events.Event | None:
         return bus_events.parse(line)
     except ValueError as problem:
         raise errors.RunError("bus.died", f"the data plane said something that is no event: {line[:80]!r}") from problem
+
+
+def _without_overtaken(found: list[bus_events.Event | None]) -> list[bus_events.Event]:
+    """What came at once, without bookmarks that a later one overtook: each costs an fsync, and the last says all."""
+    known = [event for event in found if event is not None]
+    marks = [at for at, event in enumerate(known) if isinstance(event, bus_events.Bookmark)]
+    overtaken = set(marks[:-1])
+    return [event for at, event in enumerate(known) if at not in overtaken]
 
 
 def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) -> BusProcess:

@@ -26,7 +26,7 @@ def scaled(number: float, unit: str = "") -> str:
 
 def rate(number: float, seconds: float, unit: str = "") -> str:
     """A number a second, `412 k/s`; nothing when it was too short to tell."""
-    return f"{scaled(number / seconds, unit)}/s" if seconds > 0.05 and number else ""
+    return f"{scaled(number / seconds, unit)}/s" if seconds > 0.5 and number else ""
 
 
 def seconds(value: float) -> str:

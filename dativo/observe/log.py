@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Callable
 from typing import TextIO
 
 from dativo.observe.figures import clean
@@ -39,8 +40,9 @@ class PluginLog:
         """The last lines of a plugin, as it wrote them."""
         return list(self._last.get(plugin, ()))
 
-    def show_last(self, plugin: str) -> None:
-        """Print the last lines of the plugin that failed, unless all lines were printed already."""
+    def show_last(self, plugin: str, but: Callable[[str], bool] = lambda _: False) -> None:
+        """Print the last lines of the plugin that failed, `but` those, unless all lines were printed already."""
         if not self._shown:
             for text in self.last(plugin):
-                self._print(plugin, text)
+                if not but(text):
+                    self._print(plugin, text)

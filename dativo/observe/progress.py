@@ -49,7 +49,7 @@ class Progress:
         return time.monotonic() - self._begun
 
     def _speed(self) -> str:
-        rows = figures.rate(sum(self._streams.values()), self._elapsed(), "rows")
+        rows = figures.rate(sum(self._streams.values()), self._elapsed()).replace("/s", " rows/s")
         return " · ".join(part for part in (rows, figures.rate(self._bytes, self._elapsed(), "B")) if part)
 
 

@@ -86,9 +86,10 @@ class Summary:
             speed = figures.rate(one["records"], self.seconds)
             cells.append((figures.short(name), rows, speed, f"bookmark {mark}" if mark else ""))
         widths = [max(len(row[at]) for row in cells) for at in range(4)] if cells else []
-        for name, rows, speed, mark in cells:
-            line = f"{name:<{widths[0]}}  {rows:>{widths[1]}}  {speed:>{widths[2]}}  {mark}"
-            yield line.rstrip()
+        pads = (str.ljust, str.rjust, str.rjust, str.ljust)
+        for row in cells:
+            shown = [pad(cell, width) for pad, cell, width in zip(pads, row, widths, strict=True) if width]
+            yield "  ".join(shown).rstrip()
         if len(moved) > ROWS:
             yield f"… {figures.count(len(moved) - ROWS, 'more stream')}"
         still = len(self.streams) - len(moved)

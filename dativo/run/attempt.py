@@ -7,10 +7,10 @@ at. I5: the lease is renewed from the same loop. I8: whatever goes wrong here, t
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from dativo.bus import events
@@ -18,6 +18,7 @@ from dativo.bus.plan import Plan
 from dativo.bus.process import BusProcess, start
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
+from dativo.run import rundirs
 from dativo.run.interrupts import Interrupts
 
 TICK = 0.25
@@ -77,7 +78,7 @@ class Attempt:
         finally:
             self.progress.close()
             # A bus that was killed could not tidy up; one that ended has nothing left here.
-            shutil.rmtree(self.plan.run_dir, ignore_errors=True)
+            rundirs.remove(Path(self.plan.run_dir))
         return seen
 
     def _follow(self, bus: BusProcess, seen: Seen) -> None:
@@ -133,7 +134,7 @@ class Attempt:
 
 def tidy() -> None:
     """Sweep what crashed runs left behind; never in the way of a run."""
-    from dativo.run import rendezvous, rundirs
+    from dativo.run import rendezvous
 
     with contextlib.suppress(OSError):
         rundirs.sweep()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -88,6 +87,8 @@ def _only(step: Step, catalog: dict[str, Any], streams: tuple[str, ...]) -> dict
     names = {*known, *(str(one.get("stream")) for one in catalog["streams"])}
     for wanted in streams:
         if wanted not in names:
+            import difflib
+
             near = difflib.get_close_matches(wanted, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"see `dativo discover {step.name}`"
             raise errors.ConfigError("catalog.none", f"{step.name} has no stream {wanted}", hint=hint)

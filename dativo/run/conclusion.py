@@ -12,7 +12,7 @@ from dativo.observe.summary import Summary
 from dativo.run.attempt import Seen
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
-from dativo.run.outcome import failure
+from dativo.run.outcome import failure, is_said
 from dativo.run.step import Step
 
 
@@ -74,8 +74,8 @@ def problem(
         details=[standing(summary)],
         context=context(summary),
     )
-    if blamed is not None and found.code != "run.cancelled" and not found.code.startswith(("config.", "data.")):
-        log.show_last(blamed.name)
+    if blamed is not None and found.code != "run.cancelled":
+        log.show_last(blamed.name, but=is_said if blamed.ours else lambda _: False)
     return found
 
 

@@ -36,6 +36,8 @@ class Hold:
         self.text: str | None = self.before.text if self.before else None
         """The job's bookmark now."""
         self.moved = False
+        self._settled = self.before is not None and self.before.origin == "run"
+        """Whether the store has `text` as a run's own, and not as set, cleared or adopted."""
         self._finished = False
 
     @classmethod
@@ -106,8 +108,11 @@ class Hold:
     def commit(self, text: str, records: int, of: int) -> None:
         """I1, I2: a bookmark that the target confirmed; durable when this returns."""
         whole = self._merged(text) if self._subset else text
+        if self._settled and _same(whole, self.text):
+            return  # where it stood: durable already
         self._store.commit(self._lease, whole, records, of)
-        self.text, self.moved = whole, True
+        self.moved = self.moved or not _same(whole, self.text)
+        self.text, self._settled = whole, True
 
     def _merged(self, text: str) -> str:
         parts = bookmarks.streams(text)

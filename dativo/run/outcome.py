@@ -18,7 +18,7 @@ from dativo.run.interrupts import Interrupts
 _SAID = re.compile(r"error\[([a-z0-9_.]+)\]\s+(.+)")
 _HINT = re.compile(r"\s+hint:\s*(.+)")
 _TOLD_BY_PLUGIN = {"plugin.exited", "plugin.early_end", "target.unread", "target.unconfirmed"}
-_NO_CAUSE = {"plugin.killed", "plugin.start_failed"}
+_NO_CAUSE = {"plugin.start_failed", "plugin.hung"}
 """Where the plugin's last line explains nothing: what happened came from outside."""
 
 
@@ -39,6 +39,11 @@ def said(lines: Sequence[str]) -> Said | None:
             hint = _HINT.fullmatch(lines[at + 1]) if at + 1 < len(lines) else None
             return Said(found[1], found[2], hint[1] if hint else None)
     return None
+
+
+def is_said(line: str) -> bool:
+    """Whether a line is part of what `said` finds: shown as the error already."""
+    return bool(_SAID.fullmatch(line.strip()) or _HINT.fullmatch(line))
 
 
 def failure(
@@ -72,7 +77,7 @@ def failure(
         return _in_own_words(own, end.child, exit_code, details, about)
     message = end.message or errors.CATALOG[code].title if code in errors.CATALOG else f"{end.message} ({code})"
     cause = _last_words(lines)
-    if cause and code not in _NO_CAUSE and not code.startswith(("data.", "env.", "run.", "pipe.")):
+    if cause and exit_code and code not in _NO_CAUSE and not code.startswith(("data.", "env.", "run.", "pipe.")):
         message = f"{message}: {cause}"
     hint = f"set {end.setting}" if end.setting and code not in errors.CATALOG else None
     return errors.from_code(code, message, hint=hint, details=tuple(details), context=about)

@@ -24,7 +24,7 @@ from dativo.observe.progress import Progress
 from dativo.run import rundirs
 from dativo.run.attempt import Attempt
 from dativo.run.interrupts import Interrupts
-from dativo.run.outcome import failure
+from dativo.run.outcome import failure, is_said
 
 if TYPE_CHECKING:
     from dativo.plugins.installed import Installed
@@ -186,8 +186,7 @@ def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str) -> No
         interrupts=Interrupts(),
         context={"plugin": plugin.name},
     )
-    if not problem.code.startswith(("config.", "usage")):
-        log.show_last(plugin.name)
+    log.show_last(plugin.name, but=is_said if "exit-codes" in plugin.capabilities else lambda _: False)
     raise problem
 
 

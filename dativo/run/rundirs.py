@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-import shutil
 import time
 from pathlib import Path
 
@@ -21,7 +19,7 @@ YOUNG = 60.0
 
 def fresh_id(prefix: str) -> str:
     """A name for something the state store does not number: a probe, or a tap beside a foreign program."""
-    return f"{prefix}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+    return f"{prefix}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}"
 
 
 def run_dir(name: str) -> str:
@@ -34,7 +32,15 @@ def sweep() -> None:
     for path in _parent().iterdir():
         with contextlib.suppress(OSError):
             if _abandoned(path):
-                shutil.rmtree(path)
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove what a data plane that was killed could not tidy up; nothing happens if it did."""
+    if path.exists():
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _parent() -> Path:

@@ -244,6 +244,8 @@ def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
     if up.neighbour.kind == "foreign" or (up.neighbour.kind == "none" and up.is_pipe):
         who = up.neighbour.name or "the program on the left"
         summary.notes.append(f"{who} is not run by dativo: whether it ended or died cannot be known")
+        if not up.neighbour.name and summary.job:
+            summary.notes.append("it had ended before its name could be seen; --job gives the job a name that stays")
 
 
 def _count(seen: Seen, summary: Summary, end: Mapping[str, Any]) -> None:
