@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
-from target_duckdb import decode, exact
+from dativo_protocol.messages import Batch, FileBatch
+from target_duckdb import decode
 from target_duckdb.errors import TargetError
 
 SLICE = 2000
@@ -25,15 +26,12 @@ def refused(number: int, what: str) -> TargetError:
     )
 
 
-def batch_rows(message: dict[str, Any], number: int) -> Iterator[Rows]:
+def batch_rows(message: Batch | FileBatch, number: int) -> Iterator[Rows]:
     """The records of all files in the manifest, in slices, each with its size in bytes."""
-    if "filepath" in message:
+    if isinstance(message, FileBatch):
         raise refused(number, "a BATCH in PipelineWise's shape (filepath)")
-    encoding, manifest = message.get("encoding"), message.get("manifest")
-    if not isinstance(encoding, dict) or not isinstance(manifest, list):
-        raise TargetError("data.bad_message", f"line {number} is a BATCH without encoding or manifest")
-    form, compression = encoding.get("format"), encoding.get("compression")
-    for uri in manifest:
+    form, compression = message.format, message.compression
+    for uri in message.manifest:
         path = local(uri, number)
         try:
             if form == "jsonl" and compression in (None, "none", "gzip"):
@@ -42,7 +40,7 @@ def batch_rows(message: dict[str, Any], number: int) -> Iterator[Rows]:
                 yield from parquet(path, number)
             else:
                 raise refused(number, f"a BATCH of {json.dumps(form)} files with compression {json.dumps(compression)}")
-        except OSError as error:
+        except (OSError, EOFError) as error:
             raise TargetError("data.bad_message", f"line {number}: a BATCH file cannot be read: {error}") from None
 
 
@@ -62,14 +60,9 @@ def jsonl(path: Path, number: int) -> Iterator[Rows]:
         lines = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if zipped else raw
         rows: Rows = []
         for line in lines:
-            if not line.strip(decode.BLANK):
+            if not line.strip():
                 continue
-            record = decode.careful(line, number, exact.record) if decode.risky(line) else decode.quick(line)
-            if type(record) is bytes:
-                record = decode.careful(line, number, exact.record)
-            if type(record) is not dict:
-                raise TargetError("data.bad_message", f"line {number}: a BATCH file holds a line that is no record")
-            rows.append((record, len(line)))
+            rows.append((decode.record(line, number), len(line)))
             if len(rows) >= SLICE:
                 yield rows
                 rows = []

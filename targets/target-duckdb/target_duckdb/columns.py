@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
-from target_duckdb.exact import RawJson, spell_escaped_surrogates, spell_surrogates
-from target_duckdb.types import INTEGERS, Facts
+from dativo_protocol import codec
+from target_duckdb.growth import INTEGERS, Facts
+from target_duckdb.spelling import spell_escaped, spell_surrogates
 
 NONE = type(None)
 ARROW: dict[str, Any] = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "null": pa.null()}
 TEXT = pa.string()
-NESTED = {dict, list, RawJson}
+NESTED = {dict, list}
 NUMBERS = {int, float, Decimal}
 LONGEST_PLAIN = 400
 NO_FACTS = Facts()
@@ -89,7 +89,10 @@ def column(values: Sequence[Any], wanted: str | None) -> Column:  # noqa: PLR091
                 return numbers([None if value is None else int(value) for value in values], wanted)
             return Column("float", pa.array(values, pa.float64()))
         if only is int:
-            return numbers(values, wanted)
+            try:
+                return Column("int", pa.array(values, pa.int64()))
+            except OverflowError:
+                return numbers(values, wanted)
         if only is bool:
             return Column("bool", pa.array(values, pa.bool_()))
         found = {only}
@@ -110,7 +113,7 @@ def numbers(values: Sequence[Any], wanted: str | None) -> Column:
     found.discard(NONE)
     try:
         if wanted == "VARCHAR" and len(found) > 1:
-            raise OverflowError  # 1 beside 2.5 shall not read 1.0
+            found = NUMBERS  # 1 beside 2.5 shall not read 1.0
         if found == {int}:
             return Column("int", pa.array(values, pa.int64()))
         if found <= {int, float}:
@@ -166,14 +169,9 @@ def facts_of(text: str) -> Facts:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON text; RawJson is JSON already."""
-    if isinstance(value, RawJson):
-        return spell_escaped_surrogates(value) if "\\u" in value else value
-    if isinstance(value, Decimal | float) or (isinstance(value, int) and not isinstance(value, bool)):
-        return "NaN" if value != value else str(value).replace("inf", "Infinity")
-    if isinstance(value, str):
-        value = spell_surrogates(value)
-    return orjson.dumps(value, default=str).decode()
+    """A value as JSON text with every digit; NaN and Infinity bare, as they came."""
+    text = codec.encode(value, nonfinite="keep").decode()
+    return spell_escaped(text) if "\\ud" in text else text
 
 
 def plain_text(value: Any) -> str:
@@ -208,13 +206,12 @@ def joined(chunks: list[Chunk]) -> list[Chunk]:
         each.columns = full
     merged: list[Chunk] = []
     run: list[Chunk] = []
-    for each in [*chunks, None]:
-        if run and (each is None or each.signature() != run[0].signature()):
+    for each in chunks:
+        if run and each.signature() != run[0].signature():
             merged.append(_one(run))
             run = []
-        if each is not None:
-            run.append(each)
-    return merged
+        run.append(each)
+    return [*merged, _one(run)] if run else merged
 
 
 def _one(run: list[Chunk]) -> Chunk:
@@ -226,7 +223,7 @@ def _one(run: list[Chunk]) -> Chunk:
         facts = column_.facts
         for other in run[1:]:
             facts = facts.plus(other.columns[name].facts)
-        parts = []
+        parts: list[Any] = []
         for each in run:
             array = each.columns[name].array
             parts += array.chunks if isinstance(array, pa.ChunkedArray) else [array]

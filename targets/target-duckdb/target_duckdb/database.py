@@ -17,7 +17,7 @@ def connect(settings: Settings, *, read_only: bool) -> Any:
     import duckdb
 
     path = settings.path
-    config = {
+    config: dict[str, Any] = {
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
         "autoinstall_known_extensions": False,
@@ -99,7 +99,7 @@ class Database:
         if not self.exists(NAMES):
             return {}
         table = f"{self.schema}.{quoted(NAMES)}"
-        return dict(self.sql(f"SELECT property, name FROM {table} WHERE stream = ?", [stream]))  # type: ignore[arg-type]
+        return dict(self.sql(f"SELECT property, name FROM {table} WHERE stream = ?", [stream]))
 
     def remember(self, stream: str, given: str | None, name: str) -> None:
         """Remember which column (or table) a property (or stream) got when it is not the same name."""

@@ -1,4 +1,4 @@
-"""Turns input lines into messages: orjson for almost all of them, `exact` where orjson would lose something.
+"""Turns input lines into records: orjson for almost all of them, `dativo_protocol` where orjson would lose something.
 
 orjson rounds numbers beyond 64 bits or 17 digits to floats and refuses NaN, lone surrogates and deep nesting. One
 translation of the whole chunk finds out whether any number could be affected, so that most chunks cost nothing more.
@@ -6,12 +6,15 @@ translation of the whole chunk finds out whether any number could be affected, s
 
 from __future__ import annotations
 
+import json
 import re
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the standard library's C scanner
 from typing import Any
 
 import orjson
 
-from target_duckdb import exact
+from dativo_protocol import WireError, codec
+from dativo_protocol.messages import Message, read
 from target_duckdb.errors import TargetError
 
 SHAPE = bytes(
@@ -21,8 +24,9 @@ SHAPE = bytes(
 MANY_DIGITS = b"0" * 16
 TINY = b"0e-000"
 LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9][0-9.]{15}|[0-9.][eE]-[0-9]{3}")
-BLANK = b" \t\r\n"
-MESSAGES = ("RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH")
+BLANK = b" \t\r"
+SPACE = re.compile(r"[ \t\r\n]*")
+DECODER = json.JSONDecoder()
 
 
 def risky(chunk: bytes) -> bool:
@@ -31,8 +35,8 @@ def risky(chunk: bytes) -> bool:
     return MANY_DIGITS in shape or TINY in shape
 
 
-def messages(lines: list[bytes], chunk_is_risky: bool) -> list[Any]:
-    """The decoded lines; a line that needs care (or is junk, or broken) stays bytes for `careful`."""
+def values(lines: list[bytes], chunk_is_risky: bool) -> list[Any]:
+    """The decoded lines; a line that needs care (or is junk, or broken) stays bytes, for `careful`."""
     if chunk_is_risky:
         found = LONG_NUMBER.search
         return [line if found(line) else quick(line) for line in lines]
@@ -50,26 +54,59 @@ def quick(line: bytes) -> Any:
         return line
 
 
-def careful(line: bytes, number: int, read: Any = exact.message) -> Any:
-    """Decode one line the exact way: a dict, or the kind of junk it is; TargetError when it is a broken message."""
-    text = line.strip(BLANK)
-    if not text:
-        return "blank"
-    if text[:1] == b"[":
-        return "array"
-    if text[:1] != b"{":
-        return "text"
+def careful(line: bytes, number: int, *, exactly: bool) -> tuple[Message | str, bool]:
+    """The message on a line, or the kind of junk it is; and whether it holds NaN or Infinity."""
+    body = line.lstrip(BLANK)
+    if not body.startswith(b"{"):
+        return ("blank" if not body else "array" if body.startswith(b"[") else "text"), False
     try:
-        return read(text.decode())
-    except UnicodeDecodeError as error:
-        raise TargetError("data.invalid_utf8", f"line {number} is not UTF-8 at byte {error.start + 1}") from None
-    except ValueError as error:
-        why = str(error).split(" (char", 1)[0].removeprefix("not JSON").lstrip(": ")
-        raise TargetError(
-            "data.invalid_json", f"line {number} is not JSON: {why}", "report it to the tap's author"
-        ) from None
+        message, nonstandard = read(line, exactly=exactly)
+    except WireError as error:
+        raise placed(error, number) from None
+    return ("unknown_type" if message is None else message), nonstandard
 
 
-def state_text(line: bytes) -> str:
-    """The STATE's value as the tap wrote it."""
-    return exact.member_text(line.strip(BLANK).decode(), "value")
+def record(line: bytes, number: int) -> dict[str, Any]:
+    """A bare record, as BATCH files hold them."""
+    value = line if risky(line) else quick(line)
+    if type(value) is bytes:
+        try:
+            value = codec.decode(line)
+        except WireError as error:
+            raise placed(error, number) from None
+    if type(value) is not dict:
+        raise TargetError("data.bad_message", f"line {number}: a BATCH file holds a line that is no record")
+    return value
+
+
+def placed(error: WireError, number: int) -> TargetError:
+    """A fault on a line, in the plugin's words."""
+    stream = f" ({json.dumps(error.stream)})" if error.stream else ""
+    return TargetError(error.code, f"line {number}{stream}: {error.message}", "report it to the tap's author")
+
+
+def state_text(line: bytes, value: Any) -> str:
+    """The STATE's value as the tap wrote it: its text in the line, not an encoding of what it means."""
+    text = line.decode()
+    try:
+        return _member(text, "value")
+    except (ValueError, RecursionError):  # nested too deeply to be walked through
+        return codec.encode(value).decode()
+
+
+def _member(text: str, wanted: str) -> str:
+    def skip(at: int) -> int:
+        found = SPACE.match(text, at)
+        return found.end() if found else at
+
+    value = ""
+    at = text.index("{") + 1
+    while True:
+        key, at = scanstring(text, skip(at) + 1, True)
+        start = skip(skip(at) + 1)
+        _, at = DECODER.raw_decode(text, start)
+        if key == wanted:
+            value = text[start:at]
+        at = skip(at) + 1
+        if text[at - 1] == "}":
+            return value

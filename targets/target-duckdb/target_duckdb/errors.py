@@ -31,7 +31,7 @@ class TargetError(Exception):
 
 
 def from_duckdb(error: Exception, path: str) -> TargetError:
-    """Say in the plugin's codes what DuckDB reported: a lock, a full disk, a wrong file, a place that cannot be written."""
+    """Say in the plugin's codes what DuckDB reported: a lock, a full disk, a wrong file, a place it may not write."""
     text = str(error).strip().split("\n", 1)[0]
     low = str(error).lower()
     if "lock" in low and "conflicting" in low:

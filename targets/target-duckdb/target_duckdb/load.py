@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from target_duckdb.columns import Chunk, facts_of, joined
+from target_duckdb.growth import TIMESTAMP, Facts, decimal_parts, decimal_type, for_new, grown
 from target_duckdb.names import quoted
 from target_duckdb.sql import converted, lossy
 from target_duckdb.table import Field, Table
-from target_duckdb.types import TIMESTAMP, Facts, decimal_parts, decimal_type, for_new, grown
 
 BATCH = "_dativo_batch"
 DELETED_AT = "_sdc_deleted_at"

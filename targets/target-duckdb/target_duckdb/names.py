@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from target_duckdb.exact import spell_surrogates
+from target_duckdb.spelling import spell_surrogates
 
 BOOKMARKS = "_dativo_bookmarks"
 NAMES = "_dativo_names"

@@ -42,12 +42,12 @@ def run(settings: Settings, fd: int) -> int:
     try:
         try:
             for chunk in reader.chunks():
-                if signals.caught:
-                    break
                 if chunk.lines:
                     session.feed(chunk)
                 else:
                     session.relieve()
+                if signals.caught:
+                    break
             if signals.caught:
                 session.stop()
             else:
@@ -68,4 +68,6 @@ def report(session: Session) -> None:
     if session.junk:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(session.junk.items()))
         sys.stderr.write(f"notice: dropped {sum(session.junk.values()):,} lines that were no messages ({kinds})\n")
+    if session.nonstandard:
+        sys.stderr.write(f"notice: {session.nonstandard:,} records hold NaN or Infinity, which JSON lacks\n")
     sys.stderr.write(f"committed {session.committed:,} rows of {len(session.streams):,} streams\n")

@@ -1,18 +1,19 @@
 """One run: messages in, commits at STATE boundaries, the STATE echoed after its commit and never before (I1, I2).
 
-Rows past the last STATE are never committed before the clean end of the input, so that a run which is killed, or told to
-stop, leaves the file exactly at a bookmark: running again from there repeats no row, keys or not. When the buffer is full
-and no STATE has come since the last commit, rows go into the open transaction, which a rollback forgets.
+Rows past the last STATE are never committed before the clean end of the input, so that a run which is killed, or told
+to stop, leaves the file exactly at a bookmark: running again from there repeats no row, keys or not. When the buffer is
+full and no STATE has come since the last commit, rows go into the open transaction, which a rollback forgets.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from typing import Any
 
+from dativo_protocol.codec import needs_exact
+from dativo_protocol.messages import ActivateVersion, Batch, FileBatch, Record, Schema, State
 from target_duckdb import decode
 from target_duckdb.batch import batch_rows
 from target_duckdb.database import Database
@@ -24,9 +25,8 @@ from target_duckdb.settings import Settings
 from target_duckdb.stream import Stream
 from target_duckdb.table import Table
 
-LOOSE_ROWS = 8192  # rows held as Python objects before they become columns
+LOOSE_ROWS = 2048  # rows held as Python objects before they become columns
 LOOSE_BYTES = 8 << 20
-SPELLED = re.compile(rb"[0-9]\.[0-9]*0[,}\]\s]|[0-9][eE][+-]?[0-9]")
 
 
 class Session:
@@ -36,8 +36,10 @@ class Session:
         self.settings = settings
         self.database = database
         self.streams: dict[str, Stream] = {}
+        self.quick: dict[str, Stream] = {}  # those whose records need nothing but their key
         self.state: str | None = None  # the last STATE, not committed yet
         self.junk: dict[str, int] = {}
+        self.nonstandard = 0  # records with NaN or Infinity
         self.held = 0  # rows since the last write into the transaction
         self.held_bytes = 0
         self.loose = 0
@@ -53,12 +55,25 @@ class Session:
         """Take some lines."""
         if chunk.bom:
             self._junk("bom", chunk.first)
-        messages = decode.messages(chunk.lines, decode.risky(chunk.text))
-        for at, message in enumerate(messages):
-            if type(message) is dict and message.get("type") == "RECORD":
-                self._record(message, chunk.first + at, chunk.lines[at])
-            else:
-                self._other(message, chunk.first + at, chunk.lines[at])
+        quick = self.quick
+        for at, value in enumerate(decode.values(chunk.lines, decode.risky(chunk.text))):
+            try:  # nearly every line goes this way: a RECORD of a known stream that needs no second look
+                stream, record = quick[value["stream"]], value["record"]
+                version = value.get("version")
+                if value["type"] == "RECORD" and type(record) is dict and (version is None or type(version) is int):
+                    for key in stream.keys:
+                        if record.get(key) is None:
+                            break
+                    else:
+                        if not (stream.exact and needs_exact(chunk.lines[at])):
+                            if version is not None:
+                                record[VERSION] = version
+                            stream.rows.append(record)
+                            self.new += 1
+                            continue
+            except (KeyError, TypeError):
+                pass
+            self._carefully(chunk.lines[at], chunk.first + at, value)
         self._count(len(chunk.text))
 
     def _count(self, size: int) -> None:
@@ -91,17 +106,29 @@ class Session:
         """Whether the oldest uncommitted row waits too long."""
         return self.since is not None and time.monotonic() - self.since >= self.settings.max_batch_age
 
-    def _record(self, message: dict[str, Any], number: int, line: bytes) -> None:
-        try:
-            stream = self.streams[message["stream"]]
-            record = message["record"]
-        except (KeyError, TypeError):
-            raise self._bad_envelope(message, number) from None
-        if type(record) is not dict:
-            raise bad(number, "a RECORD whose record is no object")
-        if stream.exact and SPELLED.search(line):
-            message = decode.careful(line, number)
-            record = message["record"]
+    def _carefully(self, line: bytes, number: int, value: Any) -> None:
+        """Any line but the common RECORD."""
+        message, nonstandard = decode.careful(line, number, exactly=type(value) is bytes)
+        self.nonstandard += nonstandard
+        match message:
+            case str():
+                self._junk(message, number)
+            case Record():
+                if self._stream(message, number).exact and needs_exact(line):
+                    message, _ = decode.careful(line, number, exactly=True)
+                if isinstance(message, Record):
+                    self._record(message, number)
+            case State():
+                self._state(message, line)
+            case Schema():
+                self._schema(message)
+            case ActivateVersion():
+                self._stream(message, number).activate(message.version)
+            case Batch() | FileBatch():
+                self._batch(message, number)
+
+    def _record(self, message: Record, number: int) -> None:
+        stream, record = self._stream(message, number), message.record
         for key in stream.keys:
             if record.get(key) is None:
                 self._check_key(stream, record, number)
@@ -109,15 +136,15 @@ class Session:
             extra = next(name for name in record if name not in stream.properties)
             raise TargetError(
                 "data.rejected",
-                f"line {number}: a record of {json.dumps(stream.name)} has {json.dumps(extra)}, which its"
-                " SCHEMA does not declare",
+                f"line {number}: a record of {json.dumps(stream.name)} has {json.dumps(extra)}, which its SCHEMA does"
+                " not declare",
                 "set extra to evolve or ignore",
             )
-        if "version" in message and type(message["version"]) is int:
-            record[VERSION] = message["version"]
+        if message.version is not None:
+            record[VERSION] = message.version
         if self.settings.add_record_metadata:
             now = time.time()
-            record["_sdc_extracted_at"] = message.get("time_extracted")
+            record["_sdc_extracted_at"] = message.time_extracted
             record["_sdc_received_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
             record["_sdc_sequence"] = int(now * 1000)
         stream.rows.append(record)
@@ -128,111 +155,60 @@ class Session:
         """I9: a row without its key cannot be kept apart from others, so the run stops there."""
         lacking = [key for key in stream.keys if key not in record]
         if lacking or all(record[key] is None for key in stream.keys):
+            key = (*lacking, *stream.keys)[0]
             raise TargetError(
                 "data.rejected",
-                f"line {line}: a record of {json.dumps(stream.name)} lacks its key {json.dumps((lacking or stream.keys)[0])}",
+                f"line {line}: a record of {json.dumps(stream.name)} lacks its key {json.dumps(key)}",
                 "report it to the tap's author, or set key_properties to [] in the tap's catalog to append",
             )
 
-    def _bad_envelope(self, message: dict[str, Any], line: int) -> TargetError:
-        stream = message.get("stream")
-        kind = message.get("type")
-        if not isinstance(stream, str) or any("\ud800" <= char <= "\udfff" for char in stream):
-            return bad(line, f"a {kind} without a stream")
-        if stream in self.streams or (kind == "RECORD" and "record" not in message):
-            return bad(line, f"a {kind} without its {'record' if kind == 'RECORD' else 'fields'}")
-        return TargetError(
-            "data.record_before_schema", f"line {line}: a {kind} of {json.dumps(stream)} came before its SCHEMA"
-        )
-
-    def _other(self, message: Any, number: int, line: bytes) -> None:
-        if type(message) is bytes:
-            message = decode.careful(line, number)
-            if type(message) is dict and message.get("type") == "RECORD":
-                self._record(message, number, line)
-                return
-            if type(message) is dict:
-                message = plain(line, number)
-        if type(message) is not dict:
-            self._junk(message if type(message) is str and line.lstrip()[:1] != b'"' else "text", number, line)
-            return
-        kind = message.get("type")
-        if not isinstance(kind, str) or any("\ud800" <= char <= "\udfff" for char in kind):
-            raise bad(number, "a message without a type")
-        if kind == "STATE":
-            self._state(message, line, number)
-        elif kind == "SCHEMA":
-            self._schema(message, number)
-        elif kind == "ACTIVATE_VERSION":
-            self._stream(message, number).activate(self._version(message, number))
-        elif kind == "BATCH":
-            self._batch(message, number)
-        elif kind.upper() in decode.MESSAGES:
-            raise bad(number, f"the type {json.dumps(kind)} (types are upper case)")
-        else:
-            self._junk("unknown_type", number, line)
-
-    def _junk(self, kind: str, number: int, line: bytes = b"") -> None:
-        if line.lstrip(decode.BLANK)[:1] == b"[":
-            kind = "array"
+    def _junk(self, kind: str, number: int) -> None:
         if self.settings.junk == "fail":
             raise TargetError(
                 "data.junk", f"line {number} is no message ({kind})", "set junk to drop to skip such lines"
             )
         self.junk[kind] = self.junk.get(kind, 0) + 1
 
-    def _stream(self, message: dict[str, Any], number: int) -> Stream:
-        name = message.get("stream")
-        stream = self.streams.get(name) if isinstance(name, str) else None
+    def _stream(self, message: Record | ActivateVersion | Batch | FileBatch, number: int) -> Stream:
+        stream = self.streams.get(message.stream)
         if stream is None:
-            raise self._bad_envelope(message, number)
+            kind = {Record: "a RECORD", ActivateVersion: "an ACTIVATE_VERSION"}.get(type(message), "a BATCH")
+            raise TargetError(
+                "data.record_before_schema",
+                f"line {number}: {kind} of {json.dumps(message.stream)} came before its SCHEMA",
+                "report it to the tap's author",
+            )
         return stream
 
-    @staticmethod
-    def _version(message: dict[str, Any], number: int) -> int:
-        version = message.get("version")
-        if type(version) is not int:
-            raise bad(number, "an ACTIVATE_VERSION without a whole number as version")
-        return version
-
-    def _schema(self, message: dict[str, Any], number: int) -> None:
-        name, schema, keys = message.get("stream"), message.get("schema"), message.get("key_properties")
-        if not isinstance(name, str) or any("\ud800" <= char <= "\udfff" for char in name):
-            raise bad(number, "a SCHEMA without a stream")
-        if not isinstance(schema, dict):
-            raise bad(number, "a SCHEMA without a schema")
-        keys = [keys] if isinstance(keys, str) else keys or []
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise bad(number, "a SCHEMA whose key_properties are no list of names")
+    def _schema(self, message: Schema) -> None:
+        name, keys = message.stream, tuple(dict.fromkeys(message.key_properties or ()))
         stream = self.streams.get(name)
         if stream is None:
             others = {folded(each.table.name) for each in self.streams.values()}
             table = Table(self.database, name, others, fresh=self.settings.mode == "overwrite")
             stream = self.streams[name] = Stream(name, table)
-        mode = self.settings.mode or ("upsert" if keys else "append")
-        if mode == "upsert" and not keys:
-            mode = "append"
+        mode = self.settings.mode or "upsert"
+        mode = mode if keys or mode == "overwrite" else "append"
         loader = Loader(
             stream.table, mode, evolve=self.settings.extra == "evolve", hard_delete=self.settings.hard_delete
         )
-        stream.declare(schema, tuple(dict.fromkeys(keys)) if mode != "append" else (), loader)
+        stream.declare(message.schema, keys if mode != "append" else (), loader)
+        self.quick.pop(name, None)
+        if self.settings.extra != "fail" and not self.settings.add_record_metadata:
+            self.quick[name] = stream
 
-    def _batch(self, message: dict[str, Any], number: int) -> None:
+    def _batch(self, message: Batch | FileBatch, number: int) -> None:
         stream = self._stream(message, number)
         for rows in batch_rows(message, number):
+            version = message.version if isinstance(message, Batch) else None
             for record, _ in rows:
-                found = {"stream": stream.name, "record": record}
-                if "version" in message:
-                    found["version"] = message["version"]
-                self._record(found, number, b"")
+                self._record(Record(stream.name, record, version), number)
             self._count(sum(size for _, size in rows))
 
-    def _state(self, message: dict[str, Any], line: bytes, number: int) -> None:
-        if "value" not in message:
-            raise bad(number, "a STATE without a value")
-        if message["value"] is None or message["value"] == {}:
+    def _state(self, message: State, line: bytes) -> None:
+        if message.value is None or message.value == {}:
             return  # an empty STATE is no place to go on from: it covers nothing
-        self.state = decode.state_text(line)
+        self.state = decode.state_text(line, message.value)
         self.tail_bytes = 0
         for stream in self.streams.values():
             stream.mark()
@@ -266,16 +242,3 @@ class Session:
             self.commit(marked=True)
         else:
             self.database.rollback()
-
-
-def bad(number: int, what: str) -> TargetError:
-    """A message that is none."""
-    return TargetError("data.bad_message", f"line {number} is {what}", "report it to the tap's author")
-
-
-def plain(line: bytes, number: int) -> Any:
-    """A message that is no RECORD, decoded with the standard library's exact integers."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        raise bad(number, "a message nested too deeply") from None

@@ -1,8 +1,8 @@
-"""The SQL of conversions: how a kind of Arrow column becomes a DuckDB type, and a test for values that would be lost."""
+"""The SQL of conversions: how a kind of Arrow column becomes a DuckDB type, and which values that would change."""
 
 from __future__ import annotations
 
-from target_duckdb.types import INTEGERS, TIMESTAMP, decimal_parts
+from target_duckdb.growth import INTEGERS, TIMESTAMP, decimal_parts
 
 TEXTUAL = ("text", "mixed", "big")
 EXACT_INT = 2**53
@@ -33,19 +33,19 @@ def lossy(kind: str, target: str, column: str) -> str | None:  # noqa: PLR0911 (
     failed = f"{column} IS NOT NULL AND (TRY_CAST({column} AS {target}) IS NULL"
     parts = decimal_parts(target)
     if parts:
-        places = "'[eE]|\\.[0-9]{%d}[0-9]*[1-9]'" % parts[1]
+        places = f"'[eE]|\\.[0-9]{{{parts[1]}}}[0-9]*[1-9]'"
         return f"{failed} OR regexp_matches({column}, {places}))"
     if target == "DATE":
         return f"{failed} OR length({column}) <> 10)"
     if target == "TIME":
         return f"{failed} OR regexp_matches({column}, '[^0-9:.]|\\.[0-9]{{6}}[0-9]*[1-9]'))"
     if target in (TIMESTAMP, "TIMESTAMP"):
-        zone = " OR regexp_matches(%s, '[zZ]|[0-9][+-][0-9:]+$')" % column if target == "TIMESTAMP" else ""
+        zone = f" OR regexp_matches({column}, '[zZ]|[0-9][+-][0-9:]+$')" if target == "TIMESTAMP" else ""
         return f"{failed} OR (length({column}) > 26 AND regexp_matches({column}, '\\.[0-9]{{6}}[0-9]*[1-9]')){zone})"
     return f"{failed})"
 
 
-def lossy_column(old: str, new: str, column: str) -> str | None:
+def lossy_column(old: str, new: str, column: str) -> str | None:  # noqa: PLR0911 (one rule a line)
     """The same for a column of type `old` that becomes `new`."""
     if new in ("VARCHAR", "JSON") or old == new:
         return None

@@ -7,10 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from dativo_protocol.types import columns
 from target_duckdb.database import Database
+from target_duckdb.growth import canonical, declared
 from target_duckdb.names import RESERVED, folded, legal, quoted, unlike
 from target_duckdb.sql import lossy_column, text_of
-from target_duckdb.types import canonical, declared, duckdb_type
 
 
 @dataclass
@@ -60,13 +61,12 @@ class Table:
 
     def declare(self, schema: dict[str, Any]) -> None:
         """Take over the properties of a SCHEMA: first those whose column is known, so that no other takes it."""
-        properties = schema.get("properties")
-        properties = properties if isinstance(properties, dict) else {}
+        properties = columns(schema)
         known = {field.name for field in self.stored.values()}
         for name in sorted(properties, key=lambda given: 0 if given in self.remembered else 1 if given in known else 2):
             self.field(name, "")
-        for name, one in properties.items():
-            wanted = duckdb_type(one, schema)
+        for name, column in properties.items():
+            wanted = column.duckdb
             field = self.fields[name]
             field.type = declared(field.type, wanted) if field.type else wanted
 
