@@ -76,7 +76,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::{json, Map, Value};
-pub use singer_protocol::{envelope, framing, line, message, text};
+pub use singer_protocol::{envelope, framing, json as wire_json, line, message, text};
 
 use catalog::Catalog;
 use cli::{Action, Arguments};

@@ -20,6 +20,8 @@ pub enum Kind {
     FlagOrTexts,
     /// A list of strings or an object.
     TextsOrObject,
+    /// A string or an object.
+    TextOrObject,
     /// An object.
     Object,
     /// One of these strings.
@@ -36,6 +38,7 @@ impl Kind {
             Kind::Texts => value.is_string() || texts(value),
             Kind::FlagOrTexts => value.is_boolean() || texts(value),
             Kind::TextsOrObject => value.is_object() || texts(value),
+            Kind::TextOrObject => value.is_string() || value.is_object(),
             Kind::Object => value.is_object(),
             Kind::Choice(names) => value.as_str().is_some_and(|v| names.contains(&v)),
         }
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Texts => "a string or a list of strings".into(),
             Kind::FlagOrTexts => "true, false or a list of strings".into(),
             Kind::TextsOrObject => "a list of strings or an object".into(),
+            Kind::TextOrObject => "a string or an object".into(),
             Kind::Object => "an object".into(),
             Kind::Choice(names) => format!("one of {}", names.join(", ")),
         }
@@ -63,6 +67,7 @@ impl Kind {
             Kind::Texts => json!({"anyOf": [{"type": "string"}, texts]}),
             Kind::FlagOrTexts => json!({"anyOf": [{"type": "boolean"}, texts]}),
             Kind::TextsOrObject => json!({"anyOf": [texts, {"type": "object"}]}),
+            Kind::TextOrObject => json!({"type": ["string", "object"]}),
             Kind::Object => json!({"type": "object"}),
             Kind::Choice(names) => json!({"type": "string", "enum": names}),
         }

@@ -1,0 +1,183 @@
+//! CSV rows with their place in the file.
+
+use std::cell::Cell;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use csv::ByteRecord;
+use singer_plugin::{PluginError, Result};
+
+use crate::files::is_tabbed;
+use crate::settings::{Header, Settings};
+use crate::source::{self, explain, Facts, Meter};
+
+/// A place between two rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes of text before it.
+    pub bytes: u64,
+    /// Lines before it.
+    pub lines: u64,
+}
+
+/// Reads one file's rows.
+pub struct Rows {
+    path: PathBuf,
+    csv: csv::Reader<Box<dyn Read>>,
+    meter: Meter,
+    from: Place,
+}
+
+/// What going on at a place found there.
+pub enum Resumed {
+    /// The rows behind it.
+    At(Rows),
+    /// The row before it has grown since: its end is not where it was.
+    Changed,
+}
+
+impl Rows {
+    /// The rows of a file from its beginning.
+    pub fn open(path: &Path, facts: &Facts, settings: &Settings) -> Result<Self> {
+        let meter: Meter = Rc::new(Cell::new(0));
+        let (text, _) = source::open(path, facts, settings.encoding, 0, Rc::clone(&meter))?;
+        Ok(Rows::over(path, text, settings, meter, Place::default()))
+    }
+
+    /// The rows of a file from a place where a row ended.
+    pub fn resume(path: &Path, facts: &Facts, settings: &Settings, from: Place) -> Result<Resumed> {
+        let meter: Meter = Rc::new(Cell::new(0));
+        let (mut text, before) = source::open(path, facts, settings.encoding, from.bytes, Rc::clone(&meter))?;
+        if from.bytes > 0 && before.is_none() {
+            return Ok(Resumed::Changed);
+        }
+        if !matches!(before, Some(b'\n' | b'\r')) {
+            let mut next = [0];
+            if text
+                .read(&mut next)
+                .map_err(|e| explain(path, Some(from.lines + 1), &e))?
+                == 1
+            {
+                if !matches!(next, [b'\n' | b'\r']) {
+                    return Ok(Resumed::Changed);
+                }
+                text = Box::new(Cursor::new(next).chain(text));
+            }
+        }
+        Ok(Resumed::At(Rows::over(path, text, settings, meter, from)))
+    }
+
+    fn over(path: &Path, text: Box<dyn Read>, settings: &Settings, meter: Meter, from: Place) -> Self {
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).buffer_capacity(256 * 1024);
+        builder.delimiter(settings.delimiter.unwrap_or(if is_tabbed(path) { b'\t' } else { b',' }));
+        match settings.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        Rows {
+            path: path.into(),
+            csv: builder.from_reader(text),
+            meter,
+            from,
+        }
+    }
+
+    /// The next row; false at the end.
+    #[inline]
+    pub fn next(&mut self, row: &mut ByteRecord) -> Result<bool> {
+        self.meter.set(0);
+        self.csv.read_byte_record(row).map_err(|e| self.failed(e))
+    }
+
+    fn failed(&self, error: csv::Error) -> PluginError {
+        let line = self.from.lines + self.csv.position().line();
+        let error = match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        };
+        explain(&self.path, Some(line), &error)
+    }
+
+    /// The line that a row begins on.
+    pub fn line(&self, row: &ByteRecord) -> u64 {
+        self.from.lines + row.position().map_or(0, csv::Position::line)
+    }
+
+    /// The place behind the last row.
+    pub fn place(&self) -> Place {
+        let at = self.csv.position();
+        Place {
+            bytes: self.from.bytes + at.byte(),
+            lines: self.from.lines + at.line() - 1,
+        }
+    }
+
+    /// An error about a row, with its place.
+    pub fn error(&self, line: u64, code: &'static str, what: &str) -> PluginError {
+        PluginError::data(code, format!("{} line {line}: {what}", self.path.display()))
+    }
+
+    /// The column names, read from the first row where that has them.
+    pub fn header(&mut self, settings: &Settings) -> Result<Vec<String>> {
+        let mut row = ByteRecord::new();
+        let names: Vec<String> = match &settings.header {
+            Header::Names(names) => names.clone(),
+            Header::First(false) => {
+                // Nothing but the number of fields is used; the row is read again as data.
+                self.next(&mut row)?;
+                (1..=row.len()).map(|n| format!("column_{n}")).collect()
+            }
+            Header::First(true) => {
+                self.next(&mut row)?;
+                self.check_delimiter(&row, settings)?;
+                let mut names = Vec::with_capacity(row.len());
+                for (n, field) in row.iter().enumerate() {
+                    let name = std::str::from_utf8(field).map_err(|_| {
+                        explain(
+                            &self.path,
+                            Some(1),
+                            &io::Error::other(source::Trouble::Encoding("UTF-8")),
+                        )
+                    })?;
+                    names.push(if name.is_empty() {
+                        format!("column_{}", n + 1)
+                    } else {
+                        name.to_string()
+                    });
+                }
+                names
+            }
+        };
+        let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
+        match twice {
+            Some((_, name)) => Err(self
+                .error(1, "data.bad_source", &format!("the column {name:?} comes twice"))
+                .hint("name the columns yourself with `header: [...]`")),
+            None => Ok(names),
+        }
+    }
+
+    /// One column whose name holds another usual delimiter: the wrong one is set.
+    fn check_delimiter(&self, row: &ByteRecord, settings: &Settings) -> Result<()> {
+        let other = [b';', b'\t', b'|', b',']
+            .into_iter()
+            .find(|byte| row.len() == 1 && row[0].contains(byte));
+        match (other, settings.delimiter) {
+            (Some(other), None) => {
+                let other = if other == b'\t' {
+                    r"\t".into()
+                } else {
+                    char::from(other).to_string()
+                };
+                let message = format!(
+                    "{} line 1: the header is a single column that holds {other:?}",
+                    self.path.display()
+                );
+                Err(PluginError::config("config.invalid", message).hint(format!("set `delimiter` to {other:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}

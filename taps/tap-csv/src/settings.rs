@@ -1,0 +1,245 @@
+//! The settings: declared once, and as the type the rest works with.
+
+use std::collections::BTreeMap;
+
+use encoding_rs::Encoding;
+use serde::Deserialize;
+use singer_plugin::settings::{Config, Kind, Setting};
+use singer_plugin::{PluginError, Result};
+
+use crate::kinds::Kind as Column;
+
+/// All settings of the tap.
+pub fn declare() -> Vec<Setting> {
+    let null_values = serde_json::json!(["", "NA"]);
+    vec![
+        Setting::new("files", Kind::Texts, "Paths or globs of the files to read.").required(),
+        Setting::new(
+            "delimiter",
+            Kind::Text,
+            "One character between fields; by default a comma, a tab in .tsv files.",
+        ),
+        Setting::new("quote", Kind::Text, "The character around fields; empty for none.").default("\""),
+        Setting::new(
+            "encoding",
+            Kind::Text,
+            "The files' encoding, by any name the web knows.",
+        )
+        .default("utf-8"),
+        Setting::new(
+            "header",
+            Kind::FlagOrTexts,
+            "Whether the first row has the names; a list gives them.",
+        )
+        .default(true),
+        Setting::new(
+            "stream",
+            Kind::Text,
+            "The stream's name; {stem}, {name} and {dir} are parts of the file's path.",
+        )
+        .default("{stem}"),
+        Setting::new(
+            "key_properties",
+            Kind::TextsOrObject,
+            "Key columns: a list, or an object from stream to list.",
+        ),
+        Setting::new(
+            "replication_key",
+            Kind::TextOrObject,
+            "Bookmark column for SCHEMA messages: a name, or an object from stream to name.",
+        ),
+        Setting::new(
+            "types",
+            Kind::Object,
+            "Fixed types: column or stream.column to string, integer, number, boolean, date or date-time.",
+        ),
+        Setting::new("null_values", Kind::Texts, "Texts that mean null.").default(null_values),
+        Setting::new("sample_rows", Kind::Count, "Rows to infer types from.").default(10_000),
+        Setting::new("state_every", Kind::Count, "Rows between two STATE messages.").default(10_000),
+        Setting::new(
+            "add_metadata_columns",
+            Kind::Flag,
+            "Add _sdc_source_file and _sdc_source_line.",
+        )
+        .default(false),
+    ]
+}
+
+/// A string or a list of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<Texts> for Vec<String> {
+    fn from(texts: Texts) -> Self {
+        match texts {
+            Texts::One(text) => vec![text],
+            Texts::Many(texts) => texts,
+        }
+    }
+}
+
+/// Where column names come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Header {
+    /// The first row has them, or nobody has.
+    First(bool),
+    /// Given in the settings; the first row is data.
+    Names(Vec<String>),
+}
+
+/// Key columns of all streams, or by stream.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    All(Vec<String>),
+    ByStream(BTreeMap<String, Vec<String>>),
+}
+
+/// One bookmark column for all streams, or by stream.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum ReplicationKey {
+    All(String),
+    ByStream(BTreeMap<String, String>),
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    files: Texts,
+    delimiter: Option<String>,
+    quote: String,
+    encoding: String,
+    header: Header,
+    stream: String,
+    key_properties: Option<Keys>,
+    replication_key: Option<ReplicationKey>,
+    #[serde(default)]
+    types: BTreeMap<String, String>,
+    null_values: Texts,
+    sample_rows: u64,
+    state_every: u64,
+    add_metadata_columns: bool,
+}
+
+/// The settings, ready to use.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Paths and globs.
+    pub files: Vec<String>,
+    /// Between fields; `None` goes by the file's name.
+    pub delimiter: Option<u8>,
+    /// Around fields.
+    pub quote: Option<u8>,
+    /// Of every file.
+    pub encoding: &'static Encoding,
+    /// Where names come from.
+    pub header: Header,
+    /// Template of the stream's name.
+    pub stream: String,
+    keys: Option<Keys>,
+    replication_key: Option<ReplicationKey>,
+    types: BTreeMap<String, Column>,
+    /// Texts that mean null.
+    pub null_values: Vec<Vec<u8>>,
+    /// Rows to infer from.
+    pub sample_rows: u64,
+    /// Rows between STATEs.
+    pub state_every: u64,
+    /// Add _sdc_source_file and _sdc_source_line.
+    pub metadata: bool,
+}
+
+impl Settings {
+    /// Read the checked settings.
+    pub fn of(config: &Config) -> Result<Self> {
+        let raw: Raw = config.parse()?;
+        let encoding = Encoding::for_label(raw.encoding.as_bytes()).ok_or_else(|| {
+            invalid(format!("tap-csv: the encoding {:?} is not known", raw.encoding))
+                .hint("utf-8, windows-1252, latin1, utf-16le, shift_jis, gb18030, …")
+        })?;
+        let mut types = BTreeMap::new();
+        for (column, name) in raw.types {
+            let Some(kind) = Column::named(&name) else {
+                return Err(
+                    invalid(format!("tap-csv: types: {name:?} for {column:?} is not a type"))
+                        .hint("string, integer, number, boolean, date or date-time"),
+                );
+            };
+            types.insert(column, kind);
+        }
+        Ok(Settings {
+            files: raw.files.into(),
+            delimiter: raw.delimiter.map(|text| one_byte("delimiter", &text)).transpose()?,
+            quote: (!raw.quote.is_empty())
+                .then(|| one_byte("quote", &raw.quote))
+                .transpose()?,
+            encoding,
+            header: raw.header,
+            stream: raw.stream,
+            keys: raw.key_properties,
+            replication_key: raw.replication_key,
+            types,
+            null_values: Vec::from(raw.null_values).into_iter().map(String::into_bytes).collect(),
+            sample_rows: raw.sample_rows,
+            state_every: raw.state_every.max(1),
+            metadata: raw.add_metadata_columns,
+        })
+    }
+
+    /// The key columns set for a stream.
+    pub fn keys(&self, stream: &str) -> Option<&[String]> {
+        match self.keys.as_ref()? {
+            Keys::All(names) => Some(names),
+            Keys::ByStream(streams) => streams.get(stream).map(Vec::as_slice),
+        }
+    }
+
+    /// The bookmark column set for a stream.
+    pub fn replication_key(&self, stream: &str) -> Option<&str> {
+        match self.replication_key.as_ref()? {
+            ReplicationKey::All(name) => Some(name),
+            ReplicationKey::ByStream(streams) => streams.get(stream).map(String::as_str),
+        }
+    }
+
+    /// Streams that the settings name.
+    pub fn named_streams(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let keys = match &self.keys {
+            Some(Keys::ByStream(streams)) => Some(streams.keys().map(|s| ("key_properties", s))),
+            _ => None,
+        };
+        let replication = match &self.replication_key {
+            Some(ReplicationKey::ByStream(streams)) => Some(streams.keys().map(|s| ("replication_key", s))),
+            _ => None,
+        };
+        keys.into_iter().flatten().chain(replication.into_iter().flatten())
+    }
+
+    /// The type set for a column.
+    pub fn fixed(&self, stream: &str, column: &str) -> Option<Column> {
+        self.types
+            .get(&format!("{stream}.{column}"))
+            .or_else(|| self.types.get(column))
+            .copied()
+    }
+}
+
+fn invalid(message: String) -> PluginError {
+    PluginError::config("config.invalid", message)
+}
+
+fn one_byte(setting: &str, text: &str) -> Result<u8> {
+    match text {
+        r"\t" | "tab" => Ok(b'\t'),
+        _ if text.len() == 1 && !text.starts_with(['\n', '\r']) => Ok(text.as_bytes()[0]),
+        _ => {
+            Err(invalid(format!("tap-csv: {setting} must be one ASCII character"))
+                .hint(r#"such as "," or ";" or "\t""#))
+        }
+    }
+}
