@@ -62,6 +62,10 @@ impl Carrier for Capture {
         Some(Failure::of("data.line_too_long", &self.writer, message).setting("limits.capture"))
     }
 
+    fn idle(&self) -> bool {
+        true
+    }
+
     fn finish(&mut self, _died: bool, _journal: &mut Journal) -> Option<Failure> {
         self.stopped = true;
         None

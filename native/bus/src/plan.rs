@@ -75,7 +75,8 @@ pub struct Source {
     /// The descriptor to read.
     pub fd: i32,
     /// Whose stream it is, for messages.
-    pub name: String,
+    #[serde(default)]
+    pub name: Option<String>,
     /// After its EOF, ask the control plane whether its writer ended or died.
     #[serde(default)]
     pub await_verdict: bool,
@@ -88,7 +89,8 @@ pub struct Sink {
     /// The descriptor to write.
     pub fd: i32,
     /// Who reads it, for messages.
-    pub name: String,
+    #[serde(default)]
+    pub name: Option<String>,
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
@@ -160,6 +162,7 @@ pub struct File {
     /// What is in it. Never shown anywhere (I13).
     pub content: String,
     /// How the child reaches it.
+    #[serde(default)]
     pub mode: FileMode,
 }
 
@@ -170,10 +173,11 @@ impl fmt::Debug for File {
 }
 
 /// How a child reaches a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileMode {
     /// Sealed memory at /proc/self/fd/N: read-only, without a name.
+    #[default]
     Memfd,
     /// A 0600 file in the run directory: writable, for plugins that rewrite their config.
     File,
@@ -329,8 +333,11 @@ impl Plan {
         if !self.run_dir.is_absolute() {
             return wrong("run_dir", "must be an absolute path".into());
         }
-        if self.limits.max_line < 1024 || self.limits.max_line > 1 << 40 {
-            return wrong("limits.max_line", "must be from 1 KiB to 1 TiB".into());
+        if self.limits.max_line < 1 || self.limits.max_line > 1 << 40 {
+            return wrong("limits.max_line", "must be from 1 byte to 1 TiB".into());
+        }
+        if self.limits.pipe < 4096 {
+            return wrong("limits.pipe", "must be at least 4096".into());
         }
         if self.limits.log_line < 80 {
             return wrong("limits.log_line", "must be at least 80".into());
@@ -339,10 +346,12 @@ impl Plan {
             ("grace.eof", self.grace.eof.unwrap_or(0.0)),
             ("grace.term", self.grace.term),
             ("grace.drain", self.grace.drain),
-            ("counters_every", self.counters_every),
         ];
         if let Some((at, _)) = seconds.iter().find(|(_, s)| !(0.0..=1e9).contains(s)) {
             return wrong(at, "must be seconds, 0 or more".into());
+        }
+        if !(f64::MIN_POSITIVE..=1e9).contains(&self.counters_every) {
+            return wrong("counters_every", "must be more than 0 seconds".into());
         }
         for (index, child) in self.children.iter().enumerate() {
             child.check(&format!("children[{index}]"))?;
@@ -423,7 +432,7 @@ mod tests {
     fn errors_name_the_place() {
         assert!(refused(&CHILD.replace("\"tap\"", "\"tab\""), "").starts_with("children[0].role: unknown variant"));
         assert!(refused(CHILD, r#","limits":{"max_lines":1}"#).contains("unknown field `max_lines`"));
-        assert!(refused(CHILD, r#","limits":{"max_line":1}"#).starts_with("limits.max_line"));
+        assert!(refused(CHILD, r#","limits":{"max_line":0}"#).starts_with("limits.max_line"));
         assert!(refused(CHILD, r#","grace":{"term":-1}"#).starts_with("grace.term"));
         assert!(refused(&CHILD.replace("{file:config}", "{file:state}"), "").contains("{file:state}"));
         assert!(refused(

@@ -33,7 +33,9 @@ pub trait Carrier {
     fn filled(&mut self, count: usize);
     /// Judges what is there. After a failure nothing more is judged or read.
     fn work(&mut self, journal: &mut Journal) -> Option<Failure>;
-    /// At the writer's EOF. When its writer `died`, a faulty last line is part of that, not an error of its own.
+    /// Whether [`Carrier::work`] has judged every complete line that came.
+    fn idle(&self) -> bool;
+    /// At the writer's EOF, when idle. When its writer `died`, a faulty last line is part of that, not an error of its own.
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure>;
     /// Judges nothing and reads nothing any more; what was accepted can still be written.
     fn cut(&mut self);
@@ -233,6 +235,10 @@ impl Carrier for Relay {
         None
     }
 
+    fn idle(&self) -> bool {
+        self.stopped || self.ready.len() < MOST_SPANS
+    }
+
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure> {
         if self.stopped {
             return None;
@@ -244,6 +250,12 @@ impl Carrier for Relay {
                 return None;
             }
         };
+        if line.bom && line.start == line.end {
+            // A byte order mark and nothing else: that is no blank line as well.
+            self.stopped = true;
+            let told = self.router.bom();
+            return told.err().filter(|_| !died).map(|fault| self.stop(&fault, &line));
+        }
         let routed = self.judge(&line, false, true);
         let taken = routed.and_then(|routed| self.take(&line, routed, journal));
         self.stopped = true;

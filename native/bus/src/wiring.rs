@@ -42,8 +42,12 @@ pub fn hops(plan: &Plan) -> Vec<Hop> {
 pub fn name(plan: &Plan, end: End) -> &str {
     match end {
         End::Child(index) => &plan.children[index].name,
-        End::Source => plan.source.as_ref().map_or("source", |s| &s.name),
-        End::Sink => plan.sink.as_ref().map_or("sink", |s| &s.name),
+        End::Source => plan
+            .source
+            .as_ref()
+            .and_then(|s| s.name.as_deref())
+            .unwrap_or("the source"),
+        End::Sink => plan.sink.as_ref().and_then(|s| s.name.as_deref()).unwrap_or("the sink"),
     }
 }
 

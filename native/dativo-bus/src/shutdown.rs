@@ -152,6 +152,9 @@ impl Supervisor {
                 return Ok(());
             };
             let hop = &mut self.hops[index];
+            if !hop.carrier.idle() {
+                return Ok(());
+            }
             let failure = hop.carrier.finish(died, &mut self.journal);
             hop.input = Input::Done;
             if let Some(failure) = failure {

@@ -1,0 +1,83 @@
+"""A target that misbehaves on request: the first argument names how. It writes what it read to the second."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+MODE = sys.argv[1] if len(sys.argv) > 1 else "ok"
+COPY = open(sys.argv[2], "w") if len(sys.argv) > 2 else None
+count, last = 0, None
+
+
+def say(value):
+    print(json.dumps(value), flush=True)
+
+
+def stop(_signal, _frame):
+    say(last)  # what it has committed
+    sys.exit(143)
+
+
+if MODE == "commits":
+    signal.signal(signal.SIGTERM, stop)
+if MODE == "log":
+    print("INFO hello from target stdout", flush=True)
+if MODE == "num":
+    print("42", flush=True)
+if MODE == "unread":  # claims a STATE that it has not read yet
+    say({"bookmarks": {"t": {"id": 19}}})
+if MODE == "foreign":
+    say({"somebody": "else's"})
+if MODE == "closes":
+    os.close(0)
+    time.sleep(1000)
+if MODE == "stuck":
+    time.sleep(1000)
+if MODE == "daemon":
+    subprocess.Popen(
+        ["sleep", "1000"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+if MODE == "daemon-holds":
+    subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL, start_new_session=True)
+if MODE == "half":  # reads a bit, exits 0 without looking at the rest
+    os.read(0, 100)
+    sys.exit(0)
+for line in sys.stdin:
+    if COPY:
+        COPY.write(line)
+    message = json.loads(line)
+    if message["type"] == "RECORD":
+        count += 1
+    if message["type"] == "STATE":
+        last = message["value"]
+        if MODE in {"each", "commits"}:
+            say(last)
+        if MODE == "same":
+            say(last)
+            say(last)
+    if MODE == "die1" and count == 5:
+        sys.exit(1)
+    if MODE == "die0" and count == 5:
+        sys.exit(0)
+    if MODE == "kill9" and count == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+print("target records", count, file=sys.stderr)
+if COPY:
+    COPY.close()
+if MODE == "hangs":
+    time.sleep(1000)
+if MODE == "list":
+    print("[1,2]")
+elif MODE == "empty":
+    print("{}")
+elif MODE == "reordered":
+    print(json.dumps(last, indent=None, separators=(" , ", " : ")))
+elif MODE not in {"silent", "die0"} and last is not None:
+    say(last)
