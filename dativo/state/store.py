@@ -210,6 +210,8 @@ class Store:
         with self._writing() as db:
             self._check_token(db, lease)  # I5: in the transaction that writes
             self._write(db, lease.job, text, origin, run=lease.run, records=records, of=of)
+            if origin == "adopted":  # the run will move on from here: this step stays on record
+                self._settle(db, lease.job)
 
     def set(
         self, job: str, value: str | Mapping[str, Any], stream: str | None = None, reason: str | None = None
