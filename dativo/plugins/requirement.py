@@ -53,7 +53,7 @@ def understand(request: Request, project: Project) -> Wanted:
         raise errors.ConfigError("plugin.kind", f"{request.kind} is no kind of plugin", hint="tap, target or mapper")
     if text.startswith("git+"):
         return _git(request, text)
-    if text.startswith(("./", "../", "/", "~", ".")) or "/" in text:
+    if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
         return _path(request, text, project)
     return _index(request, text)
 

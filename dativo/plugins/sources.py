@@ -36,7 +36,7 @@ def from_folder(folder: Path, built: str, *, python: str | None, offline: bool) 
     """Build a folder's wheel (in place, with the user's own CARGO_TARGET_DIR and the like) and keep it by its hash."""
     with tempfile.TemporaryDirectory(prefix="dativo-wheel-") as out:
         what = f"building {folder.name}"
-        arguments = ["build", "--wheel", "--quiet", "--python", interpreter(python), "--out-dir", out, str(folder)]
+        arguments = ["build", "--wheel", "--python", interpreter(python), "--out-dir", out, str(folder)]
         uv.run(arguments, what=what, offline=offline)
         made = sorted(Path(out).glob("*.whl"))
         if len(made) != 1:

@@ -72,7 +72,7 @@ def failure(what: str, output: str, *, offline: bool) -> errors.DativoError:
     """The error for uv's output: who and why in a line, uv's own words below it, credentials in URLs hidden (I13)."""
     text = re.sub(r"//[^/@\s]+@", "//***@", output).strip()
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    details = tuple(lines[-12:])
+    details = tuple(lines[-16:])
     if "No space left on device" in text:
         return errors.EnvironmentFault("env.disk_full", f"{what}: the disk is full", details=details)
     if "Read-only file system" in text or "Permission denied" in text:

@@ -1,0 +1,47 @@
+"""A home and a project of its own for each test, and a way to ask a plugin what it is."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dativo import errors
+from dativo.config.project import Project
+from dativo.plugins import manifest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATIVO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dativo.yml").write_text("# mine\n")
+    return Project.find(folder)
+
+
+@pytest.fixture
+def probe():
+    """Asks by starting the program directly; how the data plane does it is tested in tests/run."""
+
+    def ask(executable: Path, home: Path | None):
+        ask.asked.append(executable.name)
+        run = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "env": {"PATH": "/usr/bin:/bin"}}
+        about = subprocess.run([executable, "--about"], **run)
+        found = manifest.from_about(about.stdout) if about.returncode == 0 else None
+        if found:
+            return found
+        told = subprocess.run([executable, "--help"], **run)
+        if told.returncode:
+            lines = tuple(told.stderr.splitlines())
+            raise errors.EnvironmentFault("plugin.start_failed", f"{executable.name} does not start", details=lines)
+        return manifest.from_help(told.stdout)
+
+    ask.asked = []
+    return ask
