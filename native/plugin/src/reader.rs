@@ -64,6 +64,17 @@ impl Input<'_> {
     }
 }
 
+/// What a target does with its input.
+pub trait Take {
+    /// One message, in order.
+    fn take(&mut self, input: &Input<'_>) -> Result<()>;
+
+    /// Everything that was read is taken, and the reader is about to wait for more: a good moment to commit.
+    fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Catches SIGTERM and SIGINT without interrupting anything: a byte in a pipe.
 #[derive(Debug)]
 pub struct Signals {
@@ -140,9 +151,9 @@ impl Reader {
         }
     }
 
-    /// Hand every message to `take`, in order, until the input ends. Junk is left out and counted (I9: never silently;
+    /// Hand every message to `target`, in order, until the input ends. Junk is left out and counted (I9: never silently;
     /// [`Reader::junk`] has the counts).
-    pub fn each(&mut self, mut take: impl FnMut(&Input<'_>) -> Result<()>) -> Result<End> {
+    pub fn each(&mut self, target: &mut impl Take) -> Result<End> {
         let mut ended = false;
         loop {
             let place = match self.framer.advance() {
@@ -150,10 +161,11 @@ impl Reader {
                 other => other,
             };
             match place {
-                Ok(Some(place)) => self.one(&place, &mut take)?,
+                Ok(Some(place)) => self.one(&place, target)?,
                 Ok(None) if ended => return Ok(End::Eof),
                 Ok(None) => {
                     self.framer.release_all();
+                    target.settle()?;
                     if let Some(signals) = &self.signals {
                         if let Some(signal) = signals.before(self.source.as_fd())? {
                             return Ok(End::Signal(signal));
@@ -175,7 +187,7 @@ impl Reader {
         }
     }
 
-    fn one(&mut self, place: &framing::Line, take: &mut impl FnMut(&Input<'_>) -> Result<()>) -> Result<()> {
+    fn one(&mut self, place: &framing::Line, target: &mut impl Take) -> Result<()> {
         let line = self.framer.slice(place.span());
         let name = |s: Option<Text<'_>>| s.map(|s| s.to_str_lossy().into_owned());
         match inspect(line, Check::Json) {
@@ -183,7 +195,7 @@ impl Reader {
                 self.order
                     .admit(&envelope)
                     .map_err(|f| PluginError::fault(&f, name(envelope.stream).as_deref(), place.number, place.start))?;
-                take(&Input {
+                target.take(&Input {
                     line,
                     envelope,
                     number: place.number,

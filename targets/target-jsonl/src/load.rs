@@ -1,0 +1,112 @@
+//! The run: messages in, commits and STATEs out.
+
+use std::path::Path;
+
+use singer_plugin::envelope::Kind;
+use singer_plugin::reader::{End, Input, Take};
+use singer_plugin::settings::Config;
+use singer_plugin::{Load, Result, Stored};
+
+use crate::sidecar::Sidecar;
+use crate::store::Store;
+
+struct Run {
+    store: Store,
+    /// The last STATE that is not committed yet.
+    pending: Option<Vec<u8>>,
+}
+
+impl Take for Run {
+    fn take(&mut self, input: &Input<'_>) -> Result<()> {
+        match input.kind() {
+            Kind::Record => {
+                let stream = input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
+                self.store.append(&stream, input.payload())
+            }
+            Kind::State => {
+                self.store.mark();
+                self.pending = Some(input.payload().to_vec());
+                Ok(())
+            }
+            Kind::Batch => Err(input
+                .error("data.batch_refused", "target-jsonl cannot load BATCH messages")
+                .hint("turn batch_config off in the tap")),
+            // Files have no columns and no versions.
+            _ => Ok(()),
+        }
+    }
+
+    /// All that was read is taken: the last STATE in it is committed, so that many of them cost one commit.
+    fn settle(&mut self) -> Result<()> {
+        match self.pending.take() {
+            Some(value) => self.confirm(&value),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Run {
+    fn confirm(&mut self, value: &[u8]) -> Result<()> {
+        // An empty state is no bookmark: it is neither kept nor printed, and the one before it stays.
+        let empty = matches!(value, b"null") || value.iter().filter(|b| !b.is_ascii_whitespace()).eq(b"{}");
+        self.store.commit((!empty).then_some(value), false)?;
+        match empty {
+            true => Ok(()),
+            false => Load::confirm(value),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.settle()?;
+        // Records behind the last STATE are committed too: nothing more comes, and the tap sends them again if it must.
+        self.store.mark();
+        self.store.commit(None, true)
+    }
+}
+
+/// Load everything that comes.
+pub fn load(mut load: Load) -> Result<End> {
+    let overwrite = load.config.text("mode") == "overwrite";
+    let store = Store::open(Path::new(load.config.text("path")), &load.job, overwrite)?;
+    let mut run = Run { store, pending: None };
+    let ended = load.reader.each(&mut run);
+    let junk: Vec<_> = load
+        .reader
+        .junk()
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    if !junk.is_empty() {
+        eprintln!("warning: lines that are no messages were left out: {}", junk.join(", "));
+    }
+    let result = match ended {
+        Ok(End::Eof) => run.end().map(|()| End::Eof),
+        Ok(signal) => run.settle().map(|()| signal),
+        // What was good up to the last STATE stays good; the first error is the one to tell.
+        Err(error) => match error.code {
+            "env.disk_full" | "env.read_only" | "pipe.closed" => Err(error),
+            _ => run.settle().and(Err(error)),
+        },
+    };
+    match &result {
+        Ok(End::Eof) => run.store.end(),
+        _ => run.store.take_back(),
+    }
+    result
+}
+
+/// The STATE value stored for a job, if the data it speaks of is still there.
+pub fn bookmark(config: &Config, job: &str) -> Result<Stored> {
+    let folder = Path::new(config.text("path"));
+    let Some(found) = Sidecar::read(folder)?.remove(job) else {
+        return Ok(None);
+    };
+    for (name, committed) in found.files.iter().filter(|(name, _)| !found.swaps.contains(name)) {
+        let length = std::fs::metadata(folder.join(name)).map(|m| m.len()).unwrap_or(0);
+        if length < *committed {
+            eprintln!("warning: {name} has {length} bytes but {committed} were committed: the bookmark is not given");
+            return Ok(None);
+        }
+    }
+    Ok(found.value.map(|value| value.get().as_bytes().to_vec()))
+}
