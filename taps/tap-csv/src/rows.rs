@@ -26,7 +26,31 @@ pub struct Rows {
     path: PathBuf,
     csv: csv::Reader<Box<dyn Read>>,
     meter: Meter,
+    /// The file's lines end in CRLF.
+    crlf: Rc<Cell<bool>>,
     from: Place,
+}
+
+/// Looks at the first line's end on its way through.
+struct Endings {
+    inner: Box<dyn Read>,
+    crlf: Rc<Cell<bool>>,
+    seen: bool,
+}
+
+impl Read for Endings {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(out)?;
+        if !self.seen {
+            // The LF of a CRLF may be all that is left of the line that a resumed file begins with.
+            let from = usize::from(out[..n].first() == Some(&b'\n'));
+            if let Some(at) = memchr::memchr(b'\n', &out[from..n]) {
+                self.seen = true;
+                self.crlf.set(at > 0 && out[from + at - 1] == b'\r');
+            }
+        }
+        Ok(n)
+    }
 }
 
 /// What going on at a place found there.
@@ -76,11 +100,18 @@ impl Rows {
             Some(quote) => builder.quote(quote),
             None => builder.quoting(false),
         };
+        let crlf = Rc::new(Cell::new(false));
+        let text: Box<dyn Read> = Box::new(Endings {
+            inner: text,
+            crlf: Rc::clone(&crlf),
+            seen: false,
+        });
         Rows {
             path: path.into(),
             csv: builder.from_reader(text),
             meter,
             from,
+            crlf,
         }
     }
 
@@ -100,9 +131,17 @@ impl Rows {
         explain(&self.path, Some(line), &error)
     }
 
-    /// The line that a row begins on.
+    /// The line that the row just read begins on. The CSV reader tells where it began to look for the row, which is
+    /// before blank lines and before the LF of a CRLF; counted back from the row's end it is exact but for a last row
+    /// that has no newline. Neither is ever too large.
     pub fn line(&self, row: &ByteRecord) -> u64 {
-        self.from.lines + row.position().map_or(0, csv::Position::line)
+        let inside = memchr::memchr_iter(b'\n', row.as_slice()).count() as u64;
+        let after = self.csv.position().line() - u64::from(!self.crlf.get());
+        self.from.lines
+            + row
+                .position()
+                .map_or(1, csv::Position::line)
+                .max(after.saturating_sub(inside))
     }
 
     /// The place behind the last row.
@@ -115,8 +154,8 @@ impl Rows {
     }
 
     /// An error about a row, with its place.
-    pub fn error(&self, line: u64, code: &'static str, what: &str) -> PluginError {
-        PluginError::data(code, format!("{} line {line}: {what}", self.path.display()))
+    pub fn error(&self, row: &ByteRecord, code: &'static str, what: &str) -> PluginError {
+        PluginError::data(code, format!("{} line {}: {what}", self.path.display(), self.line(row)))
     }
 
     /// The column names, read from the first row where that has them.
@@ -153,7 +192,7 @@ impl Rows {
         let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
         match twice {
             Some((_, name)) => Err(self
-                .error(1, "data.bad_source", &format!("the column {name:?} comes twice"))
+                .error(&row, "data.bad_source", &format!("the column {name:?} comes twice"))
                 .hint("name the columns yourself with `header: [...]`")),
             None => Ok(names),
         }

@@ -67,6 +67,7 @@ pub fn sync<W: Write>(sync: Sync<'_, W>) -> Result<()> {
         state: State::of(sync.state)?,
         out: sync.out,
         since: 0,
+        unsaid: true,
     };
     for mut table in tables {
         if let Some(chosen) = chosen.iter().find(|s| s.tap_stream_id == table.stream) {
@@ -74,7 +75,10 @@ pub fn sync<W: Write>(sync: Sync<'_, W>) -> Result<()> {
         }
         run.stream(&mut table)?;
     }
-    run.out.state(run.state.value())
+    match run.unsaid {
+        true => run.emit(),
+        false => Ok(()),
+    }
 }
 
 struct Run<'a, W: Write> {
@@ -82,6 +86,8 @@ struct Run<'a, W: Write> {
     state: State,
     out: &'a mut Writer<W>,
     since: u64,
+    /// The state differs from the last STATE sent.
+    unsaid: bool,
 }
 
 /// One file's way into the table's records.
@@ -168,6 +174,7 @@ impl Layout {
 impl<W: Write> Run<'_, W> {
     fn stream(&mut self, table: &mut Table) -> Result<()> {
         table.settle(&mut self.state);
+        self.unsaid = true;
         self.out.schema(&table.message())?;
         for file in table.files.clone() {
             self.file(table, &file)?;
@@ -225,17 +232,16 @@ impl<W: Write> Run<'_, W> {
         let layout = Layout::of(table, file, &self.settings);
         let mut row = ByteRecord::new();
         while rows.next(&mut row)? {
-            let line = rows.line(&row);
             if row.len() != layout.width {
                 let what = format!("{} fields where the header has {}", row.len(), layout.width);
                 return Err(rows
-                    .error(line, "data.bad_source", &what)
+                    .error(&row, "data.bad_source", &what)
                     .hint("check `delimiter` and `quote`, or mend the row"));
             }
             if !row.as_slice().is_ascii() {
-                self.check_text(&rows, &row, line)?;
+                self.check_text(&rows, &row)?;
             }
-            self.row(table, &layout, &rows, &row, line)?;
+            self.row(table, &layout, &rows, &row)?;
             mark.rows += 1;
             self.since += 1;
             if self.since >= self.settings.state_every {
@@ -250,7 +256,8 @@ impl<W: Write> Run<'_, W> {
         }
     }
 
-    fn row(&mut self, table: &mut Table, layout: &Layout, rows: &Rows, row: &ByteRecord, line: u64) -> Result<()> {
+    fn row(&mut self, table: &mut Table, layout: &Layout, rows: &Rows, row: &ByteRecord) -> Result<()> {
+        let line = if layout.metadata.is_some() { rows.line(row) } else { 0 };
         loop {
             let out = self.out.buffer();
             let at = out.len();
@@ -269,7 +276,7 @@ impl<W: Write> Run<'_, W> {
                     column.kind.name()
                 );
                 return Err(rows
-                    .error(line, "data.bad_source", &what)
+                    .error(row, "data.bad_source", &what)
                     .hint("take the column out of `types`, or mend the row"));
             }
             // The column widens, and its stream's SCHEMA comes again before the row that needs it.
@@ -282,11 +289,11 @@ impl<W: Write> Run<'_, W> {
     }
 
     #[cold]
-    fn check_text(&self, rows: &Rows, row: &ByteRecord, line: u64) -> Result<()> {
+    fn check_text(&self, rows: &Rows, row: &ByteRecord) -> Result<()> {
         match row.iter().position(|field| std::str::from_utf8(field).is_err()) {
             None => Ok(()),
             Some(field) => Err(rows
-                .error(line, "data.invalid_utf8", &format!("field {} is not UTF-8", field + 1))
+                .error(row, "data.invalid_utf8", &format!("field {} is not UTF-8", field + 1))
                 .hint("set `encoding` to the file's encoding, such as windows-1252")),
         }
     }
@@ -295,6 +302,7 @@ impl<W: Write> Run<'_, W> {
         let place = rows.place();
         (mark.bytes, mark.lines) = (place.bytes, place.lines);
         self.state.set_mark(&table.stream, key, mark);
+        self.unsaid = true;
     }
 
     fn mark(&mut self, table: &Table, key: &str, mark: &mut Mark, rows: &Rows) -> Result<()> {
@@ -304,6 +312,7 @@ impl<W: Write> Run<'_, W> {
 
     fn emit(&mut self) -> Result<()> {
         self.since = 0;
+        self.unsaid = false;
         self.out.state(self.state.value())
     }
 }

@@ -23,6 +23,8 @@ impl Take for Run {
                 let stream = input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
                 self.store.append(&stream, input.payload())
             }
+            // An empty state is no bookmark: it is neither kept nor printed, and the one before it stays.
+            Kind::State if is_empty(input.payload()) => Ok(()),
             Kind::State => {
                 self.store.mark();
                 self.pending = Some(input.payload().to_vec());
@@ -39,23 +41,21 @@ impl Take for Run {
     /// All that was read is taken: the last STATE in it is committed, so that many of them cost one commit.
     fn settle(&mut self) -> Result<()> {
         match self.pending.take() {
-            Some(value) => self.confirm(&value),
+            Some(value) => {
+                self.store.commit(Some(&value), false)?;
+                Load::confirm(&value)
+            }
             None => Ok(()),
         }
     }
 }
 
-impl Run {
-    fn confirm(&mut self, value: &[u8]) -> Result<()> {
-        // An empty state is no bookmark: it is neither kept nor printed, and the one before it stays.
-        let empty = matches!(value, b"null") || value.iter().filter(|b| !b.is_ascii_whitespace()).eq(b"{}");
-        self.store.commit((!empty).then_some(value), false)?;
-        match empty {
-            true => Ok(()),
-            false => Load::confirm(value),
-        }
-    }
+/// `null` or `{}`.
+fn is_empty(value: &[u8]) -> bool {
+    value == b"null" || value.iter().filter(|b| !b.is_ascii_whitespace()).eq(b"{}")
+}
 
+impl Run {
     fn end(&mut self) -> Result<()> {
         self.settle()?;
         // Records behind the last STATE are committed too: nothing more comes, and the tap sends them again if it must.
