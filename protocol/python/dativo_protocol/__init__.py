@@ -1,10 +1,11 @@
 """The Singer protocol as Dativo speaks it, for programs in Python: `../SPEC.md` is the law, `../vectors` are its cases.
 
-What it is for: reading and writing messages without losing a digit (`codec`, `messages`, `reader`), catalogs and selection
-(`catalog`), the algebra of bookmarks (`bookmark`, `ledger`), the mapping of types (`types`) and the vectors (`vectors`).
+What it is for: reading and writing messages without losing a digit (`codec`, `messages`, `reader`), catalogs and
+selection (`catalog`), the algebra of bookmarks (`bookmark`, `ledger`), the mapping of types (`types`), the vectors
+(`vectors`).
 Where it stands: below everything. Plugins written in Python and the control plane import it; it imports orjson only.
-Invariants it guards: I1 and I4 (`ledger`), I9 (`reader`: a line is a message, junk that is counted, or an error), I10 (the
-reader's memory is bounded by `max_line`), I12 (a stream's name stays a string and nothing else).
+Invariants it guards: I1 and I4 (`ledger`), I9 (`reader`: a line is a message, junk that is counted, or an error),
+I10 (the reader's memory is bounded by `max_line`), I12 (a stream's name stays a string and nothing else).
 Who may import it: anyone. Importing the package costs nothing; a name's module is loaded at its first use.
 """
 

@@ -1,8 +1,8 @@
 """JSON in and out, losing no digit: orjson wherever it tells the truth, `exact` where it would not.
 
-orjson returns an int for every integer that fits 64 bits and a float for every other number, so only a value that holds a
-float can have lost digits. `decode` looks for floats first (C speed, most records have none) and reads the line's numbers
-again only where there are some.
+orjson returns an int for every integer that fits 64 bits and a float for every other number, so only a value that holds
+a float can have lost digits. `decode` looks for floats first (at C speed, and most records have none); where there are
+some it looks at the numbers of the line.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import orjson
 from dativo_protocol import exact
 from dativo_protocol.exact import NonFinite
 
-LOOK_INSIDE = frozenset((float, dict, list))  # types of values that may be, or hold, a float
 _CONTAINERS = (dict, list)
+_FIRST_BEYOND_64_BITS = (-(2**63) - 1, 2**64)
 
-# What may follow a number. Numbers inside strings match too: that costs time, never a digit.
-_TRAILING_ZERO = re.compile(rb"\.[0-9]+0[\s,\]}]")
-_LONG_FRACTION = re.compile(rb"\.[0-9]{8,}")
-_LONG_INTEGER = re.compile(rb"(?:^|[:,\[\s])-?[0-9]{19,}(?:[\s,\]}]|$)")
-_EXPONENT = re.compile(rb"[eE][-+]?[0-9]+(?:[\s,\]}]|$)")
-_AS_ONES = bytes.maketrans(b"023456789E", b"111111111e")
-_MINUS_AND_DIGITS = frozenset(b"-0123456789")
+# A number whose digits a float may not keep: one with an exponent, of 19 digits without a point, with a last 0 behind
+# the point (but for x.0), or of 16 digits and a point. What a string holds may match: that costs time, never a digit.
+_END = rb"(?=[\s,\]}])"
+_NUMBER = (
+    rb"(-?[0-9]++(?:[eE]|(?<=[0-9]{19})" + _END + rb"|\.[0-9]++(?:[eE]|(?:(?<=[0-9]0)|(?<=[0-9.]{17}))" + _END + b")))"
+)
+_IN_OBJECTS = re.compile(rb":[ \t\r\n]*+" + _NUMBER)
+_IN_LISTS_TOO = re.compile(rb"[:,\[][ \t\r\n]*+" + _NUMBER)
 
 
 def decode(data: bytes) -> Any:
@@ -37,13 +38,13 @@ def decode(data: bytes) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         return exact.decode(data)[0]
-    return exact.decode(data)[0] if holds_float(value) and needs_exact(data) else value
+    return exact.decode(data)[0] if is_altered(value, data) else value
 
 
 def encode(value: Any, *, nonfinite: NonFinite = "refuse") -> bytes:
     """Compact JSON text of a value: Decimals and big ints with their digits, floats at their shortest.
 
-    NaN and Infinity have no JSON text: `nonfinite` says whether they raise ValueError, become null, or are written bare.
+    NaN and Infinity have no JSON text: `nonfinite` says whether they raise ValueError, become null or are written bare.
     """
     try:
         text = orjson.dumps(value, default=_decimal)
@@ -60,61 +61,53 @@ def _decimal(value: Any) -> orjson.Fragment:
     raise TypeError(type(value).__name__)
 
 
-def holds_float(value: Any) -> bool:
-    """Whether a decoded value is or holds a float at any depth."""
+def is_altered(value: Any, data: bytes) -> bool:
+    """Whether orjson may have altered a number when it made `value` of `data`. Errs on the side of yes."""
     if type(value) not in _CONTAINERS:
         return type(value) is float
+    kinds: set[type] = set()
     todo: list[Any] = [value]
     while todo:
         container = todo.pop()
         values = container.values() if type(container) is dict else container
-        if LOOK_INSIDE.isdisjoint(map(type, values)):
-            continue
-        for item in values:
-            kind = type(item)
-            if kind is float:
-                return True
-            if kind in _CONTAINERS:
-                todo.append(item)
-    return False
+        inside = set(map(type, values))
+        kinds |= inside
+        if not inside.isdisjoint(_CONTAINERS):
+            todo += [item for item in values if type(item) in _CONTAINERS]
+    return float in kinds and has_delicate_number(data, lists=list in kinds or type(value) is list)
 
 
-def needs_exact(data: bytes) -> bool:
-    """Whether a line may hold a number that a float would alter. Errs on the side of yes."""
-    if _TRAILING_ZERO.search(data):
-        return True
-    ones = data.translate(_AS_ONES)  # every digit is 1, every exponent's letter e: shapes can be searched as bytes
-    if b"1e" in ones and _has_exponent(data, ones):
-        return True
-    # more than 15 digits: at least 9 before the point or at least 8 behind it
-    if b"111111111." in ones:
-        return True
-    if b"1111111111111111111" in ones and _LONG_INTEGER.search(data):
-        return True
-    return b".11111111" in ones and not all(map(_is_a_float, _long_decimals(data)))
-
-
-def _has_exponent(data: bytes, ones: bytes) -> bool:
-    at = ones.find(b"1e")
-    while at >= 0:
-        if _EXPONENT.match(data, at + 1):
+def has_delicate_number(data: bytes, *, lists: bool = True) -> bool:
+    """Whether a JSON text may hold a number that orjson alters. `lists`: whether there are floats in lists."""
+    pattern = _IN_LISTS_TOO if lists else _IN_OBJECTS
+    match = pattern.search(data)
+    while match:
+        if not _is_kept(match[1]):
             return True
-        at = ones.find(b"1e", at + 1)
+        match = pattern.search(data, match.end())
     return False
 
 
-def _long_decimals(data: bytes) -> list[bytes]:
-    found = []
-    for match in _LONG_FRACTION.finditer(data):
-        start = match.start()
-        while start and data[start - 1] in _MINUS_AND_DIGITS:
-            start -= 1
-        found.append(data[start : match.end()])
-    return found
+def holds_float(value: Any) -> bool:
+    """Whether a decoded value is or holds a float at any depth."""
+    todo: list[Any] = [[value]]
+    while todo:
+        container = todo.pop()
+        values = container.values() if type(container) is dict else container
+        inside = set(map(type, values))
+        if float in inside:
+            return True
+        if not inside.isdisjoint(_CONTAINERS):
+            todo += [item for item in values if type(item) in _CONTAINERS]
+    return False
 
 
-def _is_a_float(text: bytes) -> bool:
-    try:
-        return repr(float(text)) == text.decode("ascii")
-    except ValueError:  # digits of a string
+def _is_kept(number: bytes) -> bool:
+    if b"." in number:
+        try:
+            return repr(float(number)) == number.decode("ascii")
+        except ValueError:  # it broke off at its exponent
+            return False
+    if not number.lstrip(b"-").isdigit() or len(number) > 20:
         return False
+    return _FIRST_BEYOND_64_BITS[0] < int(number) < _FIRST_BEYOND_64_BITS[1]

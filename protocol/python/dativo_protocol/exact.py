@@ -3,9 +3,9 @@
 orjson turns integers beyond 64 bits and long decimals into floats, and refuses NaN, lone surrogates and deep nesting.
 Here every number keeps its digits, and nesting is limited by `DEEPEST` alone, not by the stack.
 
-A number with a fraction or an exponent becomes a float when the float's own shortest text has the same digits and the same
-exponent, else a Decimal: so `1.5` is a float, `1.50`, `1e3` and `0.1000000000000000055` are Decimals. What a number becomes
-depends on its own text alone, never on its neighbours.
+A number with a fraction or an exponent becomes a float when the float's own shortest text has the same digits and the
+same exponent, else a Decimal: so `1.5` is a float, `1.50`, `1e3` and `0.1000000000000000055` are Decimals. What it
+becomes depends on its own text alone, never on its neighbours.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def number(text: str) -> float | Decimal:
         exact = Decimal(text)
     except InvalidOperation:
         raise WireError("data.invalid_json", f"the exponent of {text[:40]} is beyond any number type") from None
+    if exact.as_tuple().exponent == 0:  # 1.5e1 is no integer: it keeps a place behind the point
+        exact = Decimal(f"{exact}.0")
     if math.isfinite(value) and exact.compare_total(Decimal(shortest)) == 0:
         return value
     return exact
@@ -46,7 +48,7 @@ def _integer(text: str) -> int | Decimal:
     return int(text) if len(text) <= _LARGEST_INT_TEXT else Decimal(text)
 
 
-class _NonStandard(Exception):  # noqa: N818
+class _NonStandard(Exception):
     """Raised by `_STANDARD` when it meets NaN: not an error, a reason to look again."""
 
 
@@ -80,10 +82,10 @@ def _decode(text: str, decoder: json.JSONDecoder, fallback: json.JSONDecoder) ->
     except WireError:
         raise
     except (RecursionError, ValueError):  # nested deeper than the stack, or an integer longer than int() takes
-        return _decode_deep(text, fallback)
+        return decode_deep(text, fallback)
 
 
-def _decode_deep(text: str, scalars: json.JSONDecoder) -> Any:
+def decode_deep(text: str, scalars: json.JSONDecoder) -> Any:
     """Parse with a stack of our own; scalars are left to the decoder."""
     holder: list[Any] = []
     stack: list[tuple[Any, str | None]] = [(holder, None)]  # containers that are open, each with the key that waits
@@ -218,24 +220,21 @@ def _text(value: Any) -> bytes:
 
 
 def _scalar_text(value: Any, nonfinite: NonFinite, rounded: bool) -> bytes:
-    if isinstance(value, str):
-        return _text(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        # an integer too long for int() is an integer all the same
+        if not rounded or value.as_tuple().exponent == 0:
+            return decimal_text(value).encode("ascii")
+        value = float(value)
+    if isinstance(value, float | Decimal):
+        return _float_text(float(value), nonfinite, rounded)
     if isinstance(value, int) and not isinstance(value, bool):
         return integer_text(value).encode("ascii")
-    if isinstance(value, Decimal):
-        if not rounded and value.is_finite():
-            return decimal_text(value).encode("ascii")
-        if rounded and value.is_finite() and value == value.to_integral_value() and value.as_tuple().exponent == 0:
-            return str(value).encode("ascii")  # an integer too long for int() is still an integer
-        value = float(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return _nonfinite_text(value, nonfinite)
-        return orjson.dumps(value + 0.0 if rounded else value)
-    return orjson.dumps(value)
+    return _text(value) if isinstance(value, str) else orjson.dumps(value)
 
 
-def _nonfinite_text(value: float, nonfinite: NonFinite) -> bytes:
+def _float_text(value: float, nonfinite: NonFinite, rounded: bool) -> bytes:
+    if math.isfinite(value):
+        return orjson.dumps(value + 0.0 if rounded else value)  # -0.0 equals 0.0
     if nonfinite == "refuse":
         raise ValueError(f"{value} has no JSON text")
     if nonfinite == "null":

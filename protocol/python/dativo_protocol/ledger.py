@@ -1,8 +1,8 @@
 """When a target's line confirms a STATE: SPEC.md section 6, as a small state machine.
 
 The data plane has its own in Rust; this one serves tests and the conformance suite, and runs the same vectors.
-I1: only a STATE that was sent, and that the target read, can be confirmed. I4: a confirmed STATE is never followed by an
-earlier one.
+I1: only a STATE that was sent, and that the target read, can be confirmed. I4: after a confirmed STATE no earlier one
+counts.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from dativo_protocol import exact
-from dativo_protocol.codec import holds_float, needs_exact
+from dativo_protocol.codec import is_altered
 from dativo_protocol.fault import WireError
 
 TYPES = frozenset(("SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"))
 
 
 class Schema(NamedTuple):
-    """SCHEMA: what the records of a stream look like from here on. `key_properties` is None where the tap said nothing."""
+    """SCHEMA: what a stream's records look like from here on. `key_properties` is None where the tap said nothing."""
 
     stream: str
     schema: dict[str, Any]
@@ -89,8 +89,8 @@ def read(line: bytes, *, exactly: bool = False) -> tuple[Message | None, bool]:
     """
     nonstandard = False
     try:
-        value = None if exactly else orjson.loads(line)
-        exactly = exactly or (holds_float(value) and needs_exact(line))
+        value: Any = None if exactly else orjson.loads(line)
+        exactly = exactly or is_altered(value, line)
     except orjson.JSONDecodeError:
         exactly = True
     if exactly:
@@ -118,7 +118,8 @@ def build(value: dict[str, Any]) -> Message | None:
     stream = _string(value, kind, "stream")
     _unicode(stream, "stream", value)
     if kind == "RECORD":
-        return Record(stream, _object(value, kind, "record"), _whole(value.get("version")), _text(value, "time_extracted"))
+        record = _object(value, kind, "record")
+        return Record(stream, record, _whole(value.get("version")), _text(value, "time_extracted"))
     if kind == "SCHEMA":
         return Schema(
             stream,

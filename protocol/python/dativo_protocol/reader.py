@@ -5,8 +5,8 @@
             case Record(stream, record): ...
             case Junk(): ...
 
-It is also the reference that the vectors are run against. I9: each line comes out as a message, as counted junk, or as a
-WireError that names line and byte. I10: at most one block and one line of `max_line` bytes are held.
+It is also the reference that the vectors are run against. I9: each line comes out as a message, as counted junk, or as
+a WireError that names line and byte. I10: at most one block and one line of `max_line` bytes are held.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import orjson
 
-from dativo_protocol.codec import LOOK_INSIDE, holds_float, needs_exact
+from dativo_protocol.codec import has_delicate_number, is_altered
 from dativo_protocol.fault import WireError
 from dativo_protocol.messages import ActivateVersion, Batch, FileBatch, Message, Record, Schema, State, read
 
@@ -50,9 +50,7 @@ class Reader:
         batch: Literal["refuse", "forward"] = "refuse",
         drop_torn: bool = False,
     ) -> None:
-        """`source` is a descriptor or a binary file. `drop_torn`: the writer died, so its torn last line is no error."""
-        self.line = 0  # number of the line last yielded, from 1
-        self.raw = b""  # its bytes, without the newline
+        """`source` is a descriptor or a binary file. `drop_torn`: the writer died, a torn last line is no error."""
         self.junk: dict[JunkKind, int] = {}
         self.nonstandard = 0  # records with NaN or Infinity
         self._source = source
@@ -62,9 +60,25 @@ class Reader:
         self._drop_torn = drop_torn
         self._at_end = False  # the line at hand has no newline
         self._open: set[str] = set()  # streams whose SCHEMA was seen
-        self._lines: list[bytes] = []  # the lines at hand, for their offsets
+        self._lines: list[bytes] = [b""]  # the lines that the last read brought
+        self._at = 0  # which of them is at hand
         self._before = 0  # how many lines came before them
         self._base = 0  # and how many bytes
+
+    @property
+    def line(self) -> int:
+        """The number of the line at hand, from 1."""
+        return self._before + self._at + 1
+
+    @property
+    def raw(self) -> bytes:
+        """Its bytes, without the newline."""
+        return self._lines[self._at]
+
+    def offset(self) -> int:
+        """The offset of its first byte in the stream."""
+        earlier = self._lines[: self._at]
+        return self._base + sum(map(len, earlier)) + len(earlier)
 
     def __iter__(self) -> Iterator[Message | Junk]:
         fetch = _fetcher(self._source)
@@ -72,25 +86,44 @@ class Reader:
         while len(start) < len(_BOM) and (block := fetch()):
             start += block
         if start.startswith(_BOM):
-            self.line = 1
             yield self._junk("bom", _BOM)
             start = start[len(_BOM) :]
             self._base = len(_BOM)
+        loads, opened, make = orjson.loads, self._open, tuple.__new__
         for lines in self._blocks(start, fetch):
             self._lines = lines
-            yield from self._messages(lines)
-            self._base += sum(map(len, lines)) + len(lines)
+            size = sum(map(len, lines)) + len(lines)
+            oversize = size > self._max_line and max(map(len, lines)) > self._max_line
+            for self._at, line in enumerate(lines):
+                if oversize and len(line) > self._max_line:
+                    message = f"the line is longer than max_line ({self._max_line:,} bytes)"
+                    raise self._placed(WireError("data.line_too_long", message))
+                altered = False
+                try:
+                    value = loads(line)
+                    stream, record = value["stream"], value["record"]
+                    if value["type"] == "RECORD" and type(record) is dict and stream in opened:
+                        kinds = set(map(type, record.values()))
+                        if dict in kinds or list in kinds:
+                            altered = is_altered(record, line)
+                        elif float in kinds:
+                            altered = has_delicate_number(line, lists=False)
+                        version, when = value.get("version"), value.get("time_extracted")
+                        usual = (version is None or type(version) is int) and (when is None or type(when) is str)
+                        if usual and not altered:
+                            yield make(Record, (stream, record, version, when))
+                            continue
+                except (orjson.JSONDecodeError, KeyError, TypeError):
+                    pass  # whatever it is, the careful way finds it
+                yield from self._carefully(line, altered)
+            self._base += size
             self._before += len(lines)
-
-    def offset(self) -> int:
-        """The offset in the stream of the first byte of the line last yielded."""
-        earlier = self._lines[: max(self.line - self._before - 1, 0)]
-        return self._base + sum(map(len, earlier)) + len(earlier)
 
     def _blocks(self, block: bytes, fetch: Callable[[], bytes]) -> Iterator[list[bytes]]:
         """Whole lines, as many as a read brought."""
         pending: list[bytes] = []
         held = 0
+        block = block or fetch()
         while block:
             pending.append(block)
             held += len(block)
@@ -106,38 +139,14 @@ class Reader:
             self._at_end = True
             yield [b"".join(pending)]
 
-    def _messages(self, lines: list[bytes]) -> Iterator[Message | Junk]:
-        loads, opened, make, cap = orjson.loads, self._open, tuple.__new__, self._max_line
-        number = self._before
-        for line in lines:
-            number += 1
-            self.line, self.raw = number, line
-            if len(line) > cap:
-                raise self._placed(WireError("data.line_too_long", f"the line is longer than max_line ({cap:,} bytes)"))
-            exactly = False
-            try:
-                value = loads(line)
-                stream, record = value["stream"], value["record"]
-                if value["type"] == "RECORD" and type(record) is dict and stream in opened:
-                    if LOOK_INSIDE.isdisjoint(map(type, record.values())) or not (
-                        exactly := holds_float(record) and needs_exact(line)
-                    ):
-                        version, when = value.get("version"), value.get("time_extracted")
-                        if (version is None or type(version) is int) and (when is None or type(when) is str):
-                            yield make(Record, (stream, record, version, when))
-                            continue
-            except (orjson.JSONDecodeError, KeyError, TypeError):
-                pass  # whatever it is, the careful way finds it
-            yield from self._carefully(line, exactly)
-
-    def _carefully(self, line: bytes, exactly: bool) -> Iterator[Message | Junk]:
+    def _carefully(self, line: bytes, altered: bool) -> Iterator[Message | Junk]:
         """Any line but the common RECORD."""
         body = line.lstrip(_BLANK)
         if not body.startswith(b"{"):
             yield self._junk("blank" if not body else "array" if body.startswith(b"[") else "text", line)
             return
         try:
-            message, nonstandard = read(line, exactly=exactly)
+            message, nonstandard = read(line, exactly=altered)
             if message is not None:
                 self._admit(message)
         except WireError as error:

@@ -1,7 +1,7 @@
 """From JSON Schema to columns: SPEC.md section 7. Pure text, no pyarrow.
 
-Numbers are never narrowed: an integer that may leave 64 bits is a decimal, a decimal that has more digits than a database
-takes is text. A column's `kind` keeps what was meant, so that a target may offer more on request.
+Numbers are never narrowed: an integer that may leave 64 bits is a decimal, a decimal that has more digits than a
+database takes is text. A column's `kind` keeps what was meant, so that a target may offer more on request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["string", "integer", "number", "decimal", "boolean", "timestamp", "date", "time", "json"]
@@ -157,10 +157,7 @@ def _whole_digits(limit: Decimal, exclusive: bool) -> int:
 def _decimal(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    try:
-        number = value if isinstance(value, Decimal) else Decimal(value) if isinstance(value, int) else Decimal(repr(value))
-    except InvalidOperation:
-        return None
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     return number if number.is_finite() else None
 
 
