@@ -12,7 +12,7 @@
 //! use singer_plugin::catalog::{Catalog, Stream};
 //! use singer_plugin::message::Schema;
 //! use singer_plugin::settings::{Kind::Count, Setting};
-//! use singer_plugin::{Kind, Plugin, Result, Sync};
+//! use singer_plugin::{Kind, Needs, Plugin, Result, Sync};
 //!
 //! fn plugin() -> Plugin {
 //!     Plugin {
@@ -22,6 +22,7 @@
 //!         kind: Kind::Tap,
 //!         capabilities: &[],
 //!         settings: vec![Setting::new("upto", Count, "The last number to square.").default(3)],
+//!         needs: Needs::default(),
 //!     }
 //! }
 //!
@@ -112,6 +113,20 @@ pub struct Plugin {
     pub capabilities: &'static [&'static str],
     /// Its settings.
     pub settings: Vec<Setting>,
+    /// What it must reach, for runners that confine it (I6).
+    pub needs: Needs,
+}
+
+/// What a plugin must reach: paths, or `{config:KEY}` for the paths that a setting holds. The network is asked for by
+/// naming `host:port`s.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// Read.
+    pub read: &'static [&'static str],
+    /// Written.
+    pub write: &'static [&'static str],
+    /// Connected to.
+    pub network: &'static [&'static str],
 }
 
 /// What a tap's sync gets.
@@ -165,6 +180,8 @@ impl Plugin {
             "kind": if self.kind == Kind::Tap { "tap" } else { "target" },
             "capabilities": capabilities,
             "settings": settings::schema(&self.settings),
+            "sandbox": {"read": self.needs.read, "write": self.needs.write, "network": self.needs.network},
+            "env": if self.kind == Kind::Target { json!(["DATIVO_JOB", "DATIVO_RUN"]) } else { json!([]) },
         })
     }
 

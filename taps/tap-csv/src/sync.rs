@@ -11,10 +11,10 @@ use singer_plugin::{PluginError, Result, Sync};
 
 use crate::bookmark::{Mark, State, Verdict};
 use crate::files;
-use crate::kinds;
 use crate::rows::{Place, Resumed, Rows};
 use crate::settings::Settings;
 use crate::table::{catalog, is_null, File, Table, SOURCE_FILE, SOURCE_LINE};
+use crate::texts;
 
 /// With more files than this in a bookmark a STATE at every file's end would be most of the output.
 const MANY_FILES: usize = 100;
@@ -106,7 +106,7 @@ impl Layout {
         let mut cells = Vec::new();
         let key = |name: &str, first: bool| {
             let mut key = if first { vec![] } else { vec![b','] };
-            kinds::string(&mut key, name.as_bytes());
+            texts::string(&mut key, name.as_bytes());
             key.push(b':');
             key
         };
@@ -117,7 +117,7 @@ impl Layout {
         }
         let metadata = settings.metadata.then(|| {
             let mut text = key(SOURCE_FILE, cells.is_empty());
-            kinds::string(&mut text, file.path.to_string_lossy().as_bytes());
+            texts::string(&mut text, file.path.to_string_lossy().as_bytes());
             text.extend(key(SOURCE_LINE, false));
             text
         });
@@ -271,7 +271,7 @@ impl<W: Write> Run<'_, W> {
             let column = &mut table.columns[*column];
             if column.fixed {
                 let what = format!(
-                    "column {:?}: not a {}, which `types` says it is",
+                    "column {:?} is not of type {}, as `types` says",
                     column.name,
                     column.kind.name()
                 );

@@ -14,7 +14,7 @@ mod sidecar;
 mod store;
 
 use singer_plugin::settings::{Kind::Choice, Kind::Count, Kind::Text, Setting};
-use singer_plugin::{framing, Kind, Plugin};
+use singer_plugin::{framing, Kind, Needs, Plugin};
 
 fn main() -> std::process::ExitCode {
     let plugin = Plugin {
@@ -33,6 +33,10 @@ fn main() -> std::process::ExitCode {
             .default("append"),
             Setting::new("max_line", Count, "The longest message in bytes.").default(framing::DEFAULT_MAX_LINE as u64),
         ],
+        needs: Needs {
+            write: &["{config:path}"],
+            ..Needs::default()
+        },
     };
     plugin.run_target(load::load, load::bookmark)
 }
