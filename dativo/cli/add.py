@@ -116,7 +116,8 @@ def lock_name(project: Project) -> str:
 
 def _row(change: Change) -> list[str]:
     plugin = change.plugin
-    packages = f"{len(plugin.packages)} packages" if plugin.packages else "script"
+    number = len(plugin.packages)
+    packages = f"{number} package{'' if number == 1 else 's'}" if number else "script"
     return [f"{plugin.name} {plugin.version}", plugin.kind, plugin.variant or plugin.source, packages]
 
 

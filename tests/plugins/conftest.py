@@ -33,7 +33,7 @@ def probe():
     def ask(executable: Path, home: Path | None):
         ask.asked.append(executable.name)
         run = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "env": {"PATH": "/usr/bin:/bin"}}
-        about = subprocess.run([executable, "--about"], **run)
+        about = subprocess.run([executable, "--about", "--format=json"], **run)
         found = manifest.from_about(about.stdout) if about.returncode == 0 else None
         if found:
             return found
