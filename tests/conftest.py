@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import postgres
-from tests.workspace import ROOT, Workspace
+from tests.workspace import ROOT, Workspace, installed
 
 OURS = ("taps/tap-csv", "targets/target-jsonl", "targets/target-duckdb")
 
@@ -20,8 +20,5 @@ def flights_csv() -> Path:
 
 @pytest.fixture(scope="session")
 def our_plugins(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Our plugins, built and installed from this checkout once; tests `branch` it."""
-    folder = tmp_path_factory.mktemp("ours")
-    workspace = Workspace(folder / "project", folder / "home")
-    workspace.dativo("add", *(ROOT / path for path in OURS)).expect()
-    return workspace
+    """Our plugins, built from this checkout and installed once; tests `branch` it."""
+    return installed("ours", [ROOT / path for path in OURS], tmp_path_factory.mktemp("ours"))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,16 @@ class Workspace:
         """The job's bookmark in Dativo's store; None when there is none."""
         answer = self.dativo("state", "get", job)
         return answer.json if answer.code == 0 else None
+
+
+def installed(name: str, requests: Sequence[str | Path], temporary: Path) -> Workspace:
+    """A project with these plugins, below `temporary`, or below DATIVO_TEST_HOME, which is kept and filled once."""
+    kept = os.environ.get("DATIVO_TEST_HOME")
+    place = Path(kept) if kept else temporary
+    workspace = Workspace(place / name, place / "home")
+    if not (workspace.folder / "dativo.lock").exists():
+        workspace.dativo("add", *requests).expect()
+    return workspace
 
 
 def unique(name: str) -> str:

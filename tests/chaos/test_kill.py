@@ -89,10 +89,10 @@ def test_a_killed_job_is_completed_by_the_same_line(
     stored, kept = progress(job.workspace.bookmark(job.name)), progress(target_bookmark(job))
     assert stored <= kept, f"I1: Dativo's bookmark says {stored} rows, the target has {kept}"
 
-    job.workspace.shell(job.command, job=job.name).expect()
+    again = job.workspace.shell(job.command, job=job.name).expect()
     job.check_rows()
     assert processes.left_over(job.name) == []
-    assert progress(job.workspace.bookmark(job.name)) == jobs.ROWS
+    assert progress(job.workspace.bookmark(job.name)) == jobs.ROWS, again.stderr
 
 
 def killed_once(job: Job, kill: Kill, moment: float, whole: int) -> bool:
@@ -154,4 +154,4 @@ def progress(bookmark: Any) -> int:
     """How many rows of the file a bookmark of tap-csv covers."""
     if not bookmark or not bookmark.get("bookmarks"):
         return 0
-    return sum(file["row"] for file in bookmark["bookmarks"]["rows"]["files"].values())
+    return sum(file["rows"] for file in bookmark["bookmarks"]["rows"]["files"].values())

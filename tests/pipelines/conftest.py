@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.faulty import fault_plugins, faulty
 from tests.pipelines import rows
 from tests.servers import postgres
 from tests.servers.postgres import Postgres
-from tests.workspace import Workspace
+from tests.workspace import Workspace, installed
+
+__all__ = ["fault_plugins", "faulty"]
 
 MELTANOLABS = (
     "meltanolabs-tap-postgres==0.10.0",
@@ -39,22 +42,18 @@ def source_tables(source: Postgres) -> dict[str, rows.Table]:
 
 
 @pytest.fixture(scope="session")
-def third_party_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One DATIVO_HOME for all third-party plugins; the two taps called tap-postgres are in it side by side."""
-    return tmp_path_factory.mktemp("third-party") / "home"
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the third-party plugins are installed: the two taps called tap-postgres share one home."""
+    return tmp_path_factory.mktemp("third-party")
 
 
 @pytest.fixture(scope="session")
-def meltanolabs(third_party_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def meltanolabs(third_party: Path) -> Workspace:
     """A project with MeltanoLabs' tap and targets, installed by `dativo add`."""
-    workspace = Workspace(tmp_path_factory.mktemp("meltanolabs"), third_party_home)
-    workspace.dativo("add", *MELTANOLABS).expect()
-    return workspace
+    return installed("meltanolabs", MELTANOLABS, third_party)
 
 
 @pytest.fixture(scope="session")
-def pipelinewise(third_party_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def pipelinewise(third_party: Path) -> Workspace:
     """A project with PipelineWise's tap, whose program has the same name as MeltanoLabs'."""
-    workspace = Workspace(tmp_path_factory.mktemp("pipelinewise"), third_party_home)
-    workspace.dativo("add", *PIPELINEWISE).expect()
-    return workspace
+    return installed("pipelinewise", PIPELINEWISE, third_party)
