@@ -7,7 +7,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from dativo.config.paths import state_dir
 
 def write(path: Path, text: str) -> None:
     """Replace a file's text atomically and durably, keeping its mode. Read-only places become `env.read_only`."""
+    import tempfile
+
     path = path.resolve()
     handle, name = -1, ""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -150,6 +149,8 @@ class _Checker:
                 continue
             rule = table.get(key)
             if rule is None:
+                import difflib
+
                 near = difflib.get_close_matches(key, table, n=1)
                 hint = f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(sorted(table))
                 place = f" in {_named(at)}" if at else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from dativo import errors
@@ -38,6 +37,8 @@ def runtime_dir() -> Path:
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given and Path(given).is_dir() and os.access(given, os.W_OK | os.X_OK):
         return _private(_made(Path(given) / "dativo"))
+    import tempfile
+
     return _private(_made(Path(tempfile.gettempdir()) / f"dativo-{os.getuid()}"))
 
 

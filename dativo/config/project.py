@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo import errors
-from dativo.config import edits
 from dativo.config.document import Document, KeyPath, load
-from dativo.config.edits import GONE, Change
 from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
 from dativo.config.layers import Layers
 from dativo.config.paths import config_dir, state_dir
 from dativo.config.specs import JobSpec, PluginSpec, job_spec, plugin_spec
 from dativo.config.variables import Variables, read_env_file, references
+
+if TYPE_CHECKING:
+    from dativo.config.edits import Change
 
 FILE, LOCK = "dativo.yml", "dativo.lock"
 
@@ -116,6 +116,8 @@ class Project:
     def job(self, name: str) -> JobSpec:
         """A job, or `job.unknown` with the nearest name."""
         if name not in self.jobs():
+            import difflib
+
             near = difflib.get_close_matches(name, self.jobs(), n=1)
             known = f"jobs here: {', '.join(self.jobs())}" if self.jobs() else None
             hint = f"did you mean {near[0]}?" if near else known
@@ -159,6 +161,8 @@ class Project:
         python: str | None = None,
     ) -> None:
         """Declare a plugin, or change what is declared; its config and everything else stay."""
+        from dativo.config.edits import GONE, Change
+
         given: dict[str, Any] = {"kind": kind, "variant": variant, "source": source, "executable": executable}
         given |= {"python": python, "with": list(with_) or None}
         at = ("plugins", name)
@@ -168,6 +172,8 @@ class Project:
 
     def remove_plugin(self, name: str) -> None:
         """Remove a plugin's section, here and in the environments."""
+        from dativo.config.edits import Change
+
         if not self.settings_file.is_file():
             return
         environments = load(self.settings_file).data.get("environments") or {}
@@ -177,10 +183,14 @@ class Project:
 
     def set_config(self, name: str, key: str | tuple[str, ...], value: Any) -> None:
         """Set one setting (a tuple is a path into nested settings), in the chosen environment if there is one."""
+        from dativo.config.edits import Change
+
         self._apply([Change((*self._section(name), "config", *_path(key)), value)])
 
     def unset_config(self, name: str, key: str | tuple[str, ...]) -> None:
         """Remove one setting; `config.unknown` when it is not set in the file."""
+        from dativo.config.edits import Change
+
         at = (*self._section(name), "config", *_path(key))
         found: Any = load(self.settings_file).data if self.settings_file.is_file() else {}
         for part in at[:-1]:
@@ -194,10 +204,14 @@ class Project:
 
     def set_select(self, name: str, patterns: Sequence[str]) -> None:
         """Replace a plugin's selection patterns; none at all removes the key."""
+        from dativo.config.edits import GONE, Change
+
         self._apply([Change((*self._section(name), "select"), list(patterns) or GONE)])
 
     def set_metadata(self, name: str, stream: str, key: str, value: Any) -> None:
         """Set one metadata value of a stream (`replication-method`, …); None removes it."""
+        from dativo.config.edits import GONE, Change
+
         self._apply([Change((*self._section(name), "metadata", stream, key), GONE if value is None else value)])
 
     # -- inside
@@ -212,6 +226,8 @@ class Project:
         return ("environments", self.env, "plugins", name) if self.env else ("plugins", name)
 
     def _apply(self, changes: Sequence[Change]) -> None:
+        from dativo.config import edits
+
         edits.apply(self.settings_file, changes)
         self.__dict__.pop("layers", None)
 
@@ -220,6 +236,8 @@ class Project:
         if self.settings_file.is_file():
             found = load(self.settings_file).data.get("environments") or {}
         if env not in found:
+            import difflib
+
             near = difflib.get_close_matches(env, found, n=1)
             hint = f"did you mean {near[0]}?" if near else "environments here: " + (", ".join(found) or "none")
             raise errors.ConfigError("project.invalid", f"no environment {env} in {self.settings_file.name}", hint=hint)

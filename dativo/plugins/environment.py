@@ -6,13 +6,10 @@ every file's hash, so that a changed file is found (I7).
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +17,6 @@ from pathlib import Path
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import data_dir
-from dativo.plugins import uv
 from dativo.plugins.lockfile import LockedPackage, LockedPlugin
 
 MARKER, FILES, USERS, MANIFEST = "dativo-env.json", "dativo-files.json", "dativo-users", "dativo-manifest.json"
@@ -54,6 +50,9 @@ def ready(plugin: LockedPlugin) -> bool:
 
 def build(plugin: LockedPlugin, wheels: dict[str, Path], *, offline: bool) -> Built:
     """Make the environment, or take the one that is there. Nothing is left behind when it fails."""
+    import shutil
+    import tempfile
+
     target = folder(plugin)
     if ready(plugin):
         return Built(target, False)
@@ -75,6 +74,8 @@ def build(plugin: LockedPlugin, wheels: dict[str, Path], *, offline: bool) -> Bu
 
 
 def _install(plugin: LockedPlugin, made: Path, wheels: dict[str, Path], *, offline: bool) -> None:
+    from dativo.plugins import uv
+
     python = interpreter(plugin.python)
     what = f"installing {plugin.name}"
     uv.run(
@@ -119,6 +120,8 @@ def interpreter(version: str | None) -> str:
 
 def scripts(made: Path, distribution: str) -> list[str]:
     """The commands that a distribution put into bin/, from its RECORD (entry points and compiled programs alike)."""
+    import csv
+
     record = next((path / "RECORD" for path in _metadata(made) if _named(path) == distribution), None)
     if record is None:
         return []
@@ -163,6 +166,8 @@ def _hashes(made: Path) -> Iterator[tuple[str, str]]:
 
 def discard(plugin: LockedPlugin) -> None:
     """Remove an environment, whole or broken. The rename first makes it vanish at once."""
+    import shutil
+
     path = folder(plugin)
     gone = path.with_name(f".gone-{os.urandom(6).hex()}")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -67,6 +66,8 @@ def unknown(project: Project, name: str, lock: lockfile.Lock | None = None) -> e
     for plugin in lock.plugins.values():
         if name in (plugin.distribution, f"{plugin.variant}-{plugin.name}"):
             return errors.ConfigError("plugin.unknown", f"no plugin {name}", hint=f"it is called {plugin.name} here")
+    import difflib
+
     near = difflib.get_close_matches(name, lock.plugins, n=1)
     if near:
         return errors.ConfigError(
