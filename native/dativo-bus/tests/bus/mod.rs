@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The executable under test.
@@ -57,9 +58,22 @@ impl Drop for Place {
     }
 }
 
+/// The interpreter itself: `python3` may be a shell script that picks one and adds to the environment.
+fn python() -> String {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    let find = || {
+        let asked = Command::new("python3")
+            .args(["-c", "import sys; print(sys.executable)"])
+            .output()
+            .unwrap();
+        String::from_utf8(asked.stdout).unwrap().trim().to_string()
+    };
+    PYTHON.get_or_init(find).clone()
+}
+
 fn plugin(file: &str, name: &str, role: &str, arguments: &[&str]) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins").join(file);
-    let mut argv = vec!["python3".to_string(), script.to_string_lossy().into_owned()];
+    let mut argv = vec![python(), script.to_string_lossy().into_owned()];
     argv.extend(arguments.iter().map(|a| (*a).to_string()));
     let path = std::env::var("PATH").unwrap_or_default();
     json!({"name": name, "role": role, "argv": argv, "env": {"PATH": path, "PYTHONUTF8": "1"}})
@@ -267,4 +281,23 @@ pub fn marked(marker: &str) -> Vec<u32> {
         environ.windows(marker.len()).any(|w| w == marker.as_bytes())
     })
     .collect()
+}
+
+impl Running {
+    /// For a run that ends without a verdict.
+    pub fn finish_without_end(mut self) -> Outcome {
+        while self.wait_for("end").is_some() {}
+        Outcome {
+            code: self.child.wait().unwrap().code(),
+            events: self.events,
+        }
+    }
+
+    /// For a bus that refuses its plan: its exit code and what it said on stderr (which must be piped).
+    pub fn refused(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut said).unwrap();
+        assert!(self.wait_for("end").is_none() && self.events.is_empty());
+        (self.child.wait().unwrap().code(), said)
+    }
 }

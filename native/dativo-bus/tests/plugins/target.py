@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,13 +17,25 @@ def say(value):
     print(json.dumps(value), flush=True)
 
 
-def stop(_signal, _frame):
-    say(last)  # what it has committed
-    sys.exit(143)
+def until_term():
+    """Lines of stdin; SIGTERM ends the program, but only between two of them, as a careful target does."""
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    wake, notify = os.pipe()
+    os.set_blocking(notify, False)
+    signal.set_wakeup_fd(notify)
+    rest = b""
+    while True:
+        ready, _, _ = select.select([0, wake], [], [])
+        if 0 not in ready:
+            say(last)  # what it has committed
+            sys.exit(143)
+        block = os.read(0, 65536)
+        if not block:
+            return
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
 
 
-if MODE == "commits":
-    signal.signal(signal.SIGTERM, stop)
 if MODE == "log":
     print("INFO hello from target stdout", flush=True)
 if MODE == "num":
@@ -49,7 +62,7 @@ if MODE == "daemon-holds":
 if MODE == "half":  # reads a bit, exits 0 without looking at the rest
     os.read(0, 100)
     sys.exit(0)
-for line in sys.stdin:
+for line in until_term() if MODE == "commits" else sys.stdin:
     if COPY:
         COPY.write(line)
     message = json.loads(line)
