@@ -22,7 +22,7 @@ dativo tap-csv --files 'data/*.csv' | dativo target-duckdb --path flights.duckdb
 
 say "# what arrived, and one answer"
 target=$(dativo list --json | "$python" -c 'import json, sys
-print(next(p["executable"] for p in json.load(sys.stdin)["plugins"] if p["name"] == "target-duckdb"))')
+print(next(p["executable"] for p in json.load(sys.stdin) if p["name"] == "target-duckdb"))')
 "$(dirname "$target")/python" "$here/report.py" flights.duckdb
 
 say "dativo tap-csv --files 'data/*.csv' | dativo target-duckdb --path flights.duckdb   # again"
