@@ -94,6 +94,12 @@ def act(arguments: list[str]) -> int:
     return run(settings, fd)
 
 
+def abandon_output() -> int:
+    """Let go of an output that cannot be written, so that Python's own flush at the end says nothing; the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 1
+
+
 def main() -> None:
     """Run, and end with the exit code of what happened; never with a traceback for what a user can cause."""
     try:
@@ -104,12 +110,11 @@ def main() -> None:
         code = error.exit_code
     except BrokenPipeError:
         sys.stderr.write("error[pipe.closed]  nobody reads the STATE on stdout any more\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
+        code = abandon_output()
     except OSError as error:
         found = from_duckdb(error, str(error.filename or "the output"))
         sys.stderr.write(found.text() + "\n")
-        code = found.exit_code
+        code = abandon_output() and found.exit_code
     except MemoryError:
         sys.stderr.write("error[env.memory]  out of memory\n  hint: lower batch_rows, batch_bytes or memory_limit\n")
         code = 3

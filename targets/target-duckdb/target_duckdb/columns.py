@@ -86,7 +86,7 @@ def column(values: Sequence[Any], wanted: str | None) -> Column:  # noqa: PLR091
             return Column("text", text_array(values))
         if only is float:
             if wanted in INTEGERS and all(value is None or value.is_integer() for value in values):
-                return numbers([None if value is None else int(value) for value in values], wanted)
+                return numbers(values, wanted)
             return Column("float", pa.array(values, pa.float64()))
         if only is int:
             try:
@@ -131,7 +131,7 @@ def numbers(values: Sequence[Any], wanted: str | None) -> Column:
 def whole(value: Any) -> Any:
     """1.0 and 1e3 are whole numbers in an integer column."""
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        return int(Decimal(repr(value)))  # int(1e23) is 99999999999999991611392
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < LONGEST_PLAIN:
         return int(value) if value == value.to_integral_value() else value
     return value

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from dativo_protocol.codec import needs_exact
+from dativo_protocol.codec import is_altered
 from dativo_protocol.messages import ActivateVersion, Batch, FileBatch, Record, Schema, State
 from target_duckdb import decode
 from target_duckdb.batch import batch_rows
@@ -65,7 +65,7 @@ class Session:
                         if record.get(key) is None:
                             break
                     else:
-                        if not (stream.exact and needs_exact(chunk.lines[at])):
+                        if not (stream.exact and is_altered(record, chunk.lines[at])):
                             if version is not None:
                                 record[VERSION] = version
                             stream.rows.append(record)
@@ -114,10 +114,7 @@ class Session:
             case str():
                 self._junk(message, number)
             case Record():
-                if self._stream(message, number).exact and needs_exact(line):
-                    message, _ = decode.careful(line, number, exactly=True)
-                if isinstance(message, Record):
-                    self._record(message, number)
+                self._record(message, number)
             case State():
                 self._state(message, line)
             case Schema():

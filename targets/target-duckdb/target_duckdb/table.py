@@ -48,7 +48,7 @@ class Table:
             return self.remembered[None]
         wanted = self.database.settings.table_name.replace("{stream}", self.stream)
         exact = legal(wanted)
-        taken = others | {folded(name) for name in (*RESERVED, *self.database.tables()) if name != exact}
+        taken = others | RESERVED | {folded(name) for name in self.database.tables() if name != exact}
         name = unlike(wanted, taken)
         if name != wanted:
             self.new_names[None] = name
