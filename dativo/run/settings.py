@@ -43,7 +43,7 @@ class Given:
 
 def resolve(name: str, schema: Mapping[str, Any], configured: Mapping[str, Any], given: Given) -> dict[str, Any]:
     """The settings that a plugin is started with. Its own defaults are left to itself."""
-    config: dict[str, Any] = copy.deepcopy(dict(configured))
+    config: dict[str, Any] = {key: _typed(_property(schema, key), value) for key, value in configured.items()}
     if FROM_ENVIRONMENT in given.files:
         config.update(from_environment(name, schema, os.environ))
     for file in given.files:
@@ -53,6 +53,12 @@ def resolve(name: str, schema: Mapping[str, Any], configured: Mapping[str, Any],
         put(config, key, parse(_property(schema, key), text), schema)
     config.update(given.flags)
     return config
+
+
+def _typed(prop: Mapping[str, Any], value: Any) -> Any:
+    """A configured value; `${PORT}` is text when it is read and becomes the number that the setting wants."""
+    wanted = types(prop)
+    return parse(prop, value) if isinstance(value, str) and wanted and "string" not in wanted else copy.deepcopy(value)
 
 
 def properties(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -154,3 +154,16 @@ def test_masking_reaches_into_values():
     assert masked("password", "${A}", {}) == "${A}"
     assert masked("password", "${A:-pw}", {}) == HIDDEN
     assert masked("password", "pre${A}", {}) == HIDDEN
+
+
+def test_a_number_from_a_variable_is_a_number_for_the_plugin(folder):
+    config(folder, "set", "rows", "${SHOP_ROWS}")
+    done = config(folder, "test", "--json", SHOP_ROWS="3")
+    assert done.returncode == 0, done.stderr
+    assert shop.answer(done)["stream"] == "orders"
+    done = config(folder, "test", SHOP_ROWS="hunter2")
+    assert done.returncode == 2
+    assert "rows must be integer" in done.stderr
+    assert "hunter2" not in done.stderr
+    done = config(folder, "test")
+    assert "error[config.variable]" in done.stderr
