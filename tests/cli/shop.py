@@ -16,7 +16,8 @@ SETTINGS = {"type": "object", "required": ["host"], "properties": {
     "password": {"type": "string", "secret": True},
     "rows": {"type": "integer"},
     "flags": {"type": "array", "items": {"type": "string"}},
-    "tunnel": {"type": "object", "properties": {"key": {"type": "string", "secret": True}, "enabled": {"type": "boolean"}}},
+    "tunnel": {"type": "object",
+               "properties": {"key": {"type": "string", "secret": True}, "enabled": {"type": "boolean"}}},
 }}
 ABOUT = {"name": "tap-shop", "version": "1.0", "kind": "tap", "capabilities": ["catalog", "discover", "state", "about"],
          "settings": SETTINGS}
