@@ -99,6 +99,9 @@ CATALOG: dict[str, Entry] = {
     "data.junk": Entry(
         4, "a line is not a message", "the job's policy is junk: fail; set junk: drop to skip such lines"
     ),
+    "data.bad_source": Entry(
+        4, "the source's data cannot be read", "fix the file and line named above, or the tap's settings"
+    ),
     "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
     # -- 5: wait
     "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
