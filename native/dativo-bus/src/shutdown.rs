@@ -15,19 +15,16 @@ use dativo_bus_engine::plan::Role;
 use dativo_bus_engine::verdict::{judge_exit, ExitFacts, Failure};
 use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::reap::{reap, Exit, Reaped};
-use dativo_sandbox::{pipes, tree, Pid};
+use dativo_sandbox::tree;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How often a receiver that must not see EOF is looked at.
-const LOOK: Duration = Duration::from_millis(20);
-
 impl Supervisor {
-    fn term_grace(&self) -> Duration {
+    pub(crate) fn term_grace(&self) -> Duration {
         Duration::from_secs_f64(self.plan.grace.term)
     }
 
-    fn drain_grace(&self) -> Duration {
+    pub(crate) fn drain_grace(&self) -> Duration {
         Duration::from_secs_f64(self.plan.grace.drain)
     }
 
@@ -292,7 +289,7 @@ impl Supervisor {
         read
     }
 
-    fn answer(&mut self, index: usize, line: &dativo_bus_engine::lines::Line<'_>) {
+    pub(crate) fn answer(&mut self, index: usize, line: &dativo_bus_engine::lines::Line<'_>) {
         let child = &self.children[index];
         if line.bytes.trim_ascii().is_empty() {
             return;
@@ -316,144 +313,6 @@ impl Supervisor {
                 self.journal.bookmark(&value, records, relay.router.records, seq);
             }
         }
-    }
-
-    /// Acts on every deadline that has passed.
-    pub(crate) fn check_clock(&mut self) -> io::Result<()> {
-        let now = Instant::now();
-        for index in 0..self.children.len() {
-            self.check_child(index, now)?;
-        }
-        if let Some(since) = self.cancelled {
-            self.check_cancelled(since, now);
-        }
-        for index in 0..self.hops.len() {
-            self.check_hop(index, now);
-        }
-        if now >= self.tell_at {
-            self.tell_counters(false);
-        }
-        Ok(())
-    }
-
-    fn check_child(&mut self, index: usize, now: Instant) -> io::Result<()> {
-        let term = self.term_grace();
-        let child = &mut self.children[index];
-        if child.kill_at.is_some_and(|at| now >= at) {
-            child.kill_at = None;
-            tree::kill_child(child.pid);
-        }
-        // A process that it left behind holds its stdout: its own words are all in by now.
-        if child.ended.is_some_and(|at| now >= at + term) && child.stdout.as_ref().is_some_and(|o| o.stream.is_some()) {
-            self.read_answers(index, true)?;
-            let Some(mut output) = self.children[index].stdout.take() else {
-                return Ok(());
-            };
-            output.close(|line| self.answer(index, &line));
-            self.children[index].stdout = Some(output);
-        }
-        let child = &mut self.children[index];
-        if let Some((_, overdue)) = child.patience.filter(|(at, _)| now >= *at) {
-            child.patience = None;
-            child.ask(term);
-            let name = child.name.clone();
-            let failure = match overdue {
-                Overdue::End => Failure::of(
-                    "plugin.hung",
-                    &name,
-                    format!("{name} did not end in the time it had [grace.eof]"),
-                )
-                .setting("grace.eof"),
-                Overdue::Explain => Failure::of(
-                    "plugin.early_end",
-                    &name,
-                    format!("{name} closed its input before it had ended"),
-                ),
-            };
-            self.fail(failure);
-        }
-        Ok(())
-    }
-
-    /// A cancelled run: what does not end by itself is cut when its time is up.
-    fn check_cancelled(&mut self, since: Instant, now: Instant) {
-        if now >= since + self.term_grace() {
-            for hop in &mut self.hops {
-                if hop.from == End::Source && matches!(hop.input, Input::Open(_)) {
-                    hop.carrier.cut();
-                    hop.input = Input::Done;
-                }
-            }
-        }
-        if now >= since + self.term_grace() + self.drain_grace() {
-            for index in 0..self.hops.len() {
-                if self.hops[index].to == End::Sink {
-                    self.receiver_gone(index);
-                }
-            }
-            let term = self.term_grace();
-            for child in &mut self.children {
-                child.ask(term);
-            }
-        }
-    }
-
-    fn check_hop(&mut self, index: usize, now: Instant) {
-        let term = self.term_grace();
-        let hop = &self.hops[index];
-        // A held receiver has read all it was given: now it may stop.
-        if let (Output::Held(_), End::Child(reader)) = (&hop.output, hop.to) {
-            if hop.unread() == 0 {
-                let drain = self.drain_grace();
-                self.children[reader].ask(drain);
-            }
-        }
-        // A process that its ended writer left behind keeps the pipe open and silent.
-        if let (Input::Open(stream), End::Child(writer)) = (&hop.input, hop.from) {
-            let child = &self.children[writer];
-            let orphaned = child.ended.is_some_and(|at| now >= at + term);
-            if orphaned && !hop.blocked() && pipes::unread(stream).unwrap_or(0) == 0 {
-                let name = child.name.clone();
-                let message = format!("{name} ended, but a process that it left behind keeps its output open");
-                self.fail(Failure::of("plugin.hung", &name, message));
-                let living: Vec<Pid> = self.children.iter().filter(|c| c.alive()).map(|c| c.pid).collect();
-                tree::kill_descendants(&living);
-                self.hops[index].input = Input::Ended(now);
-            }
-        }
-    }
-
-    /// When the clock must be looked at next.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let term = self.term_grace();
-        let children = self.children.iter().flat_map(|c| {
-            let held = c
-                .ended
-                .filter(|_| c.stdout.as_ref().is_some_and(|o| o.stream.is_some()))
-                .map(|at| at + term);
-            [c.kill_at, c.patience.map(|(at, _)| at), held]
-        });
-        let hops = self.hops.iter().flat_map(|hop| {
-            let ended = if let Input::Ended(at) = hop.input {
-                Some(at + term)
-            } else {
-                None
-            };
-            let open = matches!(hop.input, Input::Open(_));
-            let orphan = match hop.from {
-                End::Child(writer) if open => self.children[writer].ended.map(|at| (at + term).max(now + LOOK)),
-                _ => None,
-            };
-            let held = matches!(hop.output, Output::Held(_)).then(|| now + LOOK);
-            [ended, orphan, held]
-        });
-        let cancelled = self.cancelled.into_iter().flat_map(|since| {
-            let (cut, end) = (since + term, since + term + self.drain_grace());
-            [cut, end].into_iter().filter(|at| *at > now).map(Some)
-        });
-        let tell = self.counters_due().then_some(self.tell_at);
-        children.chain(hops).chain(cancelled).chain([tell]).flatten().min()
     }
 
     /// Ends whatever the children left behind, and collects it.

@@ -5,8 +5,9 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 
-status = dict(line.split(":\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\t" in line)
+status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
 mask = os.umask(0)
 print(
     json.dumps(
@@ -24,7 +25,7 @@ print(
             "umask": mask,
             "nofile": resource.getrlimit(resource.RLIMIT_NOFILE),
             "core": resource.getrlimit(resource.RLIMIT_CORE),
-            "files": {arg: open(arg).read() for arg in sys.argv[1:] if os.path.isfile(arg)},
+            "files": {arg: Path(arg).read_text() for arg in sys.argv[1:] if os.path.isfile(arg)},
             "modes": {arg: oct(os.stat(arg).st_mode & 0o777) for arg in sys.argv[1:] if os.path.exists(arg)},
         }
     )

@@ -99,7 +99,7 @@ if MODE == "daemon-holds":  # the same, and it keeps our stdout open
     subprocess.Popen(["sleep", "1000"], start_new_session=True)
 if MODE == "many":
     for n in range(10, 50_000):
-        sys.stdout.write('{"type": "RECORD", "stream": "t", "record": {"id": %d, "v": "x"}}\n' % n)
+        sys.stdout.write(f'{{"type": "RECORD", "stream": "t", "record": {{"id": {n}, "v": "x"}}}}\n')
 for n in range(10, 20):
     record(n)
 if MODE == "no-last-state":

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "ok"
-COPY = open(sys.argv[2], "w") if len(sys.argv) > 2 else None
+COPY = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+copied = []
 count, last = 0, None
 
 
@@ -63,8 +65,7 @@ if MODE == "half":  # reads a bit, exits 0 without looking at the rest
     os.read(0, 100)
     sys.exit(0)
 for line in until_term() if MODE == "commits" else sys.stdin:
-    if COPY:
-        COPY.write(line)
+    copied.append(line)
     message = json.loads(line)
     if message["type"] == "RECORD":
         count += 1
@@ -83,7 +84,7 @@ for line in until_term() if MODE == "commits" else sys.stdin:
         os.kill(os.getpid(), signal.SIGKILL)
 print("target records", count, file=sys.stderr)
 if COPY:
-    COPY.close()
+    COPY.write_text("".join(copied))
 if MODE == "hangs":
     time.sleep(1000)
 if MODE == "list":
