@@ -12,9 +12,11 @@ Who may import it: anyone. Importing the package costs nothing; a name's module 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # importing typing would cost more than the rest of this file
 if TYPE_CHECKING:
+    from typing import Any
+
     from dativo_protocol.bookmark import canonical, clear_stream, get_stream, merge, same, set_stream
     from dativo_protocol.catalog import apply_selection, is_selected, selected_streams, validate
     from dativo_protocol.codec import decode, encode
