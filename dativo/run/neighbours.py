@@ -148,7 +148,19 @@ def _looks_like(pid: int) -> tuple[Kind, str]:
     except OSError:
         return Kind.SHELL, ""  # it is just changing: look again
     argv = [part.decode(errors="replace") for part in raw.rstrip(b"\0").split(b"\0")]
-    return classify(argv)
+    kind, name = classify(argv)
+    if kind is Kind.SHELL and _settled(pid):
+        kind = Kind.FOREIGN
+    return kind, name
+
+
+def _settled(pid: int) -> bool:
+    """Whether a shell reads or writes the pipe itself, or waits for what it started: it will not become a program."""
+    try:
+        sleeps_in = Path(f"/proc/{pid}/wchan").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return any(word in sleeps_in for word in ("pipe_read", "pipe_write", "do_wait"))
 
 
 def classify(argv: list[str]) -> tuple[Kind, str]:

@@ -24,13 +24,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from dativo import errors
-from dativo.run.neighbours import Holder, Kind, Process, holders, is_anonymous, pipe_key
+from dativo.run.neighbours import SHELLS, Holder, Kind, Process, holders, is_anonymous, pipe_key
 from dativo.run.rendezvous import Kind as FileKind
 from dativo.run.rendezvous import Rendezvous
 
 DATIVO_PATIENCE = 20.0
 """Seconds for a neighbour of ours to come up with its advert."""
-SHELL_PATIENCE = 1.0
+SHELL_PATIENCE = 2.0
 """Seconds for a shell's fork to become a program."""
 SCAN_EVERY = 0.05
 LAST_WORDS = 10.0
@@ -165,15 +165,20 @@ class _End:
                 return None
         raise AssertionError
 
-    def _close(self, end_kind: FileKind, end: dict[str, Any] | None, keep: tuple[FileKind, ...] = ()) -> None:
+    def _close(self, end_kind: FileKind, end: dict[str, Any] | None) -> None:
+        """Leave `end` for a neighbour that may still ask, and take the advert away. The last one out cleans up."""
         if self._files is None:
             return
         if end is not None and (not self.met or self.neighbour_lives()):
             self._files.write(end_kind, end, self.neighbour.process)
-            keep = (*keep, end_kind)
-        if self.neighbour.ours:
-            self._files.taken(self._their_end)
-        self._files.close(keep=keep)
+        self._files.remove(self._mine)
+        if self.met:
+            # A neighbour that is gone, or has taken its own advert away, reads nothing any more.
+            alone = not self.neighbour_lives() or self._files.read(self._theirs, self.neighbour.process) is None
+        else:
+            alone = self._files.read(self._their_end) is not None
+        if alone:
+            self._files.remove("left", "right", "answer", "left-end", "right-end")
 
 
 class Downstream(_End):
@@ -201,7 +206,6 @@ class Downstream(_End):
         if found is None:
             self.gone("before it began")
             raise AssertionError
-        files.taken("answer")
         if "error" in found:
             raise ToldElsewhere(int(found["error"].get("exit", 1)))
         return Answer(found.get("job"), found.get("run"), found.get("state"), found.get("alone"))
@@ -243,6 +247,7 @@ class Upstream(_End):
 
     def __init__(self, fd: int, plugin: str) -> None:
         super().__init__(fd, "right", "left", "left-end")
+        self._answered = False
         self.publish(plugin=plugin)
 
     @property
@@ -299,6 +304,7 @@ class Upstream(_End):
     def answer(self, job: str | None, run: str | None, state: str | None, alone: str | None = None) -> None:
         """Let the neighbour start."""
         if not self.alone and self._files is not None:
+            self._answered = True
             content = {"job": job, "run": run, "state": state, "alone": alone}
             self._files.write("answer", content, self.neighbour.process)
 
@@ -326,8 +332,9 @@ class Upstream(_End):
             self._close("right-end", None)
             return
         word = _word(problem)
-        self.refuse(word["exit"], word["reason"])
-        self._close("right-end", {**word, "plugin": self._advert["plugin"]}, keep=("answer",))
+        if not self._answered:
+            self.refuse(word["exit"], word["reason"])
+        self._close("right-end", {**word, "plugin": self._advert["plugin"]})
 
 
 def leave_word(plugin: str, problem: BaseException) -> None:
@@ -361,5 +368,5 @@ def _ticks() -> Any:
 
 
 def _foreign(seen: list[Holder]) -> Neighbour:
-    named = [one.name for one in seen if one.name]
+    named = sorted((one.name for one in seen if one.name), key=lambda name: name in SHELLS)
     return Neighbour("foreign", named[0]) if named else Neighbour("none")

@@ -32,7 +32,6 @@ class Rendezvous:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._key = key
         self._me = Process.this()
-        self._mine: set[Path] = set()
 
     def write(self, kind: Kind, content: dict[str, Any], reader: Process | None = None) -> None:
         """Publish, or replace what was published."""
@@ -43,7 +42,6 @@ class Rendezvous:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
         fresh.replace(path)
-        self._mine.add(path)
 
     def read(self, kind: Kind, author: Process | None = None) -> dict[str, Any] | None:
         """What the other side has published; None if nothing, or if somebody else than `author` wrote it."""
@@ -56,15 +54,10 @@ class Rendezvous:
         """Who wrote a file."""
         return Process(**content["by"])
 
-    def taken(self, kind: Kind) -> None:
-        """Remove what the other side wrote for us, once it was read."""
-        self._path(kind).unlink(missing_ok=True)
-
-    def close(self, *, keep: tuple[Kind, ...] = ()) -> None:
-        """Remove what we published, except what the other side has still to read."""
-        kept = {self._path(kind) for kind in keep}
-        for path in self._mine - kept:
-            path.unlink(missing_ok=True)
+    def remove(self, *kinds: Kind) -> None:
+        """Take files away: ours, or all of them when nobody is left to read them."""
+        for kind in kinds:
+            self._path(kind).unlink(missing_ok=True)
 
     def _path(self, kind: Kind) -> Path:
         return self._folder / f"{self._key}.{kind}.json"

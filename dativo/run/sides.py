@@ -135,6 +135,8 @@ def _passed_on(
         if down.neighbour.ours and problem.code == "run.cancelled":
             raise ToldElsewhere(problem.exit_code, told=False)  # Ctrl-C reached both sides: the other says it
         raise problem
+    if down.neighbour.ours and not down.neighbour_lives():
+        down.gone("before it had read everything")
     if answer.alone:
         summary.notes.append(f"{answer.alone} is not run by dativo: no bookmark is kept")
     if not down.neighbour.ours and not silent and (answer.alone or summary.junk):
