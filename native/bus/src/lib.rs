@@ -19,6 +19,7 @@ pub mod junk;
 pub mod ledger;
 pub mod lines;
 pub mod plan;
+pub mod policy;
 pub mod relay;
 pub mod route;
 pub mod verdict;
