@@ -115,8 +115,11 @@ class Workspace:
 
     def bookmark(self, job: str) -> Any:
         """The job's bookmark in Dativo's store; None when there is none."""
-        answer = self.dativo("state", "get", job)
-        return answer.json if answer.code == 0 else None
+        answer = self.dativo("state", "get", job).expect(0, 2)
+        if answer.code == 2:
+            assert "error[state.unknown]" in answer.stderr, answer.stderr
+            return None
+        return answer.json
 
 
 def installed(name: str, requests: Sequence[str | Path], temporary: Path) -> Workspace:

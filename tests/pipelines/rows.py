@@ -88,9 +88,9 @@ def of_jsonl(name: str, files: Iterable[Path]) -> Table:
     return Table(name, (json.loads(line, parse_float=Decimal) for line in lines if line))
 
 
-def of_csv(name: str, file: Path) -> Table:
+def of_csv(name: str, file: Path, null: str = "") -> Table:
     """What a CSV file holds; an empty table when it does not exist."""
     if not file.exists():
         return Table(name, [])
     with file.open(encoding="utf-8", newline="") as lines:
-        return Table(name, csv.DictReader(lines))
+        return Table(name, ({k: None if v == null else v for k, v in row.items()} for row in csv.DictReader(lines)))
