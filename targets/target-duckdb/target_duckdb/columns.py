@@ -57,9 +57,10 @@ def arrow_type(kind: str) -> Any:
 
 def transposed(rows: list[dict[str, Any]]) -> dict[str, Sequence[Any]]:
     """The rows as columns; properties that a row lacks are null."""
+    shape = tuple(rows[0])
+    if all(map(shape.__eq__, map(tuple, rows))):
+        return dict(zip(shape, zip(*map(dict.values, rows), strict=True), strict=False))
     shapes = set(map(tuple, rows))
-    if len(shapes) == 1:
-        return dict(zip(shapes.pop(), zip(*map(dict.values, rows), strict=True), strict=False))
     names: dict[str, None] = {}
     for shape in sorted(shapes, key=len, reverse=True):
         names.update(dict.fromkeys(shape))

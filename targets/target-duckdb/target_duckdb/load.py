@@ -130,7 +130,12 @@ class Loader:
     def _insert(self, group: Chunk, view: Any) -> None:
         table = self.table
         fields = [(table.fields[given], column) for given, column in group.columns.items()]
-        if not fields or not group.rows:
+        if not fields:  # I9: a record without any value is a row all the same
+            first = next(iter(table.fields.values()), None)
+            if first is not None:
+                self.database.sql(
+                    f"INSERT INTO {table.sql_name} ({quoted(first.name)}) SELECT NULL FROM range({group.rows})"
+                )
             return
         names = ", ".join(quoted(field.name) for field, _ in fields)
         values = ", ".join(converted(column.kind, field.type, f"c{at}") for at, (field, column) in enumerate(fields))

@@ -26,6 +26,12 @@ def test_append_with_keys_on_request(target, singer) -> None:
     assert rows(target) == [(1, "a"), (None, "b")]
 
 
+def test_an_empty_record_is_a_row(target, singer) -> None:
+    lines = singer.schema() + singer.record("{}") + singer.record('{"v":null}')
+    assert target.load(lines).code == target.load(singer.schema() + singer.record("{}")).code == 0
+    assert rows(target) == [(None, None)] * 3
+
+
 def test_upsert_last_wins_within_and_across_batches(target, singer) -> None:
     lines = singer.schema(keys=["id"])
     for at in range(50):
