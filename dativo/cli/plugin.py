@@ -111,28 +111,35 @@ class PluginCommand(click.Command):
                     formatter.write_dl(rows)
 
     def _run(self, **values: Any) -> int | None:
-        given = Given(
-            flags=self._flags(values),
-            sets=settings.words(values.pop("sets"), "--set"),
-            files=list(values.pop("files")),
-        )
         if values.pop("about"):
             return _about(self.plugin, values.pop("form"))
         if values.pop("version"):
             print(f"{self.plugin.name} {self.plugin.version}")
             return 0
-        from dativo.config.project import Project
-        from dativo.run.sides import Side
-
         discover = values.pop("discover", False)
-        project = Project.find(env=values.pop("env"))
-        side = Side(project, self.plugin.name, runflags.run_options(values), given)
+        try:
+            side = self._side(values)
+        except errors.DativoError as problem:
+            leave_word(self.plugin.name, problem)
+            raise
         if discover:
             return _discover(side)
         try:
             return _start(side, self.plugin.kind)
         except ToldElsewhere as elsewhere:
             return elsewhere.exit_code
+
+    def _side(self, values: dict[str, Any]) -> Side:
+        from dativo.config.project import Project
+        from dativo.run.sides import Side
+
+        given = Given(
+            flags=self._flags(values),
+            sets=settings.words(values.pop("sets"), "--set"),
+            files=list(values.pop("files")),
+        )
+        project = Project.find(env=values.pop("env"))
+        return Side(project, self.plugin.name, runflags.run_options(values), given)
 
     def _flags(self, values: dict[str, Any]) -> dict[str, Any]:
         found = {}

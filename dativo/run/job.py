@@ -14,13 +14,14 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress
 from dativo.observe.summary import Summary
+from dativo.plugins.installed import installed
 from dativo.run import attempt, catalog, conclusion, probe, rundirs
 from dativo.run.attempt import Attempt
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
 from dativo.run.settings import Given, words
-from dativo.run.step import Step, prepare
+from dativo.run.step import Step, prepare, role_of
 from dativo.state.bookmark import exact_text
 
 FLAG = "--set {}.{{}}=…"
@@ -63,22 +64,24 @@ def job_name(steps: Sequence[str]) -> str:
 def prepared(job: Job) -> list[Step]:
     """Every plugin of the job, configured and checked, in a pipeline's order."""
     given = given_of(job.spec.steps, job.sets, job.files)
-    steps = [
+    plugins = [installed(job.project, name) for name in job.spec.steps]
+    roles = [role_of(plugin) for plugin in plugins]
+    if len(roles) < 2 or roles != ["tap", *["mapper"] * (len(roles) - 2), "target"]:
+        shown = " > ".join(f"{plugin.name} ({role})" for plugin, role in zip(plugins, roles, strict=True))
+        raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
+    if len(set(job.spec.steps)) < len(roles):
+        raise errors.ConfigError("job.invalid", f"{job.name} names a mapper twice", hint="add it --as another name")
+    return [
         prepare(
             job.project,
-            name,
-            given.get(name, Given()),
-            overrides=job.spec.plugins.get(name),
+            plugin,
+            given.get(plugin.name, Given()),
+            overrides=job.spec.plugins.get(plugin.name),
             pass_env=job.options.pass_env,
-            flag=FLAG.format(name),
+            flag=FLAG.format(plugin.name),
         )
-        for name in job.spec.steps
+        for plugin in plugins
     ]
-    roles = [step.role for step in steps]
-    if len(steps) < 2 or roles != ["tap", *["mapper"] * (len(steps) - 2), "target"]:
-        shown = " > ".join(f"{step.name} ({step.role})" for step in steps)
-        raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
-    return steps
 
 
 def run(job: Job) -> Summary:

@@ -165,14 +165,18 @@ class _End:
                 return None
         raise AssertionError
 
+    def _may_come(self) -> bool:
+        """Whether one of ours is, or may soon be, at the other end."""
+        return any(one.kind is not Kind.FOREIGN for one in holders(self._fd, writing=self._theirs == "left"))
+
     def _close(self, end_kind: FileKind, end: dict[str, Any] | None) -> None:
         """Leave `end` for a neighbour that may still ask, and take the advert away. The last one out cleans up."""
         if self._files is None:
             return
-        if end is not None and (not self.met or self.neighbour_lives()):
+        if end is not None and (self.neighbour_lives() if self.met else self._may_come()):
             self._files.write(end_kind, end, self.neighbour.process)
         self._files.remove(self._mine)
-        if self.met:
+        if self.met or not self._may_come():
             # A neighbour that is gone, or has taken its own advert away, reads nothing any more.
             alone = not self.neighbour_lives() or self._files.read(self._theirs, self.neighbour.process) is None
         else:
@@ -310,7 +314,7 @@ class Upstream(_End):
 
     def refuse(self, exit_code: int, code: str) -> None:
         """Tell the neighbour not to start; this side says why."""
-        if self._files is not None and (not self.met or not self.alone):
+        if self._files is not None and (not self.alone if self.met else self._may_come()):
             self._files.write("answer", {"error": {"code": code, "exit": exit_code}}, self.neighbour.process)
 
     def verdict(self) -> dict[str, Any] | None:

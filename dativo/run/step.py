@@ -69,19 +69,20 @@ class Step:
 
 def prepare(
     project: Project,
-    name: str,
+    plugin: Installed | str,
     given: Given,
     *,
     overrides: Mapping[str, Any] | None = None,
     pass_env: tuple[str, ...] = (),
     flag: str = "--{}",
 ) -> Step:
-    """Find a plugin, merge its settings and check them against its manifest, before anything is started."""
-    plugin = installed(project, name)
-    spec = _overridden(project.plugin(name), overrides or {})
+    """Merge a plugin's settings and check them against its manifest, before anything is started."""
+    if isinstance(plugin, str):
+        plugin = installed(project, plugin)
+    spec = _overridden(project.plugin(plugin.name), overrides or {})
     schema = plugin.settings_schema
-    config = settings.resolve(name, schema, spec.config, given)
-    settings.check(name, schema, config, flag=flag)
+    config = settings.resolve(plugin.name, schema, spec.config, given)
+    settings.check(plugin.name, schema, config, flag=flag)
     return Step(plugin, role_of(plugin), spec, config, pass_env)
 
 

@@ -9,10 +9,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.fixtures import faulty as fault
 from tests.fixtures.faulty import Faulty, appeared, codes, ended, errors_in, gone, interrupt, members, until
+from tests.processes import Found
 
 ROWS = 20
 HERE = Path(fault.__file__).parent
@@ -354,6 +356,12 @@ def test_a_tap_side_that_is_terminated_is_told_by_the_other(faulty: Faulty):
     assert faulty.position() == 9
 
 
+def data_planes(job: str, controls: list[Found]) -> set[int]:
+    """The pids of the data planes that these processes started."""
+    parents = {one.pid for one in controls}
+    return {one.pid for one in members(job, "bus") if psutil.Process(one.pid).ppid() in parents}
+
+
 KILLED = [
     ("tap", "tap-fault", [1, 1], ["plugin.killed"]),
     ("target", "target-", [1, 1], ["plugin.killed"]),
@@ -367,10 +375,11 @@ KILLED = [
 def test_kill_9_of_any_process(faulty: Faulty, role: str, word: str, expected: list[int], told: list[str], name: str):
     """I1, I8: whoever is killed, nothing stays behind and the next line completes the job."""
     process, gate, line = started(faulty, name=name)
-    for one in members(faulty.job, role, word):
+    victims = members(faulty.job, role, word)
+    followers = data_planes(faulty.job, victims)
+    for one in victims:
         one.kill()
-    if role == "control":  # its data plane and its plugin follow it
-        until(lambda: len(members(faulty.job, "bus")) == 1, "the other side alone")
+    until(lambda: not followers & {one.pid for one in members(faulty.job, "bus")}, "the end of its data plane")
     gate.touch()
     answer = ended(process, line)
     assert codes(answer) == expected
@@ -387,10 +396,8 @@ def test_kill_9_of_any_process(faulty: Faulty, role: str, word: str, expected: l
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_kill_9_of_a_data_plane(faulty: Faulty, side: str):
     process, gate, line = started(faulty, name="target-ledger")
-    controls = {one.pid for one in members(faulty.job, "control", "tap-fault" if side == "left" else "target-ledger")}
-    for one in members(faulty.job, "bus"):
-        if int(Path(f"/proc/{one.pid}/stat").read_text().rpartition(") ")[2].split()[1]) in controls:
-            one.kill()
+    for pid in data_planes(faulty.job, members(faulty.job, "control", "tap-" if side == "left" else "target-")):
+        os.kill(pid, signal.SIGKILL)
     gate.touch()
     answer = ended(process, line)
     assert codes(answer) == [1, 1]
