@@ -89,9 +89,12 @@ def _position(part: Any) -> str:
         return str(part["replication_key_value"])
     files = part.get("files")
     if isinstance(files, dict) and files:
-        part = files
+        path, mark = list(files.items())[-1]
+        rows = mark.get("rows") if isinstance(mark, dict) else mark
+        if isinstance(rows, int | str):
+            return f"{path.rpartition('/')[2]}:{rows}"
     plain = {key: value for key, value in part.items() if not isinstance(value, dict | list) and value is not None}
-    if len(plain) == 1 or (plain and part is files):
+    if len(plain) == 1:
         key, value = list(plain.items())[-1]
         return f"{key}:{value}"
     return " ".join(f"{key} {value}" for key, value in plain.items()) or json.dumps(part, ensure_ascii=False)
