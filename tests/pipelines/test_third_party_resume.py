@@ -42,7 +42,9 @@ def test_a_terminated_tap_is_an_interruption_and_the_next_run_completes_it(
     terminate_tap(pipeline.job)
     _, said = running.communicate()
     assert running.returncode == 1, said
-    assert "interrupted" in said, said
+    assert "error[plugin.stopped]" in said, said
+    (last,) = pipeline.workspace.dativo("state", "log", pipeline.job, "--limit", "1", "--json").expect().json
+    assert last["verdict"] == "interrupted"
     assert processes.left_over(pipeline.job) == []
 
     pipeline.workspace.shell(pipeline.command).expect()
