@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pyarrow as pa
 
 from target_duckdb.columns import Chunk, facts_of, joined
+from target_duckdb.errors import TargetError
 from target_duckdb.growth import TIMESTAMP, Facts, decimal_parts, decimal_type, for_new, grown
 from target_duckdb.names import quoted
 from target_duckdb.sql import converted, lossy
@@ -63,11 +65,12 @@ class Loader:
                 self._update(group)
             else:
                 self._insert(group, view)
-        if groups:
+        if any(view.num_columns for view in views):
             self.database.connection.unregister(BATCH)
 
     def _register(self, view: Any) -> None:
-        self.database.connection.register(BATCH, view)
+        if view.num_columns:
+            self.database.connection.register(BATCH, view)
 
     def _settle(self, group: Chunk) -> None:
         """Give each property a column that holds the kinds of values that came."""
@@ -132,10 +135,15 @@ class Loader:
         fields = [(table.fields[given], column) for given, column in group.columns.items()]
         if not fields:  # I9: a record without any value is a row all the same
             first = next(iter(table.fields.values()), None)
-            if first is not None:
-                self.database.sql(
-                    f"INSERT INTO {table.sql_name} ({quoted(first.name)}) SELECT NULL FROM range({group.rows})"
+            if first is None:
+                raise TargetError(
+                    "data.rejected",
+                    f"a record of {json.dumps(table.stream)} has no value, and its SCHEMA no property: there is no row",
+                    "report it to the tap's author",
                 )
+            self.database.sql(
+                f"INSERT INTO {table.sql_name} ({quoted(first.name)}) SELECT NULL FROM range({group.rows})"
+            )
             return
         names = ", ".join(quoted(field.name) for field, _ in fields)
         values = ", ".join(converted(column.kind, field.type, f"c{at}") for at, (field, column) in enumerate(fields))

@@ -8,8 +8,10 @@ import signal
 import sys
 from typing import Any
 
+import duckdb
+
 from target_duckdb.database import Database
-from target_duckdb.errors import TargetError
+from target_duckdb.errors import TargetError, from_duckdb
 from target_duckdb.lines import LineReader
 from target_duckdb.session import Session
 from target_duckdb.settings import Settings
@@ -56,6 +58,8 @@ def run(settings: Settings, fd: int) -> int:
             if error.code.startswith("data."):
                 session.stop()  # what the last STATE covers is whole: keep it, and say where the data broke
             raise
+        except duckdb.Error as error:
+            raise from_duckdb(error, settings.path) from None
     finally:
         database.rollback()
         database.close()

@@ -39,6 +39,7 @@ class Session:
         self.quick: dict[str, Stream] = {}  # those whose records need nothing but their key
         self.state: str | None = None  # the last STATE, not committed yet
         self.junk: dict[str, int] = {}
+        self.writing = False  # a write is under way, or failed
         self.nonstandard = 0  # records with NaN or Infinity
         self.held = 0  # rows since the last write into the transaction
         self.held_bytes = 0
@@ -98,8 +99,8 @@ class Session:
         if self.state is not None and self.settings.mode != "overwrite" and (full or self.aged()):
             self.commit(marked=True)
         elif full:
-            for stream in self.streams.values():
-                stream.write(marked=False)
+            self._write(marked=False)
+            self.writing = False
             self.held = self.held_bytes = 0
 
     def aged(self) -> bool:
@@ -214,13 +215,13 @@ class Session:
 
     def commit(self, *, marked: bool) -> None:
         """Commit all, or what the last STATE covers, together with the bookmark; then echo the STATE."""
-        for stream in self.streams.values():
-            stream.write(marked=marked)
+        self._write(marked=marked)
         rows = sum(stream.written for stream in self.streams.values())
         state, self.state = self.state, None
         if state is not None:
             self.database.save_bookmark(state, rows)
         self.database.commit()
+        self.writing = False
         self.committed = rows
         self.held = sum(stream.waiting() for stream in self.streams.values())
         self.held_bytes = self.tail_bytes if self.held else 0
@@ -229,13 +230,18 @@ class Session:
             sys.stdout.write(state + "\n")
             sys.stdout.flush()
 
+    def _write(self, *, marked: bool) -> None:
+        self.writing = True
+        for stream in self.streams.values():
+            stream.write(marked=marked)
+
     def finish(self) -> None:
         """The clean end of the input: everything is committed, records after the last STATE too."""
         self.commit(marked=False)
 
     def stop(self) -> None:
         """Stopped half way: only what the last STATE covers is committed, the rest is forgotten."""
-        if self.state is not None and self.settings.mode != "overwrite":
+        if self.state is not None and self.settings.mode != "overwrite" and not self.writing:
             self.commit(marked=True)
-        else:
+        else:  # I1: a write that failed half way leaves nothing that a STATE could cover
             self.database.rollback()

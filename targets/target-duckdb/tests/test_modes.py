@@ -30,6 +30,8 @@ def test_an_empty_record_is_a_row(target, singer) -> None:
     lines = singer.schema() + singer.record("{}") + singer.record('{"v":null}')
     assert target.load(lines).code == target.load(singer.schema() + singer.record("{}")).code == 0
     assert rows(target) == [(None, None)] * 3
+    nothing = target.load(singer.schema({}, stream="none") + singer.record("{}", stream="none"))
+    assert (nothing.code, "error[data.rejected]" in nothing.err) == (4, True)
 
 
 def test_upsert_last_wins_within_and_across_batches(target, singer) -> None:

@@ -92,6 +92,14 @@ def test_sigterm_before_any_state_commits_nothing(target, singer) -> None:
     assert target.sql("SELECT count(*) FROM duckdb_tables()") == [(0,)]
 
 
+def test_a_write_that_fails_half_way_commits_nothing(target, singer) -> None:
+    bad = singer.schema({}, stream="none") + singer.record("{}", stream="none")  # refused when it is written
+    result = target.load(singer.schema() + singer.record('{"id":1}') + bad + singer.state({"next": 1}))
+    assert (result.code, result.out) == (4, "")
+    assert target.bookmark().out == ""
+    assert target.sql("SELECT count(*) FROM duckdb_tables()") == [(0,)]
+
+
 def test_the_end_commits_rows_after_the_last_state(target, singer) -> None:
     result = target.load(source(singer, 0, 250), batch_rows=10)
     assert result.code == 0
