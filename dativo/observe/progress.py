@@ -91,7 +91,7 @@ class LiveProgress(Progress):
             from rich.console import Console
             from rich.live import Live
 
-            console = Console(file=self._out, highlight=False)
+            console = Console(file=self._out, highlight=False, force_terminal=True)  # `progress` looked
             self._live = Live(
                 console=console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=True
             )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+
+from dativo import errors
+from dativo.run.hold import Hold, by_hand
+from dativo.state.store import Store
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.db"
+
+
+def after_a_run(path, text, job="j"):
+    with Hold.take(path, job) as hold:
+        hold.commit(text, 1, 1)
+        hold.finish("done", None, {})
+
+
+def test_a_commit_is_there_for_the_next_run(path):
+    after_a_run(path, '{"n":1.10}')
+    with Hold.take(path, "j") as hold:
+        assert hold.text == '{"n":1.10}'
+        assert hold.handed(full_refresh=False, streams=()) == '{"n":1.10}'
+        assert not hold.moved
+        hold.commit('{ "n": 1.10 }', 1, 1)
+        assert not hold.moved  # where it stood
+        hold.commit('{"n":2}', 1, 1)
+        assert hold.moved
+
+
+def test_one_run_at_a_time(path):
+    """I5"""
+    with Hold.take(path, "j"):
+        with pytest.raises(errors.BusyError) as caught:
+            Hold.take(path, "j")
+        assert caught.value.exit_code == 5
+        with Hold.take(path, "other"):
+            pass
+    with Hold.take(path, "j"):
+        pass
+
+
+def test_a_stale_holder_commits_nothing(path):
+    """I5"""
+    with Hold.take(path, "j") as hold:
+        with Store.open(path) as store:
+            store.release(hold._lease)
+            store.acquire("j")
+        with pytest.raises(errors.BusyError) as caught:
+            hold.commit('{"n":1}', 1, 1)
+        assert caught.value.code == "job.lease_lost"
+    with Store.open_to_read(path) as store:
+        assert store.bookmark("j") is None
+
+
+def test_a_failure_is_recorded(path):
+    with pytest.raises(errors.ConfigError), Hold.take(path, "j"):
+        raise errors.ConfigError("catalog.none", "nothing is selected")
+    with Store.open_to_read(path) as store:
+        entry = store.log("j")[0]
+    assert (entry.verdict, entry.reason) == ("interrupted", "catalog.none")
+
+
+@pytest.mark.parametrize(
+    ("local", "destination", "text"),
+    [
+        (None, None, None),
+        ('{"n":1}', '{"n": 1}', '{"n":1}'),
+        (None, '{"n":2}', '{"n":2}'),
+        ('{"n":1}', '{"n":2}', '{"n":2}'),
+        ('{"n":1}', None, "{}"),
+        ('{"n":1}', "{}", "{}"),
+    ],
+)
+def test_the_destination_knows_what_it_holds(path, local, destination, text):
+    if local:
+        after_a_run(path, local)
+    with Hold.take(path, "j") as hold:
+        said = hold.adopt(destination, "target-y")
+        assert hold.text == text
+        assert (said is None) == (text in (None, local))
+
+
+@pytest.mark.parametrize("change", ["set", "clear"])
+def test_a_change_by_hand_wins(path, change):
+    """I4"""
+    after_a_run(path, '{"n":5}')
+    with Store.open(path) as store:
+        if change == "set":
+            store.set("j", '{"n":3}')
+        else:
+            store.clear("j")
+    with Hold.take(path, "j") as hold:
+        assert hold.adopt('{"n":5}', "target-y") is None
+        assert hold.handed(full_refresh=False, streams=()) == ('{"n":3}' if change == "set" else None)
+        hold.commit('{"n":3}', 1, 1)  # confirmed by a run: from here on it is the run's
+        hold.finish("done", None, {})
+    with Store.open_to_read(path) as store:
+        bookmark = store.bookmark("j")
+    assert bookmark is not None
+    assert bookmark.origin == "run"
+
+
+def test_some_streams_only(path):
+    after_a_run(path, '{"bookmarks":{"a":{"id":1},"b":{"id":2}}}')
+    with Hold.take(path, "j") as hold:
+        hold.only(("a",))
+        assert hold.handed(full_refresh=True, streams=("a",)) == '{"bookmarks":{"b":{"id":2}}}'
+        assert hold.handed(full_refresh=True, streams=("a", "new")) == '{"bookmarks":{"b":{"id":2}}}'
+        assert hold.handed(full_refresh=True, streams=()) is None
+        hold.commit('{"bookmarks":{"a":{"id":9}}}', 1, 1)
+        assert hold.text is not None
+        assert '"a":{"id":9}' in hold.text
+        assert '"b": {"id":2}' in hold.text
+
+
+def test_only_a_bookmark_set_by_hand_serves_a_lonely_tap(path):
+    assert by_hand(path, "j") is None
+    after_a_run(path, '{"n":1}')
+    assert by_hand(path, "j") is None
+    with Store.open(path) as store:
+        store.set("j", '{"n":7}')
+    found = by_hand(path, "j")
+    assert found is not None
+    assert found.text == '{"n":7}'
