@@ -62,8 +62,9 @@ class Attempt:
     stdout: int | None = None
     upstream_verdict: Callable[[], dict[str, Any] | None] | None = None
     """Asked after the shell pipe ended, until it knows: did its writer end, or die?"""
-    say: Callable[[str], None] = field(default=lambda text: print(f"  {text}", file=sys.stderr, flush=True))
     shows_junk: bool = False
+    says: bool = True
+    """Whether this process tells the user what Ctrl-C does; of two sides of a shell pipe only one does."""
 
     def drive(self) -> Seen:
         """Run the plan to its end."""
@@ -98,8 +99,8 @@ class Attempt:
                     bus.control(verdict)
                     asking, bus.patience = False, TICK
             news = self.interrupts.news()
-            if news:
-                self.say(news)
+            if news and self.says:
+                print(f"  {news}", file=sys.stderr, flush=True)
             if event is None:
                 self.progress.tick()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,13 @@ def _wrong(stream: Any) -> str | None:
 
 
 def prepare(
-    step: Step, options: RunOptions, given: dict[str, Any] | None, interrupts: Interrupts, log: PluginLog
+    step: Step,
+    options: RunOptions,
+    given: dict[str, Any] | None,
+    interrupts: Interrupts,
+    log: PluginLog,
+    *,
+    beat: Callable[[], None] | None = None,
 ) -> str | None:
     """The catalog's text for a tap, or None for a tap that knows none. `given` is the --catalog file, already read."""
     from dativo_protocol.catalog import apply_selection, selected_streams
@@ -59,7 +66,9 @@ def prepare(
         catalog = given
         patterns, metadata = options.select, {}
     elif step.can("discover") and (step.can("catalog") or step.can("properties")):
-        catalog = probe.discover(step.plugin, step.config, interrupts=interrupts, log=log, **step.surroundings())
+        catalog = probe.discover(
+            step.plugin, step.config, interrupts=interrupts, log=log, beat=beat, **step.surroundings()
+        )
         patterns, metadata = options.select or step.spec.select or EVERYTHING, step.spec.metadata
     else:
         if options.streams or options.select:

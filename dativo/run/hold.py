@@ -58,7 +58,8 @@ class Hold:
     ) -> None:
         try:
             if not self._finished:
-                reason = problem.code if isinstance(problem, errors.DativoError) else "delivery.interrupted"
+                code = getattr(problem, "code", None)
+                reason = code if isinstance(code, str) else "delivery.interrupted"
                 self.finish("interrupted", reason, {}, str(problem) if problem else None)
             self._store.release(self._lease)
         except errors.DativoError:

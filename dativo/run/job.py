@@ -99,7 +99,7 @@ def run(job: Job) -> Summary:
             hold.only(options.streams)
             refresh = options.full_refresh or job.spec.full_refresh
             state = given_state or hold.handed(full_refresh=refresh, streams=options.streams)
-            text = catalog.prepare(tap, options, chosen, interrupts, log)
+            text = catalog.prepare(tap, options, chosen, interrupts, log, beat=hold.beat)
             plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
             shown = progress(quiet=options.quiet or options.json)
             seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
@@ -141,7 +141,13 @@ def adopt(hold: Hold, target: Step, interrupts: Interrupts, log: PluginLog) -> s
     if not target.can("bookmark"):
         return None
     kept = probe.bookmark(
-        target.plugin, target.config, hold.job, interrupts=interrupts, log=log, **target.surroundings()
+        target.plugin,
+        target.config,
+        hold.job,
+        interrupts=interrupts,
+        log=log,
+        beat=hold.beat,
+        **target.surroundings(),
     )
     return hold.adopt(exact_text(kept) if kept is not None else None, target.name)
 

@@ -40,10 +40,14 @@ LAST_WORDS = 10.0
 class ToldElsewhere(Exception):
     """The run failed and the other side of the pipe reports it; this side only leaves with an exit code."""
 
+    code = "pipe.upstream_died"
+
     def __init__(self, exit_code: int, *, told: bool = True) -> None:
         self.exit_code = exit_code
         self.told = told
         """False if it is still to be told: this side was cancelled and leaves the word to the other."""
+        self.context: dict[str, Any] = {}
+        """What --json says about the run."""
         super().__init__(f"reported on the other side of the pipe (exit {exit_code})")
 
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +57,12 @@ def ask(
     log: PluginLog | None = None,
     patience: float | None = PATIENCE,
     capture: int = Limits.capture,
+    beat: Callable[[], None] | None = None,
 ) -> Answer:
-    """Run one probe child (as `engines.singer.probe` makes it) and return its answer, whatever it is."""
+    """Run one probe child (as `engines.singer.probe` makes it) and return its answer, whatever it is.
+
+    `beat` is called all the while: a lease that is held must not run out because a plugin takes long to answer.
+    """
     name = rundirs.fresh_id("p")
     plan = Plan(
         run=name,
@@ -75,7 +79,7 @@ def ask(
             signals = interrupts if interrupts is not None else stack.enter_context(Interrupts())
             given = os.dup(answer)
             try:
-                keeper = _Deadline(str(child["name"]), patience)
+                keeper = _Waiting(str(child["name"]), patience, beat)
                 seen = Attempt(plan, signals, kept, Progress(), keeper=keeper, stdout=given).drive()
             finally:
                 os.close(given)
@@ -90,11 +94,12 @@ def ask(
     )
 
 
-class _Deadline:
-    """Keeps no bookmark; gives the probe up after a while."""
+class _Waiting:
+    """Keeps no bookmark; keeps a lease alive, and gives the probe up after a while."""
 
-    def __init__(self, name: str, patience: float | None) -> None:
+    def __init__(self, name: str, patience: float | None, beat: Callable[[], None] | None) -> None:
         self._name = name
+        self._beat = beat
         self._patience = patience
         self._begun = time.monotonic()
 
@@ -102,7 +107,9 @@ class _Deadline:
         """A probe has no bookmarks."""
 
     def beat(self) -> None:
-        """Give up when the time is over."""
+        """Renew what is held; give up when the time is over."""
+        if self._beat is not None:
+            self._beat()
         if self._patience is not None and time.monotonic() - self._begun > self._patience:
             raise errors.RunError("plugin.hung", f"{self._name} did not answer within {self._patience:.0f} s")
 
@@ -133,12 +140,13 @@ def discover(
     *,
     interrupts: Interrupts | None = None,
     log: PluginLog | None = None,
+    beat: Callable[[], None] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
     """The catalog that a tap discovers. `spec` goes to the engine (env, pass_env, config_mode)."""
     kept = log if log is not None else PluginLog(shown=False)
     child = singer.probe(plugin, ["--discover"], config=dict(config), **spec)
-    answer = ask(child, interrupts=interrupts, log=kept, patience=None)
+    answer = ask(child, interrupts=interrupts, log=kept, patience=None, beat=beat)
     _succeed(plugin, answer, kept, "could not discover its streams")
     catalog = json_object(answer.stdout)
     if catalog is None or not isinstance(catalog.get("streams"), list):
@@ -158,12 +166,13 @@ def bookmark(
     *,
     interrupts: Interrupts | None = None,
     log: PluginLog | None = None,
+    beat: Callable[[], None] | None = None,
     **spec: Any,
 ) -> str | None:
     """The exact text of the bookmark that a target keeps with its data for a job; None if it has none."""
     kept = log if log is not None else PluginLog(shown=False)
     child = singer.probe(plugin, ["--bookmark", job], config=dict(config), job=job, **spec)
-    answer = ask(child, interrupts=interrupts, log=kept, patience=None)
+    answer = ask(child, interrupts=interrupts, log=kept, patience=None, beat=beat)
     _succeed(plugin, answer, kept, "could not read the bookmark kept with its data")
     return answer.stdout.decode().strip() or None
 

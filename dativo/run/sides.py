@@ -96,7 +96,9 @@ def tap(side: Side) -> int:
         down.go()
         silent = right.ours or options.quiet or sys.stdout.isatty()
         shown = Progress() if right.ours else progress(quiet=silent)
-        seen = Attempt(plan, interrupts, log, shown, stdout=STDOUT, shows_junk=options.verbose).drive()
+        seen = Attempt(
+            plan, interrupts, log, shown, stdout=STDOUT, shows_junk=options.verbose, says=not right.ours
+        ).drive()
         return _passed_on(seen, down, step, run, answer, log=log, interrupts=interrupts, silent=silent)
 
 
@@ -149,6 +151,20 @@ def _passed_on(
 
 def target(side: Side) -> Summary:
     """`… | dativo target-y`: holds the job, keeps its bookmark. Returns the summary, or raises what went wrong."""
+    try:
+        return _target(side)
+    except ToldElsewhere as elsewhere:
+        if not side.options.json:
+            raise
+        # What the other side said was for people: who reads our stdout gets an object.
+        raise errors.RunError(
+            "pipe.upstream_died",
+            "the tap's side failed, and says why on stderr",
+            context={"exit": elsewhere.exit_code, **elsewhere.context},
+        ) from None
+
+
+def _target(side: Side) -> Summary:
     if sys.stdin.isatty():
         raise errors.ConfigError(
             "usage",
@@ -216,7 +232,8 @@ def _left_failed(up: Upstream, summary: Summary, *, quiet: bool) -> None:
     """The left side failed: its own message is on the screen already, or this is the place to say that it died."""
     try:
         up.failed()
-    except ToldElsewhere:
+    except ToldElsewhere as elsewhere:
+        elsewhere.context = conclusion.context(summary)
         if not quiet:
             show(summary)
         raise
@@ -308,6 +325,7 @@ def mapper(side: Side) -> int:
             stdout=STDOUT,
             upstream_verdict=told,
             shows_junk=options.verbose,
+            says=not right.ours,
         ).drive()
         if told.died and seen.end.child != step.name and seen.end.reason not in ("run.cancelled", "pipe.closed"):
             up.failed()

@@ -74,6 +74,16 @@ def test_a_tap_that_dies_fails_the_target_side_too(faulty: Faulty, mode: str, ex
     assert faulty.runtime() == []
 
 
+@pytest.mark.parametrize(("mode", "exit_code"), [("exit2", 2), ("badjson", 4)])
+def test_who_reads_json_gets_an_object_when_the_tap_side_fails(faulty: Faulty, mode: str, exit_code: int):
+    answer = faulty.pipe(f"--mode {mode}", "--json")
+    document, _ = answer.stdout.strip().splitlines()
+    found = json.loads(document)
+    assert (found["code"], found["exit"]) == ("pipe.upstream_died", exit_code)
+    assert codes(answer) == [exit_code, exit_code]
+    assert mode == "exit2" or found["bookmark"]["covered"] == 10
+
+
 def test_our_target_rolls_back_to_the_last_state(faulty: Faulty):
     answer = faulty.pipe("--mode badutf8 --every 7", name="target-ledger")
     assert codes(answer) == [4, 4]
@@ -85,7 +95,7 @@ def test_our_target_rolls_back_to_the_last_state(faulty: Faulty):
 
 TARGETS = [
     ("die1", "plugin.exited", "cannot write any more"),
-    ("die0", None, "target-fault exited with 0"),
+    ("die0", None, "exited with 0"),
     ("killself", "plugin.killed", "SIGKILL"),
     ("refuse", "plugin.exited", "cannot connect"),
 ]
@@ -98,8 +108,9 @@ def test_a_target_that_dies_fails_the_line_once(faulty: Faulty, mode: str, code:
     assert codes(answer)[1] == 1
     if rows > ROWS:  # more than all pipes hold: the tap's side met a closed pipe
         assert codes(answer)[0] == 1
-    found = errors_in(answer)
-    assert found == [code] if code else (len(found) == 1 and found[0] in ("plugin.early_end", "target.unread"))
+    # how much of its input a target that exits 0 had read by then is its buffer's affair; that it fails is not
+    assert set(errors_in(answer)) <= ({code} if code else {"plugin.early_end", "target.unread", "target.unconfirmed"})
+    assert len(errors_in(answer)) == 1
     assert words in answer.stderr
     assert faulty.position() is None
     assert faulty.runtime() == []
@@ -337,7 +348,7 @@ def test_ctrl_c_once_drains_both_sides(faulty: Faulty):
     answer = ended(process, line)
     assert codes(answer) == [130, 130]
     assert errors_in(answer) == ["run.cancelled"]
-    assert "stopping: what was read is still written" in answer.stderr
+    assert answer.stderr.count("stopping: what was read is still written") == 1
     gone(faulty.job)
     assert faulty.position() == 9
     faulty.pipe().expect()
