@@ -207,13 +207,19 @@ class Downstream(_End):
         def answered() -> dict[str, Any] | None:
             advert = files.read("right", neighbour)
             if advert is not None and advert.get("phase") == "alone":  # it did not find us in time
-                return {"alone": self.neighbour.name}
+                return {"alone": self.neighbour.name, "for": None}
             return files.read("answer", neighbour)
 
         found = self._await(answered) or answered()
         if found is None:
             self.gone("before it began")
             raise AssertionError
+        if not files.for_us(found):  # `(dativo tap-a; dativo tap-b) | dativo target-c`: the bookmark is tap-a's
+            raise errors.ConfigError(
+                "usage",
+                f"{self.neighbour.name} has another tap on this pipe already",
+                hint="give each tap a pipe of its own",
+            )
         if "error" in found:
             raise ToldElsewhere(int(found["error"].get("exit", 1)))
         return Answer(found.get("job"), found.get("run"), found.get("state"), found.get("alone"))

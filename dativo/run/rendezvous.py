@@ -50,6 +50,10 @@ class Rendezvous:
             return None
         return content
 
+    def for_us(self, content: dict[str, Any]) -> bool:
+        """Whether a file was written for this process, or for whoever comes."""
+        return content.get("for") in (None, asdict(self._me))
+
     def author(self, content: dict[str, Any]) -> Process:
         """Who wrote a file."""
         return Process(**content["by"])

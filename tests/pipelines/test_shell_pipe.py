@@ -206,6 +206,18 @@ def test_the_destination_is_asked_for_its_bookmark(faulty: Faulty):
     assert faulty.kept() == list(range(ROWS))
 
 
+def test_a_second_tap_on_the_same_pipe_is_refused(faulty: Faulty):
+    line = (
+        f"(dativo tap-fault; dativo tap-fault --rows 40; echo second $? >&2) | dativo target-fault --path {faulty.out}"
+    )
+    answer = faulty.shell(line, faulty.job)
+    assert "second 2" in answer.stderr
+    assert "target-fault has another tap on this pipe already" in answer.stderr
+    assert faulty.position() == 19  # the first tap's rows are committed, nothing of the second is
+    assert faulty.rows() == list(range(ROWS))
+    assert answer.code != 0
+
+
 def test_process_substitution_is_a_pipe_too(faulty: Faulty):
     line = f"dativo target-fault --path {faulty.out} < <(dativo tap-fault)"
     faulty.shell(line).expect()
