@@ -147,7 +147,7 @@ class PluginCommand(click.Command):
             value = values.pop(parameter)
             if value is None or value == ():
                 continue
-            found[key] = _flat(value) if isinstance(value, tuple) else value
+            found[key] = (value[0] if len(value) == 1 else _flat(value)) if isinstance(value, tuple) else value
         return found
 
 
@@ -164,9 +164,9 @@ def _option(flag: str, parameter: str, prop: dict[str, Any]) -> click.Option:
         text = f"{text.rstrip('.')} [{_shown(prop['default'])}]" if text else f"[{_shown(prop['default'])}]"
     if kinds == {"boolean"}:
         return click.Option([f"{flag}/--no-{flag[2:]}", parameter], default=None, help=text, hidden=secret)
-    many = kinds == {"array"}
+    many = "array" in kinds
     kind = _Setting(prop)
-    metavar = kind.name.upper() if not many else "VALUE"
+    metavar = "VALUE" if len(kinds) != 1 or many else kind.name.upper()
     return click.Option([flag, parameter], type=kind, multiple=many, metavar=metavar, help=text, hidden=secret)
 
 

@@ -179,7 +179,13 @@ def test_flags_are_typed_by_the_manifest(faulty: Faulty):
         "tap-fault", "--dry-run", "--rows", "3", "--labels", "a", "--labels", "b", "--extra", '{"x": 1}', "--no-loud"
     ).expect()
     assert answer.json["children"][0]["role"] == "tap"
-    answer = faulty.dativo("tap-fault", "--rows", "3", "--loud", "-v").expect()
+    answer = faulty.dativo("tap-fault", "--dry-run", "--labels", "a", "--either", "b", "--either", "c").expect()
+    answer = faulty.dativo(
+        "tap-fault", "--rows", "3", "--loud", "-v", "--either", "d", "--labels", '["a", "b"]'
+    ).expect()
+    assert "labels ['a', 'b'] either 'd'" in answer.stderr
+    answer = faulty.dativo("tap-fault", "--rows", "3", "--loud", "-v", "--either", "d", "--either", "e").expect()
+    assert "labels None either ['d', 'e']" in answer.stderr
     assert "tap-fault | row 2" in answer.stderr
     assert len([line for line in answer.stdout.splitlines() if '"RECORD"' in line]) == 3
 
