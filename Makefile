@@ -60,11 +60,11 @@ lint: $(VENV)/.dev ## formatting, lints, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(CARGO) fmt $(MANIFEST) --all --check
-	@$(CARGO) clippy $(MANIFEST) --quiet --release --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy $(MANIFEST) --quiet --workspace --all-targets -- -D warnings
 
 .PHONY: test-rust
 test-rust: ## Rust tests, vectors and fuzzing
-	@$(CARGO) test $(MANIFEST) --quiet --release --workspace
+	@$(CARGO) test $(MANIFEST) --quiet --workspace
 
 .PHONY: test-python
 test-python: $(VENV)/.dev ## Python tests, vectors, pipelines, docs, architecture
