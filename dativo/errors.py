@@ -81,7 +81,7 @@ CATALOG: dict[str, Entry] = {
     "env.run_dir": Entry(3, "the private run directory cannot be made", "set XDG_RUNTIME_DIR to a private directory"),
     "env.kernel": Entry(3, "the kernel lacks something Dativo needs", "see `dativo doctor`"),
     "env.locked": Entry(3, "another process has the destination open", "end that process, then run it again"),
-    "env.duckdb": Entry(3, "DuckDB cannot do its work", "its message says why"),
+    "env.duckdb": Entry(3, "the database engine cannot do its work", "its message says why"),
     "env.memory": Entry(
         3, "there is not enough memory", "lower batch_rows or raise memory_limit in the target's config"
     ),

@@ -84,6 +84,20 @@ def prepared(job: Job) -> list[Step]:
     ]
 
 
+def refuse_unkept(spec: JobSpec) -> None:
+    """I7: a promise that this version cannot keep is refused, not skipped. Raises config.invalid."""
+    unkept = ["retry"] if spec.retry else []
+    unkept += ["on_bad_record"] if spec.on_bad_record != "fail" else []
+    unkept += ["limits.wall"] if "wall" in spec.limits else []
+    unkept += [f"plugins.{name}.limits.wall" for name, own in spec.plugins.items() if "wall" in own.get("limits", {})]
+    if unkept:
+        raise errors.ConfigError(
+            "config.invalid",
+            f"job {spec.name}: this version cannot keep {', '.join(unkept)}",
+            hint="leave it out: a run fails at the first bad record and is run again by hand or by your scheduler",
+        )
+
+
 def run(job: Job) -> Summary:
     """Run the job once. Returns what it did, or raises why it did not."""
     options = job.options
@@ -117,8 +131,8 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
     """The plan for one attempt."""
     options, spec = job.options, job.spec
     tap, *others = steps
-    children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
-    children += [step.child(job=job.name, run=run) for step in others]
+    children = [tap.child(job=job.name, run=run, limits=spec.limits, catalog=catalog_text, state=state)]
+    children += [step.child(job=job.name, run=run, limits=spec.limits) for step in others]
     return Plan(
         run=run,
         job=job.name,

@@ -52,8 +52,16 @@ class Step:
             "config_mode": self.spec.config_mode,
         }
 
-    def child(self, *, job: str, run: str, catalog: str | None = None, state: str | None = None) -> dict[str, Any]:
-        """This step as a child of a plan."""
+    def child(
+        self,
+        *,
+        job: str,
+        run: str,
+        limits: Mapping[str, Any] | None = None,
+        catalog: str | None = None,
+        state: str | None = None,
+    ) -> dict[str, Any]:
+        """This step as a child of a plan. `limits` are the job's: the plugin's own come over them."""
         return singer.child(
             self.plugin,
             role=self.role,
@@ -62,7 +70,7 @@ class Step:
             state=state,
             job=job,
             run=run,
-            limits=self.spec.limits,
+            limits={**(limits or {}), **self.spec.limits},
             **self.surroundings(),
         )
 

@@ -1,4 +1,7 @@
 //! Running the real `dativo-bus` on real processes, for the tests beside this folder.
+//!
+//! A test writes small shell or Python programs as plugins, a plan that names them, and reads the events back. Nothing
+//! of the bus is replaced: what is tested is what ships.
 #![allow(dead_code)] // each test file uses its own part
 
 use serde_json::{json, Value};

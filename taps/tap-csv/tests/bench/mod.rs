@@ -1,4 +1,7 @@
 //! A folder with files, the real binary on them, and what it sent.
+//!
+//! Used by every test program beside it; each uses its own part. The messages are parsed with serde_json, not with the
+//! code under test.
 #![allow(dead_code)] // each test program uses its part
 
 use std::fs;

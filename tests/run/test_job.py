@@ -1,0 +1,53 @@
+"""What a job of dativo.yml promises is kept or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dativo import errors
+from dativo.config.specs import job_spec
+from dativo.run.job import refuse_unkept
+from tests.fixtures.faulty import Faulty, fault_plugins, faulty
+
+__all__ = ["fault_plugins", "faulty"]
+
+
+@pytest.mark.parametrize(
+    ("promise", "named"),
+    [
+        ({"retry": {"attempts": 3}}, "retry"),
+        ({"on_bad_record": "quarantine"}, "on_bad_record"),
+        ({"limits": {"wall": "2h"}}, "limits.wall"),
+        ({"plugins": {"tap-x": {"limits": {"wall": "1h"}}}}, "plugins.tap-x.limits.wall"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(promise: dict[str, object], named: str):
+    spec = job_spec("shop", {"steps": ["tap-x", "target-y"], **promise})
+    with pytest.raises(errors.ConfigError, match=named) as refused:
+        refuse_unkept(spec)
+    assert refused.value.exit_code == 2
+
+
+def test_what_can_be_kept_is_not():
+    refuse_unkept(job_spec("shop", {"steps": ["tap-x", "target-y"], "limits": {"memory": "1G", "max_line": "1M"}}))
+
+
+def test_a_jobs_limits_reach_every_plugin(faulty: Faulty, tmp_path: Path):
+    file = faulty.folder / "nightly.yml"
+    file.write_text(
+        "steps: [tap-fault, target-fault]\n"
+        "limits: {memory: 1G, nofile: 64, max_line: 2M}\n"
+        "plugins:\n"
+        "  tap-fault: {limits: {nofile: 32}}\n"
+        f"  target-fault: {{config: {{path: {tmp_path / 'out.jsonl'}}}}}\n",
+        encoding="utf-8",
+    )
+    answer = faulty.dativo("run", str(file), "--dry-run", "--json").expect()
+    plan = json.loads(answer.stdout)
+    limits = {child["name"]: child["rlimits"] for child in plan["children"]}
+    assert limits["tap-fault"] == {"core": 0, "data": 1 << 30, "nofile": 32}
+    assert limits["target-fault"] == {"core": 0, "data": 1 << 30, "nofile": 64}
+    assert plan["limits"]["max_line"] == 2 << 20
