@@ -42,9 +42,9 @@ def offers() -> list[Offer]:
         Offer("subreaper", _in_child(_subreaper), True, "lets no plugin process outlive its run"),
         Offer("sealed memfd", _sealed_memfd(), True, "hands configs over without a file name"),
         Offer("pidfd", _pidfd(), False, "sends signals to the right process"),
-        Offer("landlock", landlock > 0, False, f"fences files{f', ABI {landlock}' if landlock > 0 else ''}"),
-        Offer("seccomp", _in_child(_seccomp), False, "filters system calls"),
-        Offer("user namespaces", _in_child(_user_namespace), False, "fences networks without root"),
+        Offer("landlock", landlock > 0, False, f"could fence files{f', ABI {landlock}' if landlock > 0 else ''}"),
+        Offer("seccomp", _in_child(_seccomp), False, "could filter system calls"),
+        Offer("user namespaces", _in_child(_user_namespace), False, "could fence networks without root"),
         Offer("cgroup memory", cgroup is None, False, cgroup or "caps the memory of a whole plugin"),
     ]
 
@@ -134,14 +134,14 @@ def _cgroup_memory() -> str | None:
     own = next((line[3:] for line in lines if line.startswith("0::")), None)
     root = Path("/sys/fs/cgroup")
     if own is None or not (root / "cgroup.controllers").exists():
-        return "no unified hierarchy; memory is polled instead"
+        return "no unified hierarchy; memory is capped per process"
     group = root / own.lstrip("/") / f"dativo-doctor-{os.getpid()}"
     try:
         group.mkdir()
     except OSError as problem:
-        return f"not delegated ({problem.strerror}); memory is polled instead"
+        return f"not delegated ({problem.strerror}); memory is capped per process"
     try:
         capped = (group / "memory.max").exists()
     finally:
         group.rmdir()
-    return None if capped else "the memory controller is not enabled here; memory is polled instead"
+    return None if capped else "the memory controller is not enabled here; memory is capped per process"

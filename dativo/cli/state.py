@@ -346,7 +346,7 @@ def local(stamp: str) -> str:
 
 
 def _unknown(store: Store, job: str) -> NoReturn:
-    names = [one.name for one in store.jobs()]
+    names = [one.name for one in store.jobs() if one.name != job]
     near = difflib.get_close_matches(job, names, n=1)
     raise errors.ConfigError(
         "state.unknown",

@@ -71,7 +71,7 @@ def problem(
         ours=blamed is not None and blamed.ours,
         exit_code=left.code if left else None,
         interrupts=interrupts,
-        details=[standing(summary)],
+        details=[standing(summary), *_notes(seen)],
         context=context(summary),
     )
     if blamed is not None and found.code != "run.cancelled":

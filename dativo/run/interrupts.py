@@ -69,7 +69,8 @@ class Interrupts:
             return "stopping: what was read is still written (again to stop at once)"
         return "stopped at once" if self.count == 2 else None
 
-    def cancelled(self, message: str = "cancelled") -> errors.Cancelled:
+    def cancelled(self) -> errors.Cancelled:
         """The error for a command that a signal ended."""
         number = self.signal or signal.SIGINT
+        message = f"cancelled by {signal.Signals(number).name}"
         return errors.Cancelled("run.cancelled", message, context={"exit": 128 + number})

@@ -68,7 +68,7 @@ def failure(
             about[key] = value
     code = end.reason or "delivery.interrupted"
     if code == "run.cancelled":
-        cancelled = interrupts.cancelled(end.message or "the run was cancelled")
+        cancelled = interrupts.cancelled()
         return errors.Cancelled(
             cancelled.code, cancelled.message, details=tuple(details), context={**about, **cancelled.context}
         )
