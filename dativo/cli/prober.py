@@ -19,7 +19,8 @@ def prober(executable: Path, home: Path | None) -> dict[str, Any]:
     if found is not None:
         return {**found, "capabilities": sorted({*found["capabilities"], "about"})}
     told = probe.ask(singer.probe(executable, ["--help"]))
-    if told.ok:
+    # A script of the user's may know no options at all: it started, and that is all there is to know.
+    if told.ok or (home is None and told.code is not None):
         return manifest.from_help(told.stdout.decode(errors="replace"))
     how = f"signal {told.signal}" if told.signal else f"exit {told.code}" if told.code is not None else "not started"
     raise errors.EnvironmentFault(

@@ -298,6 +298,9 @@ class Upstream(_End):
 
         advert = self._await(reached)
         if advert is None:
+            end = self.their_end()
+            if end is not None and end.get("verdict") == "done":
+                return  # a short tap that came and went between two looks: what it wrote is in the pipe
             self.failed()
             raise AssertionError
         self.neighbour = Neighbour("dativo", self.neighbour.name, process, advert)

@@ -144,6 +144,24 @@ def test_how_the_tap_side_ended(folder, pipe, problem, verdict):
     assert os.listdir(folder) == []
 
 
+def test_a_tap_that_came_and_went_before_the_target_looked_again_is_not_dead(folder, pipe):
+    """A short second run: ready, answered, gone and done between two looks of the other side."""
+    up = Upstream(pipe[0], "target-y")
+    down = Downstream(pipe[1], "tap-x", chain=["tap-x"])
+    up.meet()
+    down.meet()
+    down.publish(phase="ready")
+    up.await_ready()
+    up.answer("job", "r-1", None)
+    down.agree()
+    down.go()
+    down.__exit__(None, None, None)
+    up.await_go(lambda: None)
+    assert up.verdict() == {"source": "ended"}
+    up.__exit__(None, None, None)
+    assert os.listdir(folder) == []
+
+
 def test_word_is_left_only_where_it_may_be_read(folder, pipe):
     """Nobody of ours holds the other end here: nothing is left behind."""
     saved = os.dup(1)
