@@ -25,7 +25,8 @@ build: $(VENV)/.built ## the virtual environment, the data plane, the control pl
 $(VENV)/.uv:
 	@command -v cargo >/dev/null || { echo 'error: no Rust toolchain on PATH (cargo)'; exit 3; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: Python 3.11 or newer is needed'; exit 3; }
-	@$(PYTHON) -m venv $(VENV) || { echo 'error: no venv module; on Debian: apt-get install python3-venv'; exit 3; }
+	@PYTHON=$(PYTHON) bash .ci/packages venv
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	@touch $@
 
