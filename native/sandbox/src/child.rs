@@ -82,7 +82,6 @@ pub(crate) unsafe fn run(p: &Prepared) -> ! {
                 fail(p.report, Stage::Limit, index as u8);
             }
         }
-        libc::umask(0o077);
         if let Some(cwd) = &p.cwd {
             if libc::chdir(cwd.as_ptr()) < 0 {
                 fail(p.report, Stage::Directory, 0);
