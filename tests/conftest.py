@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.servers import postgres
 from tests.workspace import ROOT, Workspace, installed
+
+# A shell starts its background jobs with SIGINT ignored, and children inherit that: here Ctrl-C must work.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OURS = ("taps/tap-csv", "targets/target-jsonl", "targets/target-duckdb")
 
