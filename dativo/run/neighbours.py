@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from dativo.state.lease import starttime
+
 SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "ash", "busybox"}
 WRAPPERS = {
     "env",
@@ -66,16 +68,6 @@ class Holder:
     kind: Kind
     name: str
     """The program's name as its user knows it: a script's rather than its interpreter's."""
-
-
-def starttime(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
-    try:
-        line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = line[line.rindex(")") + 2 :].split()  # the name before it may hold anything
-    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def pipe_key(fd: int) -> str | None:

@@ -36,7 +36,7 @@ class Holder:
     def this_process(cls, since: str) -> Holder:
         """The holder that the current process would be."""
         return cls(
-            os.getpid(), _starttime(os.getpid()) or 0, _boot_id(), _pid_space(), socket.gethostname(), _user(), since
+            os.getpid(), starttime(os.getpid()) or 0, _boot_id(), _pid_space(), socket.gethostname(), _user(), since
         )
 
     def to_text(self) -> str:
@@ -58,7 +58,7 @@ class Holder:
             return None
         if self.pid_space != _pid_space():
             return None
-        return _starttime(self.pid) == self.starttime
+        return starttime(self.pid) == self.starttime
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Heartbeat:
         return True
 
 
-def _starttime(pid: int) -> int | None:
+def starttime(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
