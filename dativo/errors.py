@@ -52,6 +52,17 @@ CATALOG: dict[str, Entry] = {
     "pipe.closed": Entry(
         1, "the reader of the pipe went away", "nothing to change if that was meant, as with `| head`"
     ),
+    "limit.memory": Entry(1, "a plugin reached its memory limit", "raise limits.memory, or select less"),
+    "limit.processes": Entry(1, "a plugin reached its limit of processes", "raise limits.processes"),
+    "limit.cpu": Entry(1, "a plugin reached its CPU time", "raise limits.cpu"),
+    "limit.wall": Entry(1, "a plugin reached its wall clock limit", "raise limits.wall; the next run goes on there"),
+    "limit.idle": Entry(1, "a plugin wrote nothing for too long", "raise limits.idle, or look at its log"),
+    "limit.files": Entry(1, "a plugin reached its limit of open files", "raise limits.files"),
+    "limit.file_size": Entry(1, "a plugin reached the largest file it may write", "raise limits.file_size"),
+    "limit.scratch": Entry(1, "a plugin filled its scratch space", "raise limits.scratch"),
+    "secret.conflict": Entry(
+        1, "a secret was changed by somebody else during the run", "run it again: it then has the newer value"
+    ),
     "bug": Entry(1, "Dativo met something it did not expect", "report it with the crash report, which holds no values"),
     "bus.died": Entry(1, "the data plane ended without a verdict", "run it again; if it stays, run `dativo doctor`"),
     # -- 2: change what was typed or configured
@@ -67,6 +78,21 @@ CATALOG: dict[str, Entry] = {
     "plugin.unknown": Entry(2, "no such plugin", "install it with `dativo add`; `dativo list` shows what is installed"),
     "plugin.kind": Entry(2, "the plugin's kind is not known", "name it tap-…, target-… or map-…, or give --kind"),
     "plugin.taken": Entry(2, "the name is taken by another plugin", "give it another name: --as NAME"),
+    "plugin.network.denied": Entry(
+        2, "a plugin tried to reach a host that it may not", "allow it: dativo allow PLUGIN --network HOST:PORT"
+    ),
+    "plugin.file.denied": Entry(
+        2, "a plugin tried to use a file that it may not", "allow it: dativo allow PLUGIN --read PATH (or --write)"
+    ),
+    "permissions.invalid": Entry(2, "a permission cannot be granted", "name a narrower path or host"),
+    "permissions.more": Entry(
+        2, "the plugin asks for more than was approved", "look at the difference, then approve it: dativo allow PLUGIN --approve"
+    ),
+    "secret.invalid": Entry(
+        2, "a secret:// reference cannot be used", "write secret://BACKEND/NAME or secret://BACKEND/NAME#KEY"
+    ),
+    "secret.unknown": Entry(2, "there is no such secret", "check the name and the key in the backend"),
+    "secret.tenant": Entry(2, "the secret belongs to another tenant", "name a secret of the job's own tenant"),
     "catalog.invalid": Entry(2, "the catalog cannot be used", "make a new one with `dativo discover`"),
     "catalog.none": Entry(2, "nothing is selected", "see `dativo select`"),
     "state.invalid": Entry(2, "the state cannot be used", "it must be a JSON object, as `dativo state get` prints it"),
@@ -80,6 +106,10 @@ CATALOG: dict[str, Entry] = {
     "env.output": Entry(3, "the output could not be written", "look at where stdout goes"),
     "env.run_dir": Entry(3, "the private run directory cannot be made", "set XDG_RUNTIME_DIR to a private directory"),
     "env.kernel": Entry(3, "the kernel lacks something Dativo needs", "see `dativo doctor`"),
+    "sandbox.unavailable": Entry(
+        3, "this machine cannot keep what the sandbox profile promises", "see `dativo doctor` for what is missing"
+    ),
+    "secret.backend": Entry(3, "a secret backend cannot be used", "its message says why; see docs/concepts/secrets.md"),
     "env.locked": Entry(3, "another process has the destination open", "end that process, then run it again"),
     "env.duckdb": Entry(3, "the database engine cannot do its work", "its message says why"),
     "env.memory": Entry(
@@ -101,6 +131,9 @@ CATALOG: dict[str, Entry] = {
     "data.record_before_schema": Entry(4, "a record came before its SCHEMA", "report it to the plugin's author"),
     "data.bad_message": Entry(4, "a message is not a Singer message", "report it to the plugin's author"),
     "data.batch_refused": Entry(4, "the target cannot load BATCH messages", "turn batch_config off in the tap"),
+    "data.batch_outside": Entry(
+        4, "a BATCH names a file that its tap may not hand over", "the files must be in a folder that the tap may write"
+    ),
     "data.junk": Entry(
         4, "a line is not a message", "the job's policy is junk: fail; set junk: drop to skip such lines"
     ),

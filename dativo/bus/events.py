@@ -36,6 +36,32 @@ class Spawned(Event):
 
 
 @dataclass(frozen=True)
+class Confined(Event):
+    """What the sandbox promises for a plugin, told before its program runs."""
+
+    child: str = ""
+    profile: str = ""
+    layout: str = ""
+    guarantees: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Connection(Event):
+    """A plugin reached for a host through the broker, or asked for its name (then `port` is None)."""
+
+    child: str = ""
+    host: str = ""
+    port: int | None = None
+    address: str | None = None
+    outcome: str = ""
+    """open, closed, denied or failed."""
+    reason: str | None = None
+    sent: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True)
 class Schema(Event):
     """A SCHEMA was forwarded."""
 
@@ -113,6 +139,9 @@ class Exited(Event):
     sys_s: float = 0.0
     max_rss_kb: int = 0
     wall_s: float = 0.0
+    peak_kb: int = 0
+    """Memory of all its processes together at its highest, as seen."""
+    peak_processes: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +178,8 @@ class End(Event):
 TYPES: dict[str, type[Event]] = {
     "started": Started,
     "spawned": Spawned,
+    "confined": Confined,
+    "connection": Connection,
     "schema": Schema,
     "counters": Counters,
     "bookmark": Bookmark,

@@ -73,6 +73,8 @@ class Plan:
     policy: Policy = field(default_factory=Policy)
     grace: Grace = field(default_factory=Grace)
     counters_every: float = 0.25
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values that no event may show (I13)."""
 
     def document(self, control_fd: int | None = None) -> dict[str, Any]:
         """The plan as JSON data; the control pipe's number is known only when the bus is started."""
@@ -88,6 +90,7 @@ class Plan:
             "policy": vars(self.policy),
             "grace": vars(self.grace),
             "counters_every": self.counters_every,
+            "secrets": list(self.secrets),
         }
         if control_fd is not None:
             shape["control_fd"] = control_fd
@@ -100,6 +103,7 @@ class Plan:
     def shown(self) -> dict[str, Any]:
         """The plan for people: contents of files and values of passed variables are hidden (I13)."""
         shape = self.document()
+        del shape["secrets"]
         shape["children"] = [
             {
                 **child,

@@ -63,6 +63,27 @@ pub enum Event<'a> {
         role: &'a str,
         pid: i32,
     },
+    Confined {
+        child: &'a str,
+        profile: &'a str,
+        layout: &'a str,
+        guarantees: &'a [String],
+        missing: &'a [String],
+    },
+    Connection {
+        child: &'a str,
+        host: &'a str,
+        port: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<&'a str>,
+        outcome: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sent: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        received: Option<u64>,
+    },
     /// Its `schema` is spliced in.
     Schema {
         stream: &'a str,
@@ -110,6 +131,8 @@ pub enum Event<'a> {
         sys_s: f64,
         max_rss_kb: u64,
         wall_s: f64,
+        peak_kb: u64,
+        peak_processes: u64,
     },
     Notice {
         code: &'a str,

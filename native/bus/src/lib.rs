@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod confine;
 pub mod event;
 pub mod journal;
 pub mod junk;

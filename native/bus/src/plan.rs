@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
 pub use crate::policy::{BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy};
 
 /// The plan's version that this bus understands.
@@ -48,6 +49,9 @@ pub struct Plan {
     pub run: String,
     /// The job's name.
     pub job: String,
+    /// Values that no event may show (I13).
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
     /// A directory that the bus makes (0700), locks and removes; its parent exists.
     pub run_dir: PathBuf,
     /// A descriptor with JSON lines from the control plane; when it hangs up, everything is killed.
@@ -151,6 +155,12 @@ pub struct Child {
     /// Resource limits by name; null leaves one as it is.
     #[serde(default)]
     pub rlimits: BTreeMap<String, Option<u64>>,
+    /// How it is confined; standard, with nothing granted, when absent.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    /// Bounds of its whole process tree.
+    #[serde(default)]
+    pub limits: ChildLimits,
     /// What it gets when its input broke off.
     #[serde(default)]
     pub on_upstream_failure: OnUpstreamFailure,
@@ -171,6 +181,20 @@ pub struct File {
     /// How the child reaches it.
     #[serde(default)]
     pub mode: FileMode,
+    /// A descriptor for the content that the child leaves, if it changed a file of mode `file`.
+    #[serde(default)]
+    pub back_fd: Option<i32>,
+}
+
+/// A value that must not be shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret")
+    }
 }
 
 impl fmt::Debug for File {
@@ -186,7 +210,7 @@ pub enum FileMode {
     /// Sealed memory at /proc/self/fd/N: read-only, without a name.
     #[default]
     Memfd,
-    /// A 0600 file in the run directory: writable, for plugins that rewrite their config.
+    /// A 0600 file in the child's scratch directory: writable, for plugins that rewrite their config.
     File,
 }
 
@@ -290,6 +314,12 @@ impl Child {
         }
         if let Some(name) = self.rlimits.keys().find(|n| !RLIMITS.contains(&n.as_str())) {
             return wrong(format!("rlimits.{name}"), &format!("not one of {}", RLIMITS.join(", ")));
+        }
+        if let Some(reason) = self.sandbox.wrong() {
+            return wrong("sandbox".into(), &reason);
+        }
+        if let Some(reason) = self.limits.wrong() {
+            return wrong("limits".into(), reason);
         }
         for text in texts {
             for part in text.split("{file:").skip(1) {

@@ -255,6 +255,8 @@ impl Supervisor {
             sys_s: exit.system.as_secs_f64(),
             max_rss_kb: exit.max_rss_kb,
             wall_s: (now - child.started).as_secs_f64(),
+            peak_kb: exit.max_rss_kb,
+            peak_processes: 1,
         });
         let facts = ExitFacts {
             child: &child.name,
