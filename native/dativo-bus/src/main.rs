@@ -31,19 +31,20 @@ const BAD_PLAN: u8 = 2;
 const BAD_ENVIRONMENT: u8 = 3;
 
 fn main() -> ExitCode {
-    let inherited = Inherited::at_start();
-    let options = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Action::Run(options)) => options,
+    let outcome = match options::parse(std::env::args_os().skip(1)) {
+        Ok(Action::Launch(policy)) => dativo_sandbox::launcher::main(policy),
+        Ok(Action::Run(options)) => Inherited::at_start()
+            .map_err(|e| complain(&format!("cannot list open descriptors: {e}"), BAD_ENVIRONMENT))
+            .and_then(|inherited| run(&options, inherited)),
         Ok(Action::Print(text)) => {
             use std::io::Write;
             // A closed stdout is the reader's choice.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
+            Ok(ExitCode::SUCCESS)
         }
-        Err(message) => return complain(&message, BAD_PLAN),
+        Err(message) => Err(complain(&message, BAD_PLAN)),
     };
-    let outcome = inherited.map_err(|e| complain(&format!("cannot list open descriptors: {e}"), BAD_ENVIRONMENT));
-    match outcome.and_then(|inherited| run(&options, inherited)) {
+    match outcome {
         Ok(code) | Err(code) => code,
     }
 }

@@ -11,18 +11,23 @@
 //!
 //! Who may import it: `native/dativo-bus`, and tests.
 
+pub mod broker;
 mod child;
 pub mod inherited;
+pub mod launcher;
 pub mod limits;
 pub mod memfd;
 pub mod pipes;
+pub mod policy;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
+pub mod status;
 pub mod tree;
 
 pub use inherited::Inherited;
 pub use limits::Limit;
+pub use policy::Confinement;
 pub use reap::Exit;
 pub use rustix::process::Pid;
-pub use spawn::{SpawnError, Spec};
+pub use spawn::{SpawnError, Spawned, Spec};
