@@ -20,7 +20,7 @@ mod shutdown;
 mod supervisor;
 
 use dativo_bus_engine::plan::Plan;
-use dativo_sandbox::Inherited;
+use dativo_sandbox::{Inherited, Zygote};
 use options::{Action, Options};
 use std::io::Read;
 use std::process::ExitCode;
@@ -32,10 +32,11 @@ const BAD_ENVIRONMENT: u8 = 3;
 
 fn main() -> ExitCode {
     let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Action::Launch(policy)) => dativo_sandbox::launcher::main(policy),
+        // The zygote comes first: it must know nothing of the plan, and keep none of the descriptors (I13).
         Ok(Action::Run(options)) => Inherited::at_start()
-            .map_err(|e| complain(&format!("cannot list open descriptors: {e}"), BAD_ENVIRONMENT))
-            .and_then(|inherited| run(&options, inherited)),
+            .and_then(|inherited| Ok((inherited, Zygote::start()?)))
+            .map_err(|e| complain(&format!("cannot begin: {e}"), BAD_ENVIRONMENT))
+            .and_then(|(inherited, zygote)| run(&options, inherited, zygote)),
         Ok(Action::Print(text)) => {
             use std::io::Write;
             // A closed stdout is the reader's choice.
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode> {
+fn run(options: &Options, mut inherited: Inherited, zygote: Zygote) -> Result<ExitCode, ExitCode> {
     let document = inherited
         .take(options.plan_fd)
         .and_then(|fd| {
@@ -66,7 +67,8 @@ fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode
     let plan = Plan::parse(&document).map_err(|e| complain(&format!("bad plan: {e}"), BAD_PLAN))?;
     drop(document);
     let ends = supervisor::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
-    let outcome = supervisor::run(plan, ends).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
+    let outcome =
+        supervisor::run(plan, ends, zygote).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))
 }
 

@@ -33,8 +33,6 @@ pub struct Options {
 pub enum Action {
     /// Run a plan.
     Run(Options),
-    /// Be the launcher of a plugin: the policy's descriptor.
-    Launch(i32),
     /// Print a text and exit.
     Print(String),
 }
@@ -60,8 +58,6 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
         match name.as_str() {
             "--plan-fd" => options.plan_fd = number(&name, &value()?)?,
             "--events-fd" => options.events_fd = number(&name, &value()?)?,
-            // The bus starts itself so; it is of no use to anybody else and not in the help.
-            "--launch" => return Ok(Action::Launch(number(&name, &value()?)?)),
             "--schema" => match value()?.as_str() {
                 "plan" => return Ok(Action::Print(PLAN_SCHEMA.into())),
                 "event" => return Ok(Action::Print(EVENT_SCHEMA.into())),

@@ -12,7 +12,6 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 
 pub mod broker;
-mod child;
 pub mod inherited;
 pub mod launcher;
 pub mod limits;
@@ -24,6 +23,7 @@ pub mod signals;
 pub mod spawn;
 pub mod status;
 pub mod tree;
+pub mod zygote;
 
 pub use inherited::Inherited;
 pub use limits::Limit;
@@ -31,3 +31,4 @@ pub use policy::Confinement;
 pub use reap::Exit;
 pub use rustix::process::Pid;
 pub use spawn::{SpawnError, Spawned, Spec};
+pub use zygote::Zygote;
