@@ -12,6 +12,7 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 
 pub mod broker;
+mod child;
 pub mod inherited;
 pub mod launcher;
 pub mod limits;
