@@ -12,7 +12,7 @@ from dativo.cli import options, report
 
 if TYPE_CHECKING:
     from dativo.config.project import Project
-    from dativo.plugins.install import Change
+    from dativo.plugins.approval import Change
 
 
 @click.command(
