@@ -1,4 +1,4 @@
-"""Why a plugin failed when the reason is its sandbox: the host or the file it may not have, and the words that allow it.
+"""Why a plugin failed when its sandbox is the reason: the host or file it may not have, and the words that allow it.
 
 A host is known from the broker's events. A file is known only from what the plugin says last: a path that is there for
 the user and was not granted.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,16 @@ from dativo.run.grants import Grants
 from dativo.run.inference import HTTPS
 
 _PORT = re.compile(r"\bport[ =:]+\"?(\d{1,5})\b|(?<=[\w\].]):(\d{2,5})\b(?![.:\d])")
-_PATH = r"[\"'‘“]?(?P<path>(?:/|~/|\./|\.\./)?[^\s\"'’”:;,]+(?: [^\s\"'’”:;,]+)*?)[\"'’”]?"
-_FAILED = (
-    # (the line, whether it says that writing was tried)
-    (re.compile(r"Read-only file system:? *" + _PATH + r"\s*$"), True),
-    (re.compile(_PATH + r": Read-only file system"), True),
-    (re.compile(r"(?:Permission denied|Operation not permitted|No such file or directory):? *" + _PATH + r"\s*$"), False),
-    (re.compile(r"Cannot open file \"(?P<path>[^\"]+)\""), False),
-    (re.compile(r"(?:open|stat|read|write|access|create|find|load)\w* (?:file |directory )?" + _PATH
-                + r":? *\(?(?:Permission denied|No such file or directory|Read-only file system)"), False),
-    (re.compile(r"^(?:.*\s)?" + _PATH + r": (?:Permission denied|No such file or directory)\b"), False),
-)  # fmt: skip
+_FAILED = re.compile(
+    r"permission denied|no such file or directory|read-only file system|operation not permitted|cannot open|"
+    r"could not open|os error (?:1|2|13|30)\b|\bE(?:ACCES|ROFS|NOENT|PERM)\b",
+    re.IGNORECASE,
+)
+_WROTE = re.compile(r"read-only file system|\bEROFS\b|os error 30\b", re.IGNORECASE)
+_QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'|`([^`]+)`")
+_BARE = re.compile(r"(?<![\w/])((?:~|\.{1,2})?/[^\s\"'`:;,()\[\]]+|[\w.-]+/[^\s\"'`:;,()\[\]]+)")
 _READ_ENDS = (".pem", ".crt", ".cer", ".key", ".p8", ".p12", ".jks", ".json", ".yml", ".yaml", ".toml", ".conf", ".cnf")
-_OF_ITS_OWN = ("/proc", "/sys", "/dev", "/tmp", "/usr", "/lib", "/lib64", "/bin", "/sbin")  # noqa: S108
+_OF_ITS_OWN = ("/proc", "/sys", "/dev", "/usr", "/lib", "/lib64", "/bin", "/sbin")
 _ELSEWHERE = ("run.", "limit.", "data.", "pipe.", "job.", "bus.", "sandbox.")
 """Errors that say all there is to say."""
 
@@ -80,13 +77,11 @@ def _port(lines: Sequence[str], grants: Grants) -> int:
 
 def _file(found: errors.DativoError, grants: Grants, role: str, lines: Sequence[str]) -> errors.DativoError | None:
     for line in reversed([*lines, found.message]):
-        for pattern, writes in _FAILED:
-            match = pattern.search(line.strip())
-            path = _missing(match["path"], grants) if match else None
-            if path is None:
-                continue
+        if not _FAILED.search(line):
+            continue
+        for path in _paths(line, grants):
             there = os.path.lexists(path)
-            write = writes or _writes(path, role, there=there)
+            write = bool(_WROTE.search(line)) or _writes(path, role, there=there)
             if not there and not write:
                 continue  # it is nowhere: the plugin is right
             if any(inside(path, held) for held in (grants.write if write else (*grants.read, *grants.write))):
@@ -103,19 +98,16 @@ def _file(found: errors.DativoError, grants: Grants, role: str, lines: Sequence[
     return None
 
 
-def _missing(text: str, grants: Grants) -> str | None:
-    """A path that a plugin could not use, if it is no place of its own; absolute."""
-    if "://" in text or len(text) > 4096:
-        return None
-    path = os.path.normpath(Path.cwd() / Path(text).expanduser())
-    if path == "/" or any(inside(path, own) for own in (*_OF_ITS_OWN, *grants.start)) and not _granted_tmp(path):
-        return None
-    return path if os.path.lexists(path) or Path(path).parent.is_dir() else None
-
-
-def _granted_tmp(path: str) -> bool:
-    """Something in /tmp that the user has there is the user's; the plugin's own /tmp is another one."""
-    return inside(path, "/tmp") and (os.path.lexists(path) or Path(path).parent != Path("/tmp"))  # noqa: S108
+def _paths(line: str, grants: Grants) -> Iterator[str]:
+    """The absolute paths in a line that lead to, or into, a folder of this machine that is no place of the plugin's."""
+    quoted = [next(filter(None, match.groups())) for match in _QUOTED.finditer(line)]
+    for text in [*quoted, *_BARE.findall(_QUOTED.sub(" ", line))]:
+        if "://" in text or "\0" in text or len(text) > 4096:
+            continue
+        path = os.path.normpath(Path.cwd() / Path(text).expanduser())
+        own = any(inside(path, one) for one in (*_OF_ITS_OWN, *grants.start))
+        if path != "/" and not own and (os.path.lexists(path) or Path(path).parent.is_dir()):
+            yield path
 
 
 def _writes(path: str, role: str, *, there: bool) -> bool:

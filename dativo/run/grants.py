@@ -224,11 +224,9 @@ class _Join:
             template = bool(TEMPLATE.search(text))
             for one in expanded(text, self.config):
                 path = places.absolute(one, here if template or not by_hand else root)
-                if path is None:
+                if path is None or (path == "/dev" and text.endswith(BESIDE)):  # /dev/null and its like are there
                     continue
-                if kind == "read":
-                    path = places.fixed(path)
-                names = places.names_of(path)
+                names = self._named(kind, path)
                 for name in names:
                     self._refuse_place(kind, text, name, by_hand=by_hand, chosen=template)
                 origin = f"{self.file}: plugins.{self.name}.sandbox" if by_hand else CONFIG if template else MANIFEST
@@ -238,9 +236,17 @@ class _Join:
                     self.make.append(names[0])
         return tuple(dict.fromkeys(found))
 
+    def _named(self, kind: str, path: str) -> list[str]:
+        """A path with where it leads; for reading that of all that a glob finds."""
+        if kind == "write":
+            return places.names_of(path)
+        folder = places.fixed(path)
+        names = places.names_of(folder)
+        return names if folder == path else [*names, *places.led_out(path, names[-1])]
+
     def _refuse_place(self, kind: str, text: str, path: str, *, by_hand: bool, chosen: bool) -> None:
         if kind == "write":
-            why = places.why_not_write(path, self.own, by_hand=by_hand)
+            why = places.why_not_write(path, self.own, by_hand=by_hand, beside=chosen and text.endswith(BESIDE))
             hint = f"let it write into a folder of its own, or allow this one: dativo allow {self.name} --write {path}"
         else:
             why = places.why_not_read(path, self.own, by_hand=by_hand, chosen=chosen)
@@ -277,7 +283,7 @@ class _Join:
         for one in expanded(text, self.config):
             path = places.absolute(one, self.project.root)
             if path is not None:
-                found += places.names_of(places.fixed(path) if kind == "read" else path)
+                found += self._named(kind, path)
         return found
 
     def _note(self, found: Iterable[str], origin: str) -> None:

@@ -6,6 +6,8 @@ refused. What the project's owner writes into dativo.yml by hand may go further 
 
 from __future__ import annotations
 
+import glob
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +18,8 @@ from dativo.config import paths
 from dativo.config.policy import inside
 from dativo.config.project import Project
 
+MATCHES = 10_000
+"""How many files that a glob finds are looked at."""
 GLOB = re.compile(r"[*?\[]")
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SYSTEM = (
@@ -107,6 +111,16 @@ def fixed(path: str) -> str:
     return "/".join(plain) or "/"
 
 
+def led_out(pattern: str, folder: str) -> list[str]:
+    """Where the links that a glob finds lead, outside the folder that it starts from."""
+    found: dict[str, None] = {}
+    for path in itertools.islice(glob.iglob(pattern, recursive=True), MATCHES):  # noqa: PTH207 - a whole path
+        real = os.path.realpath(path)
+        if not inside(real, folder):
+            found[real] = None
+    return list(found)
+
+
 def names_of(path: str) -> list[str]:
     """A path as it is called and, where they differ, as it leads."""
     real = os.path.realpath(path)
@@ -130,8 +144,11 @@ def why_not_read(path: str, own: Own, *, by_hand: bool, chosen: bool) -> str | N
     return None
 
 
-def why_not_write(path: str, own: Own, *, by_hand: bool) -> str | None:
-    """Why a path is not granted for writing."""
+def why_not_write(path: str, own: Own, *, by_hand: bool, beside: bool) -> str | None:
+    """Why a path is not granted for writing. `beside`: the user's own setting names a file in this folder.
+
+    Such a folder may be the project's: Dativo's own files in it are hidden. Any other grant of it is refused.
+    """
     if path == "/":
         return "/ cannot be written as a whole"
     kept = own.keeps(path)
@@ -146,5 +163,5 @@ def why_not_write(path: str, own: Own, *, by_hand: bool) -> str | None:
     key = next((f"~/{one}" for one in KEYS if inside(path, f"{home}/{one}")), None)
     if system is not None or key is not None:
         return f"{system} is the system's" if system else f"{key} holds keys and settings of others"
-    held = own.within(path)
+    held = None if beside else own.within(path)
     return f"{held} is in it" if held is not None else None
