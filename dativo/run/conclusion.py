@@ -106,7 +106,7 @@ def _explain_limit(found: errors.DativoError, step: Step, summary: Summary) -> N
     origin = bounds.origins.get(key, "default")
     said = "" if origin in ("default", "its manifest") else f" (set by {origin})"
     place = origin if origin.endswith(".limits") else f"plugins.{step.name}.limits"
-    other = {"memory": " or select fewer columns", "idle": ", or look at its log"}.get(key, "")
+    other = {"memory": ", or select fewer columns", "idle": ", or look at its log"}.get(key, "")
     found.hint = f"raise {place}.{key}, now {bounds.told(key)}{said if place != origin else ''}{other}"
 
 

@@ -6,6 +6,7 @@ data source names, object store paths, SSH tunnels. Everything else is for `dati
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -116,12 +117,19 @@ def of_url(text: str, fallback: int = HTTPS) -> list[str]:
 def address(text: str, port: int) -> str | None:
     """`HOST:PORT` in one spelling, the port given unless the text has one; None if that is no host."""
     bracketed = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?", text)
-    if bracketed:
+    if bracketed and _is_v6(bracketed[1]):
         return _whole(f"[{bracketed[1].lower()}]", bracketed[2], port)
     if text.count(":") > 1:
-        return _whole(f"[{text.lower()}]", None, port) if re.fullmatch(r"[0-9a-fA-F:.]+", text) else None
+        return _whole(f"[{text.lower()}]", None, port) if _is_v6(text) else None
     host, _, given = text.partition(":")
     return _whole(host.lower().rstrip("."), given, port) if _NAME.fullmatch(host) else None
+
+
+def _is_v6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _whole(host: str, given: str | None, port: int) -> str | None:

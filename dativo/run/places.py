@@ -68,7 +68,8 @@ class Own:
         for place in (*self.folders, *self.files):
             if any(inside(place, tree) for tree in trees):
                 found += _around(place, [os.path.realpath(one) for one in [*kept, self._runs()]])
-        return [path for path in dict.fromkeys(found) if os.path.lexists(path)]
+        there = [path for path in dict.fromkeys(found) if os.path.lexists(path)]
+        return [path for path in there if not any(inside(path, other) for other in there if other != path)]
 
     def _runs(self) -> str:
         return str(paths.runtime_dir() / "runs")

@@ -55,13 +55,15 @@ class Reach:
 
     def hosts(self, text: str) -> list[str]:
         """The `HOST:PORT`s that an entry stands for; a port that no setting holds is the one the name suggests."""
-        found = expanded(text, self._config)
-        if not found and (ported := re.fullmatch(r"(.+):\{config:[^}]+\}", text)):
-            found = expanded(ported[1], self._config)
-        return [host for one in found for host in self._addresses(one, text)]
+        fallback = inference.default_port(self.name)
+        ported = re.fullmatch(r"(.*\{config:[^}]+\}.*):(\{config:[^}]+\}|\d+)", text)
+        if ported is None:
+            return [host for one in expanded(text, self._config) for host in self._addresses(one, text, fallback)]
+        ports = [int(port) for port in expanded(ported[2], self._config) if port.isdigit()] or [fallback]
+        names = expanded(ported[1], self._config)
+        return [host for one in names for port in ports for host in self._addresses(one, text, port)]
 
-    def _addresses(self, text: str, shown: str) -> list[str]:
-        port = inference.default_port(self.name)
+    def _addresses(self, text: str, shown: str, port: int) -> list[str]:
         if "://" in text or "=" in text:
             return inference.of_url(text, port)
         if text.startswith("/"):

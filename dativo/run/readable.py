@@ -22,11 +22,8 @@ def to_start(executable: Path, home: Path | None) -> list[str]:
     path = f"{home}/bin:{SYSTEM_PATH}" if home else SYSTEM_PATH
     found = [str(home), *_environment(home)] if home else []
     found += _program(executable, path, DEPTH)
-    roots: list[str] = []
-    for one in dict.fromkeys(found):
-        if not _below(one, SYSTEM) and not _below(one, roots):
-            roots.append(one)
-    return roots
+    outside = [one for one in dict.fromkeys(found) if not _below(one, SYSTEM)]
+    return [one for one in outside if not _below(one, [other for other in outside if other != one])]
 
 
 def _environment(home: Path) -> Iterator[str]:
