@@ -20,6 +20,7 @@ pub mod reap;
 pub mod signals;
 pub mod spawn;
 pub mod tree;
+pub mod usage;
 
 pub use inherited::Inherited;
 pub use limits::Limit;
