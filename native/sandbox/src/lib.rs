@@ -11,6 +11,7 @@
 //!
 //! Who may import it: `native/dativo-bus`, and tests.
 
+pub mod cgroup;
 mod child;
 pub mod inherited;
 pub mod limits;

@@ -54,6 +54,11 @@ pub fn descendants(root: Pid) -> Vec<Process> {
     }
 }
 
+/// Whether there is a process of that pid that has not ended.
+pub fn alive(pid: Pid) -> bool {
+    row(pid.as_raw_nonzero().get()).is_some_and(|row| row.alive)
+}
+
 /// Kills everything that descends from this process, except the trees of `spare`: stop first so that nothing forks
 /// away, then SIGKILL, and again until none is left. Returns who could not be killed (stuck in the kernel).
 ///
