@@ -77,6 +77,8 @@ impl Bounds {
 pub struct Death<'a> {
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// CPU time that it and what it collected had used.
+    pub cpu: Duration,
     /// Its last log lines.
     pub lines: &'a [String],
     /// Its control group says that the kernel killed a process of it for its memory.
@@ -106,8 +108,14 @@ pub fn blame(death: &Death<'_>, bounds: &Bounds) -> Option<Reached> {
     match death.signal {
         Some(SIGXCPU) if bounds.cpu.is_some() || bounds.tree.cpu.is_some() => return Some(Reached::Cpu(None)),
         Some(SIGXFSZ) if bounds.fsize.is_some() => return Some(Reached::FileSize),
-        // The kernel's own hard limit of CPU time: it cannot be told from other kills.
-        Some(SIGKILL) => return None,
+        // At the hard limit of CPU time the kernel kills. It counts by ticks there, and exactly here.
+        Some(SIGKILL) => {
+            let spent = |limit: u64| death.cpu.as_secs_f64() >= limit as f64 * 0.8;
+            return bounds
+                .cpu
+                .filter(|limit| spent(*limit))
+                .map(|_| Reached::Cpu(Some(death.cpu)));
+        }
         _ => {}
     }
     let limited = bounds.data.is_some() || bounds.tree.memory.is_some();
@@ -126,16 +134,16 @@ pub fn blame(death: &Death<'_>, bounds: &Bounds) -> Option<Reached> {
     if bounds.nofile.is_some() && files {
         return Some(Reached::Files(None));
     }
-    if limited
-        && says(&[
-            "MemoryError",
-            "Cannot allocate memory",
-            "std::bad_alloc",
-            "OutOfMemoryError",
-            "[Errno 12]",
-        ])
-        || limited && says(&["memory allocation of ", "JavaScript heap out of memory"])
-    {
+    let no_memory = [
+        "MemoryError",
+        "Cannot allocate memory",
+        "[Errno 12]",
+        "std::bad_alloc",
+        "OutOfMemoryError",
+        "memory allocation of ",
+        "JavaScript heap out of memory",
+    ];
+    if limited && says(&no_memory) {
         return Some(Reached::Memory(None));
     }
     if (bounds.tree.processes.is_some() || bounds.nproc.is_some()) && says(&forked_out) {
@@ -168,7 +176,11 @@ pub fn failure(child: &str, how: &str, reached: Reached, bounds: &Bounds) -> Fai
             )
         }
         Reached::Cpu(value) => {
-            let limit = tree.cpu.or(bounds.cpu.map(|s| s as f64)).map(seconds);
+            let limit = [tree.cpu, bounds.cpu.map(|s| s as f64)]
+                .into_iter()
+                .flatten()
+                .reduce(f64::min)
+                .map(seconds);
             let value = value
                 .map(|v| format!(" {}", seconds(v.as_secs_f64())))
                 .unwrap_or_default();
@@ -352,6 +364,12 @@ mod tests {
             ..Death::default()
         };
         assert_eq!(blame(&full, &Bounds::default()), Some(Reached::Scratch));
+        let spent = Death {
+            signal: Some(9),
+            cpu: Duration::from_millis(20_010),
+            ..Death::default()
+        };
+        assert_eq!(blame(&spent, &bounds()), Some(Reached::Cpu(Some(spent.cpu))));
         let killed = Death {
             signal: Some(9),
             oom_killed: true,

@@ -6,6 +6,7 @@ use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
 use crate::options::Options;
 use crate::run_dir::RunDir;
+use crate::watch::Watch;
 use dativo_bus_engine::capture::Capture;
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
@@ -62,6 +63,7 @@ pub struct Supervisor {
     pub(crate) abandoned: bool,
     pub(crate) told: (u64, u64),
     pub(crate) tell_at: Instant,
+    pub(crate) watch: Watch,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -95,6 +97,7 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
         abandoned: false,
         told: (0, 0),
         tell_at: now,
+        watch: Watch::new(),
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -143,6 +146,7 @@ impl Supervisor {
             let (child, role) = (spec.name.as_str(), spec.role.name());
             let pid = launched.pid.as_raw_nonzero().get();
             self.journal.tell(&Event::Spawned { child, role, pid });
+            self.watch.add(spec, launched.pid, None, None);
             let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
             let (child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
             self.children.push(child);

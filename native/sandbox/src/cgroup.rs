@@ -168,7 +168,7 @@ impl Drop for Group {
         for directory in self.directories() {
             for _ in 0..PATIENCE {
                 match fs::remove_dir(directory) {
-                    Err(e) if e.kind() == io::ErrorKind::ResourceBusy => std::thread::sleep(Duration::from_millis(1)),
+                    Err(e) if e.raw_os_error() == Some(libc::EBUSY) => std::thread::sleep(Duration::from_millis(1)),
                     // Removed, or gone already, or not ours to remove any more: an empty group costs nothing.
                     _ => break,
                 }
@@ -213,6 +213,11 @@ fn members(directory: &Path) -> Vec<Pid> {
 /// Where groups with these controllers can be made, or why nowhere.
 fn home(own: &str, mounts: &str, wanted: &[&str]) -> Result<Home, String> {
     let unified = place(own, mounts, "").ok_or_else(|| "no cgroup v2".to_string());
+    // Where an earlier run has moved us to.
+    let unified = unified.map(|path| match path.parent() {
+        Some(parent) if path.ends_with(LEAF) => parent.to_path_buf(),
+        _ => path,
+    });
     let reason = match unified.and_then(|path| delegated(&path, wanted)) {
         Ok(path) => return Ok(Home::Unified(path)),
         Err(reason) => reason,
