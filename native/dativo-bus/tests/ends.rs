@@ -195,7 +195,7 @@ fn a_probes_output_is_passed_on() {
 #[test]
 fn a_probe_that_prints_too_much() {
     let place = Place::new();
-    let chatty = json!({"name": "tap-chatty", "role": "probe", "argv": ["yes"], "env": tap("")["env"]});
+    let chatty = json!({"name": "tap-chatty", "role": "probe", "argv": ["yes"], "env": tap("")["env"], "sandbox": {"profile": "limits"}});
     let mut plan = place.plan(&[chatty]);
     plan["sink"] = json!({"fd": 1});
     plan["limits"] = json!({"capture": 100_000});
@@ -207,7 +207,7 @@ fn a_probe_that_prints_too_much() {
 #[test]
 fn a_probe_without_a_sink_is_logged() {
     let place = Place::new();
-    let words = json!({"name": "tap-words", "role": "probe", "argv": ["echo", "[1,2]"], "env": tap("")["env"]});
+    let words = json!({"name": "tap-words", "role": "probe", "argv": ["echo", "[1,2]"], "env": tap("")["env"], "sandbox": {"profile": "limits"}});
     let outcome = run(&place, &place.plan(&[words]));
     outcome.assert_reason("done");
     assert_eq!(outcome.logs("tap-words"), ["[1,2]"]);
