@@ -3,9 +3,7 @@
 //! The framer's buffer is the only one: lines that passed wait in it as spans until the receiver has taken them, and
 //! no more is read while a chunk of them waits (backpressure). So a hop holds at most one line and one chunk (I10).
 
-use crate::event::Event;
 use crate::journal::Journal;
-use crate::junk::excerpt;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::route::{Routed, Router, SchemaSeen};
@@ -159,15 +157,8 @@ impl Relay {
     }
 
     fn tell_junk(&self, line: &Line, kind: Junk, journal: &mut Journal) {
-        let text = excerpt(self.framer.slice(line.span()), 120);
-        let (child, kind) = (self.writer.as_str(), kind.name());
-        journal.tell(&Event::Junk {
-            child,
-            kind,
-            line: line.number,
-            offset: line.start,
-            text: &text,
-        });
+        let bytes = self.framer.slice(line.span());
+        journal.junk(&self.writer, kind.name(), line.number, line.start, bytes);
     }
 
     fn tell_schema(&self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) {

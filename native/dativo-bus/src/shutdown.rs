@@ -9,7 +9,6 @@ use crate::hop::{Input, Output};
 use crate::leash::Fate;
 use crate::supervisor::Supervisor;
 use dativo_bus_engine::event::Event;
-use dativo_bus_engine::junk::excerpt;
 use dativo_bus_engine::ledger::Answer;
 use dativo_bus_engine::plan::Role;
 use dativo_bus_engine::verdict::{judge_exit, ExitFacts, Failure};
@@ -309,10 +308,7 @@ impl Supervisor {
             Answer::Log => Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal),
             Answer::Repeat => {}
             Answer::Ignored(why) => {
-                self.journal.tell(&Event::StateIgnored {
-                    why,
-                    text: &excerpt(line.bytes, 200),
-                });
+                self.journal.state_ignored(&child.name, why, line.bytes);
             }
             Answer::Bookmark { value, records, seq } => {
                 self.journal.bookmark(&value, records, relay.router.records, seq);

@@ -89,7 +89,7 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
     let mut supervisor = Supervisor {
         children: Vec::new(),
         hops: Vec::new(),
-        journal: Journal::default(),
+        journal: Journal::new(plan.secrets.iter().map(|s| s.0.as_str())).map_err(io::Error::other)?,
         verdict: Verdict::default(),
         started: now,
         cancelled: None,
