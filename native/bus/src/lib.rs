@@ -12,6 +12,7 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod capture;
 pub mod confine;
 pub mod event;

@@ -11,7 +11,9 @@
 
 mod child;
 mod clock;
+mod give_back;
 mod groups;
+mod handover;
 mod hop;
 mod launch;
 mod leash;

@@ -5,6 +5,7 @@
 //! plan says that a broken-off input must not be committed).
 
 use crate::child::{Child, Overdue};
+use crate::give_back;
 use crate::hop::{Input, Output};
 use crate::leash::Fate;
 use crate::supervisor::Supervisor;
@@ -243,6 +244,7 @@ impl Supervisor {
         (child.kill_at, child.patience) = (None, None);
         child.read_log(&mut self.journal)?;
         self.read_answers(index, true)?;
+        self.give_back(index);
         let input = self.hops.iter().position(|hop| hop.to == End::Child(index));
         let child = &self.children[index];
         let (peak_kb, peak_processes) = self.watch.peak(index, exit);
@@ -277,6 +279,22 @@ impl Supervisor {
             self.receiver_gone(hop);
         }
         Ok(())
+    }
+
+    /// Hands back the files that it was given to write and has changed.
+    fn give_back(&mut self, index: usize) {
+        if !self.backs.keys().any(|(child, _)| *child == index) {
+            return;
+        }
+        let spec = &self.plan.children[index];
+        let troubles = match give_back::directory(&self.plan.run_dir, index) {
+            Ok(directory) => give_back::give_back(spec, index, directory, &mut self.backs),
+            Err(e) => vec![format!("{}: its files cannot be read any more: {e}", spec.name)],
+        };
+        self.backs.retain(|(child, _), _| *child != index);
+        for trouble in troubles {
+            self.journal.log(&spec.name, "stderr", trouble.as_bytes(), false);
+        }
     }
 
     /// Reads a target's stdout: STATEs are judged, the rest is log. With `rest`, all that its ended writer left.

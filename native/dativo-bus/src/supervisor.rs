@@ -1,12 +1,15 @@
 //! The loop: one `poll` over everything, then whatever can move moves.
 
 use crate::child::{Child, Ends as ChildEnds};
+use crate::give_back::{self, Backs};
+use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
 use crate::options::Options;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
+use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
@@ -29,6 +32,7 @@ pub struct Ends {
     control: Option<OwnedFd>,
     source: Option<OwnedFd>,
     sink: Option<OwnedFd>,
+    backs: Backs,
 }
 
 impl Ends {
@@ -39,7 +43,12 @@ impl Ends {
                 .take(fd)
                 .map_err(|e| format!("bad plan: {what} names descriptor {fd}, which cannot be used: {e}"))
         };
+        let mut backs = Backs::new();
+        for (index, name, fd) in give_back::named(plan) {
+            backs.insert((index, name.to_string()), take("back_fd", fd)?);
+        }
         Ok(Ends {
+            backs,
             events: take("--events-fd", options.events_fd)?,
             control: plan.control_fd.map(|fd| take("control_fd", fd)).transpose()?,
             source: plan.source.as_ref().map(|s| take("source.fd", s.fd)).transpose()?,
@@ -64,6 +73,7 @@ pub struct Supervisor {
     pub(crate) told: (u64, u64),
     pub(crate) tell_at: Instant,
     pub(crate) watch: Watch,
+    pub(crate) backs: Backs,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -98,6 +108,7 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
         told: (0, 0),
         tell_at: now,
         watch: Watch::new(),
+        backs: ends.backs,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -132,6 +143,8 @@ impl Supervisor {
     /// Starts every child and wires the hops. A child that cannot be started ends the run before any byte moved.
     fn start(&mut self, run_dir: &RunDir, source: Option<OwnedFd>, sink: Option<OwnedFd>) -> io::Result<()> {
         let wiring = wiring::hops(&self.plan);
+        // Before anybody runs who could put something else in the place of what is granted.
+        let mut gates: Vec<Option<Grants>> = wiring.iter().map(|hop| Grants::of(&self.plan, *hop)).collect();
         let mut ends: Vec<ChildEnds> = Vec::new();
         for index in 0..self.plan.children.len() {
             let launched = match launch(&self.plan, index, run_dir) {
@@ -174,7 +187,10 @@ impl Supervisor {
             let probe = self.plan.children.first().is_some_and(|c| c.role == Role::Probe);
             let carrier: Box<dyn Carrier> = match probe {
                 true => Box::new(Capture::new(writer, self.plan.limits.capture)),
-                false => Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len())),
+                false => {
+                    let gate = gates[number].take().map(|grants| Box::new(grants) as Box<dyn Gate>);
+                    Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len()).with_gate(gate))
+                }
             };
             self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
         }

@@ -226,3 +226,74 @@ fn the_tap_keeps_its_words() {
     )
     .assert_reason("done");
 }
+
+/// A tap that sends one BATCH of this manifest, with a spool that it may write.
+fn batch(place: &Place, manifest: &str, children: impl Fn(Value) -> Vec<Value>) -> Outcome {
+    std::fs::create_dir_all(place.join("spool")).unwrap();
+    std::fs::write(place.join("spool/a b"), "x").unwrap();
+    std::fs::write(place.join("secret"), "x").unwrap();
+    let _ = std::os::unix::fs::symlink(place.join("secret"), place.join("spool/link"));
+    let manifest = manifest.replace("PLACE", &place.text(""));
+    let line = format!(
+        "write({{'type': 'BATCH', 'stream': 't', 'encoding': {{'format': 'jsonl'}}, 'manifest': ['{manifest}']}})"
+    );
+    let sandbox = json!({"profile": "limits", "write": [place.text("spool")]});
+    let mut plan = place.plan(&children(with(tap_of(&line), "sandbox", sandbox)));
+    plan["policy"] = json!({"batch": "forward", "confirm": "never"});
+    run(place, &plan)
+}
+
+#[test]
+fn a_batch_names_only_what_its_tap_may_write() {
+    let read = "for line in sys.stdin.buffer: pass";
+    let pair = |tap: Value| vec![tap, hostile("target", read)];
+    for (manifest, reason) in [
+        ("PLACEspool/a b", "done"),
+        ("file://PLACEspool/a%20b", "done"),
+        ("s3://bucket/key", "done"),
+        ("PLACEsecret", "data.batch_outside"),
+        ("PLACEspool/link", "data.batch_outside"),
+        ("file://PLACEspool/%2e%2e/secret", "data.batch_outside"),
+        ("/etc/passwd", "data.batch_outside"),
+        ("spool/a b", "data.batch_outside"),
+    ] {
+        let place = Place::new();
+        let outcome = batch(&place, manifest, pair);
+        let end = outcome.assert_reason(reason);
+        if reason != "done" {
+            assert_eq!(
+                (&end["child"], &end["line"], &end["setting"]),
+                (&json!("tap-test"), &json!(3), &json!("sandbox.write"))
+            );
+        }
+    }
+    // A mapper passes on what the tap may write.
+    let place = Place::new();
+    let three = |tap: Value| vec![tap, bus::mapper(&[]), hostile("target", read)];
+    batch(&place, "PLACEspool/a b", three).assert_reason("done");
+}
+
+#[test]
+fn a_file_that_a_plugin_renews_comes_back() {
+    let place = Place::new();
+    let renew = "path = sys.argv[2]\nopen(path, 'w').write('{\"token\": \"new\"}')";
+    let mut tap = tap_of(renew);
+    tap["argv"].as_array_mut().unwrap().push(json!("{file:config}"));
+    tap["files"] = json!({"config": {"content": "{}", "mode": "file", "back_fd": 7}});
+    let plan = place.plan(&[tap, target("ok")]);
+    std::fs::write(place.join("plan.json"), plan.to_string()).unwrap();
+    let line = format!(
+        "{} --plan-fd 3 7>{} 3<{}",
+        bus::BUS,
+        place.text("back"),
+        place.text("plan.json")
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("exec {line}")]);
+    bus::start_with(&place, &plan, &mut command)
+        .finish()
+        .assert_reason("done");
+    let back = std::fs::read_to_string(place.join("back")).unwrap();
+    // The launcher of today puts the file elsewhere.
+    assert!(back.is_empty() || back == "{\"token\": \"new\"}", "{back}");
+}
