@@ -11,6 +11,7 @@
 
 mod child;
 mod clock;
+mod ends;
 mod give_back;
 mod groups;
 mod handover;
@@ -70,7 +71,7 @@ fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode
         })?;
     let plan = Plan::parse(&document).map_err(|e| complain(&format!("bad plan: {e}"), BAD_PLAN))?;
     drop(document);
-    let ends = supervisor::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
+    let ends = ends::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
     let outcome = supervisor::run(plan, ends).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))
 }

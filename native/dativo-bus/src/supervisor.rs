@@ -1,12 +1,12 @@
 //! The loop: one `poll` over everything, then whatever can move moves.
 
 use crate::child::{Child, Ends as ChildEnds};
-use crate::give_back::{self, Backs};
+use crate::ends::Ends;
+use crate::give_back::Backs;
 use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
-use crate::options::Options;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
@@ -19,43 +19,11 @@ use dativo_bus_engine::verdict::{Failure, Verdict};
 use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
 use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
-use dativo_sandbox::{tree, Inherited};
+use dativo_sandbox::tree;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// The descriptors that the plan names, taken over.
-#[derive(Debug)]
-pub struct Ends {
-    events: OwnedFd,
-    control: Option<OwnedFd>,
-    source: Option<OwnedFd>,
-    sink: Option<OwnedFd>,
-    backs: Backs,
-}
-
-impl Ends {
-    /// Takes them; the error says which one is not open.
-    pub fn take(plan: &Plan, options: &Options, inherited: &mut Inherited) -> Result<Ends, String> {
-        let mut take = |what: &str, fd: i32| {
-            inherited
-                .take(fd)
-                .map_err(|e| format!("bad plan: {what} names descriptor {fd}, which cannot be used: {e}"))
-        };
-        let mut backs = Backs::new();
-        for (index, name, fd) in give_back::named(plan) {
-            backs.insert((index, name.to_string()), take("back_fd", fd)?);
-        }
-        Ok(Ends {
-            backs,
-            events: take("--events-fd", options.events_fd)?,
-            control: plan.control_fd.map(|fd| take("control_fd", fd)).transpose()?,
-            source: plan.source.as_ref().map(|s| take("source.fd", s.fd)).transpose()?,
-            sink: plan.sink.as_ref().map(|s| take("sink.fd", s.fd)).transpose()?,
-        })
-    }
-}
 
 /// A run while it lasts.
 pub struct Supervisor {

@@ -209,12 +209,9 @@ fn streams_without_number() {
         "policy",
         json!({"confirm": "never"}),
     );
-    println!(
-        "{:?} {} {}",
-        outcome.end()["reason"],
-        outcome.end()["bus"],
-        outcome.events.len()
-    );
+    let end = outcome.assert_reason("data.bad_message");
+    assert_eq!(end["line"], 100_002);
+    assert!(end["bus"]["max_rss_kb"].as_u64().unwrap() < 120 << 10, "{end}");
 }
 
 #[test]
@@ -269,7 +266,13 @@ fn a_batch_names_only_what_its_tap_may_write() {
     }
     // A mapper passes on what the tap may write.
     let place = Place::new();
-    let three = |tap: Value| vec![tap, bus::mapper(&[]), hostile("target", read)];
+    let pass = "for line in sys.stdin: print(line, end='', flush=True)";
+    let mapper = with(
+        with(hostile("target", pass), "role", json!("mapper")),
+        "name",
+        json!("map-test"),
+    );
+    let three = |tap: Value| vec![tap, mapper.clone(), hostile("target", read)];
     batch(&place, "PLACEspool/a b", three).assert_reason("done");
 }
 

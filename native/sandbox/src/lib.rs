@@ -16,6 +16,7 @@ mod child;
 pub mod inherited;
 pub mod limits;
 pub mod memfd;
+mod memory;
 pub mod pipes;
 pub mod reap;
 pub mod signals;
