@@ -31,7 +31,8 @@ pub fn make(plan: &Plan, index: usize) -> Bounded {
     let tasks = limits
         .processes
         .map(|count| count.saturating_mul(THREADS).saturating_add(ROOM));
-    let group = Group::create(&format!("{}-{index}", plain(&plan.run)), limits.memory, tasks);
+    let name = format!("{}-{}-{index}", plain(&plan.run), std::process::id());
+    let group = Group::create(&name, limits.memory, tasks);
     let reason = group
         .as_ref()
         .err()
