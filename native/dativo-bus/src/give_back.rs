@@ -79,6 +79,7 @@ fn left(directory: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use dativo_sandbox::pipes;
+    use std::path::Path;
     use std::path::PathBuf;
 
     fn plan() -> Plan {
