@@ -21,6 +21,7 @@ from dativo.bus import events as bus_events
 from dativo.bus import orphans
 from dativo.bus.find import find_bus
 from dativo.bus.plan import Plan
+from dativo.secrets.redact import REDACTOR
 
 READ_SIZE = 1 << 16
 
@@ -159,13 +160,16 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
     control_read, control_write = os.pipe2(os.O_CLOEXEC)
     stderr = os.memfd_create("dativo-bus-stderr", os.MFD_CLOEXEC)
     document = _sealed("dativo-plan", plan.encode(control_read))
+    back = plan.back_fds()
     try:
         process = subprocess.Popen(
             [executable, "--plan-fd", str(document), "--events-fd", str(events_write)],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=stderr,
-            pass_fds=(document, events_write, control_read),
+            pass_fds=(document, events_write, control_read, *back),
+            # I13: the data plane needs none of our variables, least of all those that secret://env reads.
+            env={name: value for name, value in os.environ.items() if REDACTOR.text(value) == value},
             process_group=0,  # Ctrl-C reaches the control plane only, which then asks for a drain
         )
     except OSError as problem:

@@ -1,9 +1,13 @@
-"""One plugin of a run, ready: installed, configured, checked, and able to become a child of a plan."""
+"""One plugin of a run, ready: installed, configured, checked, and able to become a child of a plan.
+
+Its config holds secret:// references as they were written until `disclosure.disclosed` has read them.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dativo import errors
@@ -11,10 +15,16 @@ from dativo.config.layers import merged
 from dativo.engines import singer
 from dativo.plugins.installed import Installed, installed
 from dativo.run import settings
+from dativo.secrets import names
+from dativo.secrets.redact import REDACTOR
+from dativo.secrets.reference import is_reference
+from dativo.secrets.resolve import Resolver
+from dativo.secrets.tenants import agreed
 
 if TYPE_CHECKING:
     from dativo.config.project import Project
     from dativo.config.specs import PluginSpec
+    from dativo.run.disclosure import Disclosure
     from dativo.run.settings import Given
 
 Role = Literal["tap", "mapper", "target"]
@@ -29,6 +39,9 @@ class Step:
     spec: PluginSpec
     config: dict[str, Any]
     pass_env: tuple[str, ...] = ()
+    resolver: Resolver = field(default_factory=Resolver, repr=False, compare=False)
+    disclosure: Disclosure | None = field(default=None, repr=False, compare=False)
+    """What was read for its references; None as long as nothing was."""
 
     @property
     def name(self) -> str:
@@ -50,6 +63,7 @@ class Step:
             "env": self.spec.env,
             "pass_env": (*self.spec.pass_env, *self.pass_env),
             "config_mode": self.spec.config_mode,
+            "back_fd": self.disclosure.back_fd() if self.disclosure else None,
         }
 
     def child(
@@ -83,15 +97,43 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     pass_env: tuple[str, ...] = (),
     flag: str = "--{}",
+    resolver: Resolver | None = None,
 ) -> Step:
-    """Merge a plugin's settings and check them against its manifest, before anything is started."""
+    """Merge a plugin's settings and check them against its manifest, before anything is started or any secret read."""
     if isinstance(plugin, str):
         plugin = installed(project, plugin)
     spec = _overridden(project.plugin(plugin.name), overrides or {})
     schema = plugin.settings_schema
     config = settings.resolve(plugin.name, schema, spec.config, given)
+    resolver = resolver or resolver_of(project)
+    resolver.check(config, plugin.name)
     settings.check(plugin.name, schema, config, flag=flag)
-    return Step(plugin, role_of(plugin), spec, config, pass_env)
+    step = Step(plugin, role_of(plugin), spec, config, pass_env, resolver)
+    _hide(step)
+    return step
+
+
+def resolver_of(project: Project, *, job: str | None = None, said: str | None = None) -> Resolver:
+    """The secrets that a run may name. `job` is the tenant that the job names, `said` the one of the command line."""
+    said = said or os.environ.get("DATIVO_TENANT")
+    tenant = agreed({"the project": project.tenant, "the job": job, "--tenant": said})
+    return Resolver(project.secrets, root=project.root, tenant=tenant, variable=project.variables.get)
+
+
+def _hide(step: Step) -> None:
+    """Hide the values that stand in the settings and in the environment themselves (I13)."""
+    for text in names.inline("", step.config, step.plugin.settings_schema):
+        REDACTOR.add(text)
+    passed = {name: os.environ.get(name, "") for name in (*step.spec.pass_env, *step.pass_env)}
+    for name, value in {**passed, **step.spec.env}.items():
+        if is_reference(value):
+            raise errors.ConfigError(
+                "secret.invalid",
+                f"{step.name}: {name} may not be a secret:// reference: an environment can be read by others",
+                hint="secret:// may stand in a plugin's config only",
+            )
+        for text in names.inline(name, value, {}):
+            REDACTOR.add(text)
 
 
 def role_of(plugin: Installed) -> Role:
