@@ -129,7 +129,7 @@ SECRETS: Table = {
     },
     "aws": dict.fromkeys(("region", "endpoint", "profile"), _text),
     "gcp": dict.fromkeys(("project", "endpoint"), _text),
-    "azure": {"vault": _text},
+    "azure": {"vault": _text, "ca": _text},
     "exec": _commands,
 }
 JOB: Table = {

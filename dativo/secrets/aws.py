@@ -35,26 +35,32 @@ class Aws(Backend):
 
     def compare_and_set(self, name: str, key: str | None, old: Any, new: Any) -> None:
         """Store a new version aside, then make it the current one, if the compared one still is."""
-        from botocore.exceptions import ClientError
-
         what = self.called(name)
         self.forget(name)
         text, version = self._versioned(name)
         fresh = str(replaced(text, key, old, new, what))
         token = str(uuid.uuid4())
+        aside = f"dativo-{token}"
+        with self._told(what):
+            made = self.client.put_secret_value(
+                SecretId=name, SecretString=fresh, ClientRequestToken=token, VersionStages=[aside]
+            )["VersionId"]
         try:
-            with self._told(what):
-                made = self.client.put_secret_value(
-                    SecretId=name, SecretString=fresh, ClientRequestToken=token, VersionStages=[f"dativo-{token}"]
-                )
+            self._move(name, "AWSCURRENT", made, version)
+        finally:
+            self._move(name, aside, None, made)  # a version without a stage is removed by AWS in time
+
+    def _move(self, name: str, stage: str, to: str | None, away: str) -> None:
+        from botocore.exceptions import ClientError
+
+        target = {"MoveToVersionId": to} if to else {}
+        try:
+            with self._told(self.called(name)):
                 self.client.update_secret_version_stage(
-                    SecretId=name,
-                    VersionStage="AWSCURRENT",
-                    MoveToVersionId=made["VersionId"],
-                    RemoveFromVersionId=version,
+                    SecretId=name, VersionStage=stage, RemoveFromVersionId=away, **target
                 )
         except ClientError:
-            raise faults.changed(what) from None
+            raise faults.changed(self.called(name)) from None
 
     @property
     def client(self) -> Any:
@@ -66,7 +72,7 @@ class Aws(Backend):
     def _versioned(self, name: str) -> tuple[str, str]:
         what = self.called(name)
         with self._told(what):
-            found = self.client.get_secret_value(SecretId=name)
+            found = self.client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
         text = found.get("SecretString")
         if text is None:
             try:

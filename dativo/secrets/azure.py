@@ -27,7 +27,7 @@ class Azure(Backend):
         """The secret's text."""
         what = self.called(name)
         with self._told(what):
-            found = self.client.get_secret(name, **self._options)
+            found = self.client.get_secret(name)
         if not found.value:
             raise faults.unknown(what, "it is empty")
         return str(found.value)
@@ -46,7 +46,7 @@ class Azure(Backend):
         self.forget(name)
         fresh = str(replaced(self.content(name), key, old, new, what))
         with self._told(what):
-            self.client.set_secret(name, fresh, **self._options)
+            self.client.set_secret(name, fresh)
 
     @property
     def client(self) -> Any:
@@ -55,23 +55,11 @@ class Azure(Backend):
             self._client = self._made()
         return self._client
 
-    @property
-    def _options(self) -> dict[str, Any]:
-        return {"enforce_https": False} if self._emulated() else {}
-
     def _address(self) -> str:
         vault = self.around.text("vault")
         if not vault:
             raise faults.unset("azure", "vault")
         return vault if "://" in vault else f"https://{vault}.vault.azure.net"
-
-    def _emulated(self) -> bool:
-        address = urlsplit(self._address())
-        if address.scheme != "http":
-            return False
-        if address.hostname not in LOOPBACK:
-            raise faults.failed("secret://azure", "secrets.azure.vault is http, which is for this machine only")
-        return True
 
     def _made(self) -> Any:
         try:
@@ -79,11 +67,16 @@ class Azure(Backend):
             from azure.keyvault.secrets import SecretClient
         except ImportError:
             raise faults.no_sdk("azure", "azure-keyvault-secrets") from None
-        emulated = self._emulated()
+        address = self._address()
+        if not address.startswith("https://"):
+            raise faults.failed("secret://azure", "secrets.azure.vault is no https address, which its SDK insists on")
+        emulated = urlsplit(address).hostname in LOOPBACK
+        ca = self.around.text("ca")
         return SecretClient(
-            vault_url=self._address(),
+            vault_url=address,
             credential=_Nobody() if emulated else DefaultAzureCredential(),
             verify_challenge_resource=not emulated,
+            connection_verify=str(self.around.root / ca) if ca else True,
             connection_timeout=self.around.timeout,
             read_timeout=self.around.timeout,
             retry_total=2,

@@ -115,7 +115,7 @@ def private(path: Path, what: str) -> bytes:
         raise faults.unknown(what, "there is no such file") from None
     except OSError as problem:
         raise faults.failed(what, f"it cannot be read: {problem.strerror}") from None
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise faults.failed(what, "it is no file")
@@ -126,7 +126,9 @@ def private(path: Path, what: str) -> bytes:
             raise faults.failed(what, f"its mode is {mode}, so others could use it", f"chmod 600 {path}")
         if found.st_size > program.LARGEST:
             raise faults.failed(what, f"more than {program.LARGEST:,} bytes is no secret")
-        return file.read(program.LARGEST)
+        return os.read(fd, program.LARGEST)
+    finally:
+        os.close(fd)
 
 
 def _kind(path: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dativo import errors
 from dativo.secrets import faults
 from dativo.secrets.backend import Backend, replaced
 
@@ -90,11 +91,9 @@ class Vault(Backend):
         if given:
             return int(given)
         if mount not in self._mounts:
-            from hvac.exceptions import VaultError
-
             self._mounts[mount] = 2
-            with contextlib.suppress(VaultError, KeyError, TypeError, ValueError), self._told(f"vault/{mount}"):
-                told = self.client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}").json()
+            with contextlib.suppress(errors.EnvironmentFault, KeyError, TypeError, ValueError), self._told(mount):
+                told = self.client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}")
                 self._mounts[mount] = int((told["data"].get("options") or {}).get("version", 1))
         return self._mounts[mount]
 
@@ -116,7 +115,7 @@ class Vault(Backend):
         client = hvac.Client(
             url=address,
             namespace=around.text("namespace", "VAULT_NAMESPACE"),
-            verify=ca or True,
+            verify=str(around.root / ca) if ca else True,
             timeout=around.timeout,
         )
         if auth.get("method") == "approle":
