@@ -100,8 +100,10 @@ class Aws(Backend):
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        from botocore import exceptions
-
+        try:
+            from botocore import exceptions
+        except ImportError:
+            raise faults.no_sdk("aws", "boto3") from None
         try:
             yield
         except exceptions.ClientError as problem:

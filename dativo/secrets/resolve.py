@@ -83,7 +83,6 @@ class Resolver:
         try:
             value = self.backend(reference.backend).read(reference.name, reference.key)
         except errors.DativoError as problem:
-            problem.context.setdefault("setting", where or None)
             if where:
                 problem.message = f"{where}: {problem.message}"
             raise

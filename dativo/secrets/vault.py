@@ -31,6 +31,7 @@ class Vault(Backend):
 
     def compare_and_set(self, name: str, key: str | None, old: Any, new: Any) -> None:
         """Write a new version on top of the one that was compared, and no other."""
+        client = self.client  # names the SDK that is missing, before its exceptions are asked for
         from hvac.exceptions import InvalidRequest
 
         mount, path = self._place(name)
@@ -41,7 +42,7 @@ class Vault(Backend):
             fresh = replaced(data, key, old, new, what)
             try:
                 with self._told(what):
-                    self.client.secrets.kv.v2.create_or_update_secret(
+                    client.secrets.kv.v2.create_or_update_secret(
                         path=path, secret=fresh, cas=version, mount_point=mount
                     )
             except InvalidRequest as problem:
@@ -59,16 +60,17 @@ class Vault(Backend):
         return self._client
 
     def _versioned(self, name: str) -> tuple[dict[str, Any], int]:
+        mount, path = self._place(name)
+        client = self.client
         from hvac.exceptions import InvalidPath
 
-        mount, path = self._place(name)
         what = self.called(name)
         try:
             with self._told(what):
                 if self._version(mount) == 1:
-                    found = self.client.secrets.kv.v1.read_secret(path=path, mount_point=mount)
+                    found = client.secrets.kv.v1.read_secret(path=path, mount_point=mount)
                     return dict(found["data"]), 0
-                found = self.client.secrets.kv.v2.read_secret_version(
+                found = client.secrets.kv.v2.read_secret_version(
                     path=path, mount_point=mount, raise_on_deleted_version=True
                 )
         except InvalidPath:
