@@ -10,12 +10,9 @@ it stands as a word of its own, and only if it came from a secret:// reference.
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote
 
 HIDDEN = "***"
 SHORTEST = 4
@@ -202,6 +199,9 @@ REDACTOR = Redactor()
 
 def forms(text: str) -> set[str]:
     """Every form of a text of at least 4 characters."""
+    import html  # every command line imports this module, and few know a secret
+    from urllib.parse import quote
+
     found = {text, text.strip(), html.escape(text), html.escape(text, quote=False), repr(text)[1:-1]}
     for exact in (True, False):
         once = json.dumps(text, ensure_ascii=exact)[1:-1]
@@ -217,6 +217,8 @@ def forms(text: str) -> set[str]:
 
 def _base64(raw: bytes) -> Iterator[str]:
     """The whole, with and without padding, and the part of it that is the same inside any longer text."""
+    import base64
+
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(raw).decode()
         yield whole
