@@ -83,6 +83,7 @@ def trial(step: Step, *, timeout: float, log: PluginLog) -> Trial:
     with _Stop() as interrupts, disclosed([step]) as (opened,):
         text = catalog.prepare(opened, RunOptions(), None, interrupts, log) if step.role == "tap" else None
         run = rundirs.fresh_id("t")
+        opened.ready()
         plan = Plan(
             run=run,
             job=JOB,

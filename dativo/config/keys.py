@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dativo import errors
+from dativo.config import limits
 from dativo.config.document import Document, KeyPath
-from dativo.config.quantity import parse_duration, parse_size
+from dativo.config.quantity import parse_duration
 
 Check = Callable[[Any], str | None]
 """Returns what was expected instead, or None when the value is fine."""
@@ -50,6 +52,11 @@ def _tenants(value: Any) -> str | None:
     return None if fine else "a mapping is expected: tenant, then a list of patterns like [vault/kv/a/*]"
 
 
+def _network(value: Any) -> str | None:
+    fine = value in ("any", "none") or isinstance(value, bool) or _texts(value) is None
+    return None if fine else "any, none, or a list of HOST:PORT is expected"
+
+
 def _one_of(*words: str) -> Check:
     shown = ", ".join(words)
     return lambda value: None if value in words and isinstance(value, str) else f"one of {shown} is expected"
@@ -77,7 +84,7 @@ def _flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false is expected"
 
 
-SIZE, DURATION = _parsed(parse_size), _parsed(parse_duration)
+DURATION = _parsed(parse_duration)
 DURATION_OR_NONE = _parsed(parse_duration, empty=True)
 
 Table = Mapping[str, "Check | Table | Named"]
@@ -91,10 +98,23 @@ class Named(dict[str, "Check | Table | Named"]):
         self.what = what
 
 
-LIMITS: Table = {
-    **dict.fromkeys(("memory", "max_line", "pipe", "capture", "log_line", "data", "stack", "fsize", "memlock"), SIZE),
-    **dict.fromkeys(("wall", "cpu"), DURATION),
-    **dict.fromkeys(("nofile", "nproc"), _count),
+LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in (*limits.LIMITS, *limits.ALIASES)}
+PROFILES = ("off", "limits", "standard", "strict")
+SANDBOX: Table = {
+    "profile": _one_of(*PROFILES),
+    "read": _texts,
+    "write": _texts,
+    "network": _network,
+    "unix": _texts,
+    "env": _texts,
+}
+POLICY: Table = {
+    "profile": _one_of(*PROFILES),
+    "read": _texts,
+    "write": _texts,
+    "network": _network,
+    "unix": _texts,
+    "limits": LIMITS,
 }
 SETTINGS: Table = {
     "config": _mapping,
@@ -104,6 +124,7 @@ SETTINGS: Table = {
     "pass_env": _texts,
     "config_mode": _one_of("auto", "memfd", "file"),
     "limits": LIMITS,
+    "sandbox": SANDBOX,
 }
 PLUGIN: Table = {
     "kind": _one_of("tap", "target", "mapper"),
@@ -144,6 +165,7 @@ JOB: Table = {
         "confirm": _one_of("auto", "never"),
     },
     "limits": LIMITS,
+    "sandbox": SANDBOX,
     "grace": {"eof": DURATION_OR_NONE, "term": DURATION, "drain": DURATION},
     "retry": {"attempts": _count, "deadline": DURATION, "delay": DURATION, "max_delay": DURATION},
     "on_bad_record": _one_of("fail", "quarantine", "skip"),
@@ -154,9 +176,11 @@ _PARTS: Table = {
     "plugins": Named("plugin", PLUGIN),
     "jobs": Named("job", JOB),
     "state": {"path": _text},
+    "sandbox": POLICY,
     "secrets": SECRETS,
 }
 PROJECT: Table = {"version": _count, "tenant": _text, **_PARTS, "environments": Named("environment", _PARTS)}
+POLICY_FILE: Table = {"sandbox": POLICY}
 JOB_FILE: Table = {"name": _text, **JOB, "plugins": Named("plugin", PLUGIN), "state": {"path": _text}}
 
 

@@ -23,7 +23,7 @@ from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
 from dativo.run.interrupts import Interrupts
-from dativo.run.job import adopt, job_name, read_state
+from dativo.run.job import adopt, job_name, lines, read_state
 from dativo.run.options import RunOptions
 from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
 from dativo.run.settings import Given
@@ -45,8 +45,14 @@ class Side:
 
     def step(self) -> Step:
         """The plugin, configured and checked."""
-        resolver = resolver_of(self.project, said=self.options.tenant)
-        return prepare(self.project, self.plugin, self.given, pass_env=self.options.pass_env, resolver=resolver)
+        return prepare(
+            self.project,
+            self.plugin,
+            self.given,
+            pass_env=self.options.pass_env,
+            profile=self.options.sandbox,
+            resolver=resolver_of(self.project, said=self.options.tenant),
+        )
 
     def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
         """The plan for this side alone."""
@@ -57,7 +63,7 @@ class Side:
             job=job,
             run_dir=rundirs.run_dir(f"{run}-{step.role}"),
             children=[child],
-            limits=self.options.limits({}),
+            limits=self.options.limits(lines([step])),
             policy=self.options.policy({}, batch=batch),
             grace=self.options.graces({}),
             **ends,
@@ -94,6 +100,7 @@ def tap(side: Side) -> int:
         [step] = stack.enter_context(disclosed([step]))
         text = catalog.prepare(step, options, chosen, interrupts, log)
         run = answer.run or rundirs.fresh_id("t")
+        step.ready()
         job = answer.job or job_name((side.plugin, right.name or "stdout"))
         child = step.child(job=job, run=run, catalog=text, state=state)
         plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
@@ -194,6 +201,7 @@ def _target(side: Side) -> Summary:
             up.answer(job, hold.run, hold.handed(full_refresh=refresh, streams=streams))
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
+            step.ready()
             plan = side.plan(step, step.child(job=job, run=hold.run), run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)
             told = _Verdict(up)
@@ -315,6 +323,7 @@ def mapper(side: Side) -> int:
         log = PluginLog(shown=options.verbose)
         run = answer.run or rundirs.fresh_id("m")
         name = answer.job or "default"
+        step.ready()
         plan = side.plan(
             step,
             step.child(job=name, run=run),

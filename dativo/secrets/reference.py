@@ -84,6 +84,15 @@ def found(value: Any, at: Path = ()) -> Iterator[tuple[Path, str]]:
         yield at, value
 
 
+def without(value: Any) -> Any:
+    """A config without its references: what is known before anything is read."""
+    if isinstance(value, dict):
+        return {key: without(item) for key, item in value.items() if not is_reference(item)}
+    if isinstance(value, list):
+        return [without(item) for item in value if not is_reference(item)]
+    return value
+
+
 def named(at: Path) -> str:
     """A place as people write it: `auth.tokens.0`."""
     return ".".join(map(str, at))

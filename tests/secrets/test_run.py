@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import boto3
@@ -154,7 +155,8 @@ def received(shop: Faulty) -> dict[str, str]:
 
 
 def test_each_canary_reaches_the_plugin_and_nothing_else(vaults: Faulty, canary: Redactor, tmp_path: Path):
-    shop, gate = vaults, tmp_path / "gate"
+    shop, gate = vaults, tmp_path / "gates" / "gate"
+    gate.parent.mkdir()
     words = f"run tap-secret target-ledger --job {shop.job} --set tap-secret.gate={gate} --set tap-secret.leak=true -vv"
     process = shop.start(f"exec dativo {words}", shop.job, env=environment(shop))
     appeared(Path(f"{gate}.ready"), process)
@@ -284,12 +286,16 @@ def refreshing(shop: Faulty, tmp_path: Path):
     configure(shop, {"refresh_token": f"secret://file/{token}#token"})
     shop.configure({"tap-secret": {"config_mode": "file"}})
 
-    def run(code: int = 0, **more: str):
-        log = tmp_path / "plans"
+    bus, log = tmp_path / "bus", tmp_path / "plans"
+    bus.write_text((HERE / "bus-refresh").read_text().replace("/usr/bin/env python3", sys.executable, 1))
+    bus.chmod(0o755)
+
+    def run(code: int = 0, meddle: Path | None = None, **more: str):
         log.unlink(missing_ok=True)
+        bus.with_suffix(".json").write_text(json.dumps({"log": str(log), "meddle": meddle and str(meddle)}))
         line = f"exec dativo run tap-secret target-fault --job {shop.job} --set target-fault.path={shop.out}"
-        extra = {"DATIVO_BUS": str(HERE / "bus-refresh"), "REFRESH_LOG": str(log), **more}
-        answer = ended(shop.start(line, shop.job, env={**shop.environment(shop.job), **extra}), line).expect(code)
+        env = {**shop.environment(shop.job), "DATIVO_BUS": str(bus), **more}
+        answer = ended(shop.start(line, shop.job, env=env), line).expect(code)
         run.plans = [json.loads(one) for one in log.read_text().splitlines()] if log.exists() else []
         return answer
 
@@ -311,7 +317,7 @@ def test_a_refreshed_token_is_handed_on_and_stored(refreshing):
 
 
 def test_who_loses_the_race_is_told(refreshing):
-    answer = refreshing(REFRESH_MEDDLE=str(refreshing.token))
+    answer = refreshing(meddle=refreshing.token)
     assert "secret.conflict: tap-secret refreshed refresh_token" in answer.stderr
     assert "first-token" not in answer.stderr
     assert json.loads(refreshing.token.read_text()) == {"token": "of-somebody-else"}

@@ -67,7 +67,10 @@ impl<'de> Deserialize<'de> for Network {
         match Shape::deserialize(from)? {
             Shape::Word(word) if word == "none" => Ok(Network::None),
             Shape::Word(word) if word == "any" => Ok(Network::Any),
-            Shape::Word(word) => Err(de::Error::unknown_variant(&word, &["none", "any", "a list of HOST:PORT"])),
+            Shape::Word(word) => Err(de::Error::unknown_variant(
+                &word,
+                &["none", "any", "a list of HOST:PORT"],
+            )),
             Shape::Hosts(hosts) => Ok(Network::Hosts(hosts)),
         }
     }
@@ -200,15 +203,24 @@ mod tests {
     #[test]
     fn absent_is_standard_with_nothing_granted() {
         let found = sandbox("{}");
-        assert_eq!((found.profile, found.network.clone()), (Profile::Standard, Network::None));
+        assert_eq!(
+            (found.profile, found.network.clone()),
+            (Profile::Standard, Network::None)
+        );
         assert!(found.read.is_empty() && found.write.is_empty() && found.wrong().is_none());
     }
 
     #[test]
     fn the_network_is_a_word_or_a_list() {
         assert_eq!(sandbox(r#"{"network":"any"}"#).network, Network::Any);
-        assert!(sandbox(r#"{"network":["db:5432","*.x.y:443","[::1]:1"]}"#).wrong().is_none());
-        for text in [r#"{"network":["db"]}"#, r#"{"network":["db:0"]}"#, r#"{"network":[":1"]}"#] {
+        assert!(sandbox(r#"{"network":["db:5432","*.x.y:443","[::1]:1"]}"#)
+            .wrong()
+            .is_none());
+        for text in [
+            r#"{"network":["db"]}"#,
+            r#"{"network":["db:0"]}"#,
+            r#"{"network":[":1"]}"#,
+        ] {
             assert!(sandbox(text).wrong().is_some(), "{text}");
         }
         assert!(serde_json::from_str::<Sandbox>(r#"{"network":"all"}"#).is_err());
@@ -217,7 +229,10 @@ mod tests {
     #[test]
     fn paths_lead_nowhere_else() {
         for path in ["x", "/a/../b", "/a/./../b"] {
-            assert!(sandbox(&format!(r#"{{"read":["{path}"]}}"#)).wrong().is_some(), "{path}");
+            assert!(
+                sandbox(&format!(r#"{{"read":["{path}"]}}"#)).wrong().is_some(),
+                "{path}"
+            );
         }
         assert!(sandbox(r#"{"write":["/"]}"#).wrong().is_some());
         assert!(sandbox(r#"{"write":["/a/b"]}"#).wrong().is_none());

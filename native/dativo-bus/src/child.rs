@@ -5,8 +5,10 @@ use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::lines::{Line, Lines};
 use dativo_bus_engine::plan::{self, OnUpstreamFailure, Plan, Role};
 use dativo_sandbox::pipes::{self, Moved, Stream};
+use dativo_sandbox::spawn::Reports;
 use dativo_sandbox::{tree, Pid};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 const BLOCK: usize = 64 << 10;
@@ -20,7 +22,7 @@ pub struct Output {
 }
 
 impl Output {
-    fn new(fd: std::os::fd::OwnedFd, cap: usize) -> io::Result<Output> {
+    fn new(fd: OwnedFd, cap: usize) -> io::Result<Output> {
         Ok(Output {
             stream: Some(Stream::owned(fd)?),
             lines: Lines::new(cap),
@@ -71,6 +73,10 @@ pub struct Child {
     pub role: Role,
     /// Its pid and process group.
     pub pid: Pid,
+    /// What its supervisor tells; absent when it has none, or has hung up.
+    pub reports: Option<Reports>,
+    /// Its scratch directory.
+    pub scratch: Option<OwnedFd>,
     /// When it was started.
     pub started: Instant,
     /// When its end was noticed.
@@ -128,7 +134,9 @@ impl Child {
         let child = Child {
             name: spec.name.clone(),
             role: spec.role,
-            pid: launched.pid,
+            pid: launched.process.pid,
+            reports: Some(launched.process.reports),
+            scratch: launched.process.scratch,
             started: Instant::now(),
             ended: None,
             well: false,
@@ -198,9 +206,9 @@ impl Child {
 #[derive(Debug)]
 pub struct Ends {
     /// What it reads.
-    pub input: Option<std::os::fd::OwnedFd>,
+    pub input: Option<OwnedFd>,
     /// What it writes.
-    pub output: Option<std::os::fd::OwnedFd>,
+    pub output: Option<OwnedFd>,
 }
 
 fn log_text(line: &Line<'_>, cap: usize) -> String {

@@ -1,23 +1,24 @@
-//! From a child of the plan to a running process: files, placeholders, pipes.
+//! From a child of the plan to a running process: files, placeholders, pipes, confinement.
 
 use crate::run_dir::RunDir;
+use dativo_bus_engine::confine::{self, IoClass};
 use dativo_bus_engine::plan::{self, FileMode, Plan, Role};
 use dativo_bus_engine::verdict::Failure;
-use dativo_sandbox::spawn::{spawn, Spec};
-use dativo_sandbox::{memfd, pipes, Limit, Pid};
+use dativo_sandbox::policy::{Confinement, Layout, Network, Profile};
+use dativo_sandbox::spawn::{spawn, Spawned, Spec};
+use dativo_sandbox::{memfd, pipes, Limit, Zygote};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const LOG_PIPE: usize = 64 << 10;
 
 /// A child that runs.
 #[derive(Debug)]
 pub struct Launched {
-    /// Its pid, which is also its process group and session.
-    pub pid: Pid,
+    /// The process, and what is promised of it.
+    pub process: Spawned,
     /// Where it reads from, unless it gets no input.
     pub stdin: Option<OwnedFd>,
     /// What it writes.
@@ -27,16 +28,17 @@ pub struct Launched {
 }
 
 /// Starts the plan's child number `index`.
-pub fn launch(plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, Failure> {
+pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, Failure> {
     let child = &plan.children[index];
     let refused = |message: String| Failure::of("plugin.start_failed", &child.name, message);
     let broken = |e: io::Error| refused(format!("{}: cannot prepare its pipes and files: {e}", child.name));
 
-    let mut keep: Vec<OwnedFd> = Vec::new();
-    let table = placeholders(child, index, run_dir, &mut keep)?;
-    let fill = |text: &str| OsString::from(expand(text, &table));
-    let argv: Vec<OsString> = child.argv.iter().map(|a| fill(a)).collect();
-    let env: Vec<(OsString, OsString)> = child.env.iter().map(|(k, v)| (OsString::from(k), fill(v))).collect();
+    let scratch = run_dir.directory(&index.to_string())?;
+    let files = Files::of(child, &scratch).map_err(broken)?;
+    let table = placeholders(run_dir.path(), &scratch, &files);
+    let fill = |text: &str| expand(text, &table);
+    let argv: Vec<String> = child.argv.iter().map(|a| fill(a)).collect();
+    let env: Vec<(String, String)> = child.env.iter().map(|(k, v)| (k.clone(), fill(v))).collect();
     let cwd = child.cwd.as_deref().map(fill);
     let mut limits = Vec::new();
     for (name, value) in &child.rlimits {
@@ -47,7 +49,7 @@ pub fn launch(plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, F
     let (stdin, feed) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stdout, output) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stderr, log) = pipes::pipe(LOG_PIPE).map_err(broken)?;
-    let keep: Vec<_> = keep.iter().map(AsFd::as_fd).collect();
+    let keep: Vec<_> = files.kept.iter().map(AsFd::as_fd).collect();
     let spec = Spec {
         argv: &argv,
         env: &env,
@@ -55,62 +57,116 @@ pub fn launch(plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, F
         stdio: [stdin.as_fd(), output.as_fd(), log.as_fd()],
         keep: &keep,
         limits: &limits,
+        files: &files.put,
+        confinement: confinement(child, scratch),
     };
-    let pid = spawn(&spec).map_err(|e| refused(format!("{}: {e}", child.name)))?;
+    let process = spawn(zygote, &spec).map_err(|e| {
+        let reason = if e.sandbox {
+            "sandbox.unavailable"
+        } else {
+            "plugin.start_failed"
+        };
+        Failure::of(reason, &child.name, format!("{}: {e}", child.name))
+    })?;
     // A tap's stdin, and a probe's, is a pipe at its end.
     let reads = matches!(child.role, Role::Mapper | Role::Target);
     Ok(Launched {
-        pid,
+        process,
         stdin: reads.then_some(feed),
         stdout,
         stderr,
     })
 }
 
-/// The files and directories that the child's texts name, made now, and what stands for each.
-fn placeholders(
-    child: &plan::Child,
-    index: usize,
-    run_dir: &RunDir,
-    keep: &mut Vec<OwnedFd>,
-) -> Result<BTreeMap<String, String>, Failure> {
-    let mut table = BTreeMap::from([("{run_dir}".to_string(), run_dir.path().to_string_lossy().into_owned())]);
-    for (name, file) in &child.files {
-        let path = match file.mode {
-            FileMode::File => run_dir
-                .file(&format!("{index}-{name}.json"), &file.content)?
-                .to_string_lossy()
-                .into_owned(),
-            FileMode::Memfd => {
-                let sealed = memfd::sealed(&format!("dativo-{name}"), file.content.as_bytes());
-                let fd = sealed.and_then(pipes::above_stdio).map_err(|e| {
-                    Failure::of(
-                        "plugin.start_failed",
-                        &child.name,
-                        format!("{}: its file {name}: {e}", child.name),
-                    )
-                })?;
-                let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                keep.push(fd);
-                path
-            }
+/// The plan's words about the sandbox as the launcher's.
+fn confinement(child: &plan::Child, scratch: PathBuf) -> Confinement {
+    let sandbox = &child.sandbox;
+    Confinement {
+        profile: match sandbox.profile {
+            confine::Profile::Off => Profile::Off,
+            confine::Profile::Limits => Profile::Limits,
+            confine::Profile::Standard => Profile::Standard,
+            confine::Profile::Strict => Profile::Strict,
+        },
+        layout: match sandbox.layout {
+            confine::Layout::Auto => Layout::Auto,
+            confine::Layout::Namespaces => Layout::Namespaces,
+            confine::Layout::Floor => Layout::Floor,
+        },
+        read: sandbox.read.clone(),
+        write: sandbox.write.clone(),
+        hide: sandbox.hide.clone(),
+        network: match &sandbox.network {
+            confine::Network::None => Network::None,
+            confine::Network::Any => Network::Any,
+            confine::Network::Hosts(hosts) => Network::Hosts(hosts.clone()),
+        },
+        unix: sandbox.unix.clone(),
+        shm: sandbox.shm,
+        scratch_size: sandbox.scratch,
+        scratch,
+        nice: child.limits.nice,
+        ionice: child.limits.ionice.map(|class| match class {
+            IoClass::BestEffort => 2,
+            IoClass::Idle => 3,
+        }),
+        groups: Vec::new(),
+    }
+}
+
+/// The files of a child: how it reaches each, and what holds them until it has them.
+struct Files {
+    paths: BTreeMap<String, String>,
+    /// Sealed memory that it keeps open.
+    kept: Vec<OwnedFd>,
+    /// Content of files in its scratch directory, by file name.
+    put: Vec<(String, OwnedFd)>,
+}
+
+impl Files {
+    fn of(child: &plan::Child, scratch: &Path) -> io::Result<Files> {
+        let mut files = Files {
+            paths: BTreeMap::new(),
+            kept: Vec::new(),
+            put: Vec::new(),
         };
-        table.insert(format!("{{file:{name}}}"), path);
-    }
-    for what in ["home", "tmp"] {
-        let mark = format!("{{{what}}}");
-        let named = child
-            .argv
-            .iter()
-            .chain(child.env.values())
-            .chain(&child.cwd)
-            .any(|t| t.contains(&mark));
-        if named {
-            let path = run_dir.directory(&format!("{index}-{what}"))?;
-            table.insert(mark, path.to_string_lossy().into_owned());
+        for (name, file) in &child.files {
+            let sealed = memfd::sealed(&format!("dativo-{name}"), file.content.as_bytes())?;
+            let fd = pipes::above_stdio(sealed)?;
+            let path = match file.mode {
+                FileMode::Memfd => {
+                    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                    files.kept.push(fd);
+                    path
+                }
+                FileMode::File => {
+                    let inside = format!("{name}.json");
+                    let path = scratch.join("files").join(&inside);
+                    files.put.push((inside, fd));
+                    path.to_string_lossy().into_owned()
+                }
+            };
+            files.paths.insert(name.clone(), path);
         }
+        Ok(files)
     }
-    Ok(table)
+}
+
+/// What stands for each placeholder.
+fn placeholders(run_dir: &Path, scratch: &Path, files: &Files) -> BTreeMap<String, String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut table = BTreeMap::from([
+        ("{run_dir}".to_string(), text(run_dir)),
+        ("{home}".to_string(), text(&scratch.join("home"))),
+        ("{tmp}".to_string(), text(&scratch.join("tmp"))),
+    ]);
+    table.extend(
+        files
+            .paths
+            .iter()
+            .map(|(name, path)| (format!("{{file:{name}}}"), path.clone())),
+    );
+    table
 }
 
 /// Replaces each placeholder once, from left to right; what it is replaced with is not looked at again.

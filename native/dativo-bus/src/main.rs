@@ -20,7 +20,7 @@ mod shutdown;
 mod supervisor;
 
 use dativo_bus_engine::plan::Plan;
-use dativo_sandbox::Inherited;
+use dativo_sandbox::{Inherited, Zygote};
 use options::{Action, Options};
 use std::io::Read;
 use std::process::ExitCode;
@@ -31,24 +31,26 @@ const BAD_PLAN: u8 = 2;
 const BAD_ENVIRONMENT: u8 = 3;
 
 fn main() -> ExitCode {
-    let inherited = Inherited::at_start();
-    let options = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Action::Run(options)) => options,
+    let outcome = match options::parse(std::env::args_os().skip(1)) {
+        // The zygote comes first: it must know nothing of the plan, and keep none of the descriptors (I13).
+        Ok(Action::Run(options)) => Inherited::at_start()
+            .and_then(|inherited| Ok((inherited, Zygote::start()?)))
+            .map_err(|e| complain(&format!("cannot begin: {e}"), BAD_ENVIRONMENT))
+            .and_then(|(inherited, zygote)| run(&options, inherited, zygote)),
         Ok(Action::Print(text)) => {
             use std::io::Write;
             // A closed stdout is the reader's choice.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
+            Ok(ExitCode::SUCCESS)
         }
-        Err(message) => return complain(&message, BAD_PLAN),
+        Err(message) => Err(complain(&message, BAD_PLAN)),
     };
-    let outcome = inherited.map_err(|e| complain(&format!("cannot list open descriptors: {e}"), BAD_ENVIRONMENT));
-    match outcome.and_then(|inherited| run(&options, inherited)) {
+    match outcome {
         Ok(code) | Err(code) => code,
     }
 }
 
-fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode> {
+fn run(options: &Options, mut inherited: Inherited, zygote: Zygote) -> Result<ExitCode, ExitCode> {
     let document = inherited
         .take(options.plan_fd)
         .and_then(|fd| {
@@ -65,7 +67,8 @@ fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode
     let plan = Plan::parse(&document).map_err(|e| complain(&format!("bad plan: {e}"), BAD_PLAN))?;
     drop(document);
     let ends = supervisor::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
-    let outcome = supervisor::run(plan, ends).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
+    let outcome =
+        supervisor::run(plan, ends, zygote).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))
 }
 

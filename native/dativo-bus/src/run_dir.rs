@@ -5,7 +5,7 @@
 use dativo_bus_engine::verdict::Failure;
 use rustix::fs::{flock, FlockOperation};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -46,14 +46,6 @@ impl RunDir {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failure("make", &path, &e)),
             _ => Ok(path),
         }
-    }
-
-    /// Writes a file in it that only its owner can read.
-    pub fn file(&self, name: &str, content: &str) -> Result<PathBuf, Failure> {
-        let path = self.path.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let written = file.and_then(|mut file| file.write_all(content.as_bytes()));
-        written.map(|()| path.clone()).map_err(|e| failure("write", &path, &e))
     }
 }
 
@@ -107,10 +99,9 @@ mod tests {
     fn private_locked_and_gone_at_the_end() {
         let path = place("a");
         let dir = RunDir::create(&path).unwrap();
-        let file = dir.file("0-config.json", "{}").unwrap();
-        let home = dir.directory("0-home").unwrap();
+        let home = dir.directory("0").unwrap();
         let mode = |p: &Path| p.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&file), mode(&home)), (0o700, 0o600, 0o700));
+        assert_eq!((mode(&path), mode(&home)), (0o700, 0o700));
         let lock = File::open(path.join("lock")).unwrap();
         assert!(flock(&lock, FlockOperation::NonBlockingLockShared).is_err());
         std::fs::set_permissions(&home, Permissions::from_mode(0o000)).unwrap();

@@ -243,6 +243,7 @@ impl Supervisor {
         child.well = exit.code == Some(0);
         (child.kill_at, child.patience) = (None, None);
         child.read_log(&mut self.journal)?;
+        self.read_reports(index)?;
         self.read_answers(index, true)?;
         let input = self.hops.iter().position(|hop| hop.to == End::Child(index));
         let child = &self.children[index];

@@ -15,7 +15,8 @@ use dativo_bus_engine::verdict::{Failure, Verdict};
 use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
 use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
-use dativo_sandbox::{tree, Inherited};
+use dativo_sandbox::spawn::Told;
+use dativo_sandbox::{tree, Inherited, Zygote};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -75,13 +76,14 @@ enum Token {
     Events,
     Log(usize),
     Answers(usize),
+    Reports(usize),
     HopIn(usize),
     HopOut(usize),
 }
 
 /// Runs a plan to its verdict; the exit code of the bus.
-pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
-    let signals = SignalFd::block(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
+pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
+    let signals = SignalFd::block(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD], false)?;
     tree::become_subreaper()?;
     let now = Instant::now();
     let mut supervisor = Supervisor {
@@ -107,7 +109,8 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
     supervisor.journal.tell(&event);
     let run_dir = match RunDir::create(&supervisor.plan.run_dir) {
         Ok(run_dir) => {
-            supervisor.start(&run_dir, ends.source, ends.sink)?;
+            supervisor.start(&zygote, &run_dir, ends.source, ends.sink)?;
+            drop(zygote);
             Some(run_dir)
         }
         Err(failure) => {
@@ -127,11 +130,17 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
 
 impl Supervisor {
     /// Starts every child and wires the hops. A child that cannot be started ends the run before any byte moved.
-    fn start(&mut self, run_dir: &RunDir, source: Option<OwnedFd>, sink: Option<OwnedFd>) -> io::Result<()> {
+    fn start(
+        &mut self,
+        zygote: &Zygote,
+        run_dir: &RunDir,
+        source: Option<OwnedFd>,
+        sink: Option<OwnedFd>,
+    ) -> io::Result<()> {
         let wiring = wiring::hops(&self.plan);
         let mut ends: Vec<ChildEnds> = Vec::new();
         for index in 0..self.plan.children.len() {
-            let launched = match launch(&self.plan, index, run_dir) {
+            let launched = match launch(zygote, &self.plan, index, run_dir) {
                 Ok(launched) => launched,
                 Err(failure) => {
                     self.verdict.fail(failure);
@@ -141,8 +150,16 @@ impl Supervisor {
             };
             let spec = &self.plan.children[index];
             let (child, role) = (spec.name.as_str(), spec.role.name());
-            let pid = launched.pid.as_raw_nonzero().get();
+            let process = &launched.process;
+            let pid = process.pid.as_raw_nonzero().get();
             self.journal.tell(&Event::Spawned { child, role, pid });
+            self.journal.tell(&Event::Confined {
+                child,
+                profile: spec.sandbox.profile.name(),
+                layout: process.layout.name(),
+                guarantees: &process.guarantees,
+                missing: &process.missing,
+            });
             let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
             let (child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
             self.children.push(child);
@@ -210,6 +227,7 @@ impl Supervisor {
             Token::Events => self.send_events()?,
             Token::Log(index) => self.children[index].read_log(&mut self.journal)?,
             Token::Answers(index) => self.read_answers(index, false)?,
+            Token::Reports(index) => self.read_reports(index)?,
             Token::HopIn(index) => self.read_hop(index)?,
             Token::HopOut(index) if flags.contains(PollFlags::OUT) => self.hops[index].may_write(),
             Token::HopOut(index) if broken => self.receiver_gone(index),
@@ -251,6 +269,12 @@ impl Supervisor {
                     .as_ref()
                     .map(|s| (Token::Log(index), s.as_fd(), PollFlags::IN)),
             );
+            wanted.extend(
+                child
+                    .reports
+                    .as_ref()
+                    .map(|r| (Token::Reports(index), r.as_fd(), PollFlags::IN)),
+            );
             wanted.extend(answers.map(|s| (Token::Answers(index), s.as_fd(), PollFlags::IN)));
         }
         let crowded = self.journal.crowded() && !self.abandoned;
@@ -281,6 +305,28 @@ impl Supervisor {
         };
         let happened = wanted.iter().zip(&fds).map(|((token, ..), fd)| (*token, fd.revents()));
         Ok(happened.filter(|(_, flags)| !flags.is_empty()).collect())
+    }
+
+    /// Passes on what a child's supervisor tells of its connections.
+    pub(crate) fn read_reports(&mut self, index: usize) -> io::Result<()> {
+        let child = &mut self.children[index];
+        while let Some(reports) = &child.reports {
+            match reports.next()? {
+                Some(Told::Connection(report)) => self.journal.tell(&Event::Connection {
+                    child: &child.name,
+                    host: &report.host,
+                    port: report.port,
+                    address: report.address.as_deref(),
+                    outcome: report.outcome.name(),
+                    reason: report.reason.as_deref(),
+                    sent: report.sent,
+                    received: report.received,
+                }),
+                Some(Told::Nothing) => return Ok(()),
+                None => child.reports = None,
+            }
+        }
+        Ok(())
     }
 
     /// Reads once from a hop's writer and passes on what came.

@@ -11,18 +11,24 @@
 //!
 //! Who may import it: `native/dativo-bus`, and tests.
 
-mod child;
+pub mod broker;
 pub mod inherited;
+pub mod launcher;
 pub mod limits;
 pub mod memfd;
 pub mod pipes;
+pub mod policy;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
+pub mod status;
 pub mod tree;
+pub mod zygote;
 
 pub use inherited::Inherited;
 pub use limits::Limit;
+pub use policy::Confinement;
 pub use reap::Exit;
 pub use rustix::process::Pid;
-pub use spawn::{SpawnError, Spec};
+pub use spawn::{SpawnError, Spawned, Spec};
+pub use zygote::Zygote;

@@ -13,8 +13,9 @@ pub struct SignalFd {
 }
 
 impl SignalFd {
-    /// Blocks these signals for the calling thread and makes them readable. Call it before any thread is started.
-    pub fn block(signals: &[libc::c_int]) -> io::Result<SignalFd> {
+    /// Blocks these signals for the calling thread and makes them readable. Call it before any thread is started. With
+    /// `waits`, [`SignalFd::next`] waits for one.
+    pub fn block(signals: &[libc::c_int], waits: bool) -> io::Result<SignalFd> {
         // SAFETY: an all-zero sigset_t is valid storage, and sigemptyset initialises it before any use.
         let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: `set` is a live local; the signal numbers are checked by sigaddset itself.
@@ -28,8 +29,9 @@ impl SignalFd {
         if unsafe { libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
         }
+        let nonblock = if waits { 0 } else { libc::SFD_NONBLOCK };
         // SAFETY: `set` is initialised and -1 asks for a new descriptor.
-        let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | nonblock) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }

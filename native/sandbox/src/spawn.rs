@@ -1,201 +1,192 @@
-//! Starting one plugin process from a [`Spec`].
+//! Starting one plugin process from a [`Spec`], through the launcher.
 
-use crate::child::{run, Prepared};
 use crate::limits::Limit;
-use crate::{pipes, Pid};
-use std::ffi::{CString, OsStr, OsString};
+use crate::policy::{Confinement, Policy};
+use crate::status::{receive, Holding, Word};
+use crate::zygote::Zygote;
+use crate::{memfd, Pid};
+use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
 use std::fmt;
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-pub use crate::child::Stage;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 
 /// Everything a new process gets. What is not listed here it does not have (I6).
 #[derive(Debug)]
 pub struct Spec<'a> {
     /// Program and arguments. A program without `/` is looked up in this environment's PATH.
-    pub argv: &'a [OsString],
+    pub argv: &'a [String],
     /// The whole environment.
-    pub env: &'a [(OsString, OsString)],
+    pub env: &'a [(String, String)],
     /// Its directory; the bus's own when absent.
     pub cwd: Option<&'a Path>,
-    /// What becomes 0, 1 and 2. Each must be numbered 3 or more ([`pipes::above_stdio`]).
+    /// What becomes 0, 1 and 2.
     pub stdio: [BorrowedFd<'a>; 3],
     /// Further descriptors, kept at the number they have here (3 or more).
     pub keep: &'a [BorrowedFd<'a>],
-    /// Limits, soft and hard alike; a wish above the hard limit in force becomes that limit.
+    /// Limits of each of its processes, soft and hard alike; a wish above the hard limit in force becomes that limit.
     pub limits: &'a [(Limit, u64)],
+    /// Files to be put into its scratch directory's `files/`, by name, from memory.
+    pub files: &'a [(String, OwnedFd)],
+    /// How it is confined.
+    pub confinement: Confinement,
+}
+
+/// A process that runs.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its pid, or its supervisor's: it leads a session and a process group, passes signals on, and ends as it ends.
+    pub pid: Pid,
+    /// Which layers hold it.
+    pub layout: Holding,
+    /// What is promised, by the names of SPEC.md, section 12.
+    pub guarantees: Vec<String>,
+    /// What is not, each with its reason.
+    pub missing: Vec<String>,
+    /// Its scratch directory.
+    pub scratch: Option<OwnedFd>,
+    /// What its supervisor tells later; hangs up when it has none.
+    pub reports: Reports,
+}
+
+/// The launcher's end of the story.
+#[derive(Debug)]
+pub struct Reports {
+    socket: OwnedFd,
+}
+
+impl Reports {
+    /// The next connection that was told, without waiting. `Ok(None)`: nothing more will come.
+    pub fn next(&self) -> io::Result<Option<Told>> {
+        match receive(&self.socket, false) {
+            Ok(Some((Word::Connection(report), _))) => Ok(Some(Told::Connection(report))),
+            Ok(Some(_)) => Ok(Some(Told::Nothing)),
+            Ok(None) => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Some(Told::Nothing)),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl AsFd for Reports {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What [`Reports::next`] found.
+#[derive(Debug)]
+pub enum Told {
+    /// A connection.
+    Connection(crate::broker::Report),
+    /// Nothing now.
+    Nothing,
 }
 
 /// Why a process could not be started.
 #[derive(Debug)]
 pub struct SpawnError {
-    /// What could not be run or entered.
-    pub path: PathBuf,
-    /// The step that failed.
-    pub stage: Stage,
-    /// The limit, when that was the step.
-    pub limit: Option<Limit>,
-    /// The system's reason.
-    pub source: io::Error,
+    /// The profile's promise cannot be kept here, and nothing of the plugin has run (I7).
+    pub sandbox: bool,
+    /// What happened, for people.
+    pub message: String,
 }
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        let missing = self.source.kind() == io::ErrorKind::NotFound;
-        match self.stage {
-            Stage::Exec if missing && self.path.exists() => {
-                write!(f, "cannot run {path}: the interpreter in its first line does not exist")
-            }
-            Stage::Exec if missing => write!(f, "cannot run {path}: no such file"),
-            Stage::Exec => write!(f, "cannot run {path}: {}", self.source),
-            Stage::Directory => write!(f, "cannot enter the directory {path}: {}", self.source),
-            Stage::Limit => {
-                write!(
-                    f,
-                    "cannot set the limit {}: {}",
-                    self.limit.map_or("?", Limit::name),
-                    self.source
-                )
-            }
-            stage => write!(f, "cannot start {path} ({stage:?}): {}", self.source),
-        }
+        f.write_str(&self.message)
     }
 }
 
 impl std::error::Error for SpawnError {}
 
-/// Starts the process; it leads its own session and process group, so its pid is also its group's id.
-pub fn spawn(spec: &Spec<'_>) -> Result<Pid, SpawnError> {
-    let name = spec.argv.first().cloned().unwrap_or_default();
-    let at = |stage: Stage, source: io::Error| SpawnError {
-        path: PathBuf::from(&name),
-        stage,
-        limit: None,
-        source,
-    };
-    let before = |source: io::Error| at(Stage::Descriptors, source);
-
-    let program = resolve(&name, spec.env).map_err(|e| at(Stage::Exec, e))?;
-    let argv = strings(spec.argv.iter().map(OsString::as_os_str)).map_err(|e| at(Stage::Exec, e))?;
-    let pairs: Vec<OsString> = spec
-        .env
-        .iter()
-        .map(|(key, value)| [key, OsStr::new("="), value].into_iter().collect())
-        .collect();
-    let env = strings(pairs.iter().map(OsString::as_os_str)).map_err(|e| at(Stage::Exec, e))?;
-    let stdio = spec.stdio.map(|fd| fd.as_raw_fd());
-    let keep: Vec<RawFd> = spec.keep.iter().map(AsRawFd::as_raw_fd).collect();
-    if stdio.iter().chain(&keep).any(|fd| *fd < 3) {
-        return Err(before(io::ErrorKind::InvalidInput.into()));
+impl From<io::Error> for SpawnError {
+    fn from(error: io::Error) -> SpawnError {
+        SpawnError {
+            sandbox: false,
+            message: format!("cannot prepare it: {error}"),
+        }
     }
-    let cwd = spec
-        .cwd
-        .map(|path| CString::new(path.as_os_str().as_bytes()))
-        .transpose();
-    let cwd = cwd.map_err(|e| at(Stage::Directory, e.into()))?;
-    let (report_in, report_out) = pipes::pipe(0).map_err(before)?;
+}
 
-    let prepared = Prepared {
-        program: CString::new(program.as_os_str().as_bytes()).map_err(|e| at(Stage::Exec, e.into()))?,
-        argv: pointers(&argv),
-        envp: pointers(&env),
-        cwd,
-        stdio,
+/// Starts the process and waits until its program runs, or until it is known why it does not.
+pub fn spawn(zygote: &Zygote, spec: &Spec<'_>) -> Result<Spawned, SpawnError> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(io::Error::from)?;
+    let keep: Vec<RawFd> = spec.keep.iter().map(AsRawFd::as_raw_fd).collect();
+    if keep.iter().any(|fd| *fd < 3) {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+    }
+    let policy = Policy {
+        argv: spec.argv.to_vec(),
+        env: spec.env.to_vec(),
+        // A directory that is gone is entered by nobody.
+        cwd: spec.cwd.map(Path::to_path_buf).or_else(|| std::env::current_dir().ok()),
         keep,
-        limits: spec
+        rlimits: spec
             .limits
             .iter()
-            .map(|(limit, value)| (limit.resource(), clamp(*limit, *value)))
+            .map(|(limit, value)| (limit.name().to_string(), *value))
             .collect(),
-        // SAFETY: getpid only returns a number.
-        parent: unsafe { libc::getpid() },
-        report: report_out.as_raw_fd(),
+        files: spec.files.iter().map(|(name, _)| name.clone()).collect(),
+        confinement: spec.confinement.clone(),
     };
-    // SAFETY: the child runs only `run`, which makes async-signal-safe calls on memory prepared above, then execs or exits.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // SAFETY: this is the forked child, and `prepared` with all it points to lives until exec or exit.
-        unsafe { run(&prepared) }
+    let text = serde_json::to_vec(&policy).map_err(io::Error::from)?;
+    let mut fds = vec![memfd::sealed("dativo-policy", &text)?, theirs];
+    for fd in spec.stdio.iter().chain(spec.keep) {
+        fds.push(fd.try_clone_to_owned()?);
     }
-    if pid < 0 {
-        return Err(before(io::Error::last_os_error()));
+    for (_, fd) in spec.files {
+        fds.push(fd.try_clone()?);
     }
-    drop(report_out);
-    let mut message = Vec::new();
-    // Ends when exec closes the child's end; a child killed before that gives an empty report and its exit is reaped.
-    std::fs::File::from(report_in)
-        .read_to_end(&mut message)
-        .map_err(before)?;
-    if let [stage, detail, e0, e1, e2, e3] = message[..] {
-        // SAFETY: waits for the child that just reported its failure and exits at once; a null status is allowed.
-        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-        let stage = Stage::from_byte(stage).unwrap_or(Stage::Exec);
-        let path = match (stage, spec.cwd) {
-            (Stage::Directory, Some(cwd)) => cwd.to_path_buf(),
-            (Stage::Exec, _) => program,
-            _ => PathBuf::from(&name),
-        };
-        let limit = spec
-            .limits
-            .get(usize::from(detail))
-            .map(|(limit, _)| *limit)
-            .filter(|_| stage == Stage::Limit);
-        let source = io::Error::from_raw_os_error(i32::from_ne_bytes([e0, e1, e2, e3]));
-        return Err(SpawnError {
-            path,
-            stage,
-            limit,
-            source,
-        });
-    }
-    Pid::from_raw(pid).ok_or_else(|| before(io::ErrorKind::Other.into()))
+    let pid = zygote.launch(&fds)?;
+    drop(fds);
+    confirmed(pid, ours).inspect_err(|_| {
+        // It reported its failure, or died, and ends at once.
+        crate::tree::kill_child(pid);
+        // SAFETY: waits for the child that was started above; a null status is allowed.
+        unsafe { libc::waitpid(pid.as_raw_nonzero().get(), std::ptr::null_mut(), 0) };
+    })
 }
 
-/// The program's file: as given when it holds a `/`, else the first executable of that name in the child's own PATH.
-fn resolve(name: &OsStr, env: &[(OsString, OsString)]) -> io::Result<PathBuf> {
-    if name.is_empty() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    if name.as_bytes().contains(&b'/') {
-        return Ok(PathBuf::from(name));
-    }
-    let path = env
-        .iter()
-        .rev()
-        .find(|(key, _)| key == "PATH")
-        .map(|(_, value)| value.clone())
-        .unwrap_or_default();
-    let executable = |file: &PathBuf| file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
-    let mut places = std::env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(name));
-    places.find(executable).ok_or_else(|| io::ErrorKind::NotFound.into())
-}
-
-fn strings<'a>(items: impl Iterator<Item = &'a OsStr>) -> io::Result<Vec<CString>> {
-    items
-        .map(|item| CString::new(item.as_bytes()).map_err(io::Error::from))
-        .collect()
-}
-
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
-}
-
-fn clamp(limit: Limit, value: u64) -> libc::rlimit {
-    let mut now = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: the pointer is to a live local of the type that getrlimit fills in; on failure the default above stays.
-    unsafe { libc::getrlimit(limit.resource(), &mut now) };
-    let value = value.min(now.rlim_max);
-    libc::rlimit {
-        rlim_cur: value,
-        rlim_max: value,
+/// Reads what the launcher says until the program runs.
+fn confirmed(pid: Pid, socket: OwnedFd) -> Result<Spawned, SpawnError> {
+    let mut spawned: Option<Spawned> = None;
+    loop {
+        match (receive(&socket, true)?, &mut spawned) {
+            (
+                Some((
+                    Word::Confined {
+                        layout,
+                        guarantees,
+                        missing,
+                    },
+                    scratch,
+                )),
+                _,
+            ) => {
+                let socket = socket.try_clone()?;
+                let reports = Reports { socket };
+                spawned = Some(Spawned {
+                    pid,
+                    layout,
+                    guarantees,
+                    missing,
+                    scratch,
+                    reports,
+                });
+            }
+            (Some((Word::Failed { sandbox, message }, _)), _) => return Err(SpawnError { sandbox, message }),
+            // Where there is no supervisor, the launcher's end closes when it becomes the program.
+            (Some((Word::Started, _)) | None, found @ Some(_)) => match found.take() {
+                Some(spawned) => return Ok(spawned),
+                None => continue,
+            },
+            (Some(_), _) => {}
+            (None, None) => {
+                let message = "its launcher ended before it had started anything".to_string();
+                return Err(SpawnError { sandbox: true, message });
+            }
+        }
     }
 }

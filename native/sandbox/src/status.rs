@@ -1,0 +1,141 @@
+//! What the launcher says to the bus: one JSON datagram each, over a socket pair.
+
+use crate::broker::Report;
+use rustix::net::{
+    recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+use serde::{Deserialize, Serialize};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const LONGEST: usize = 64 << 10;
+
+/// Which layers hold a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holding {
+    /// None.
+    None,
+    /// Landlock and seccomp.
+    Floor,
+    /// Namespaces, with Landlock and seccomp inside.
+    Namespaces,
+}
+
+impl Holding {
+    /// The name in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Holding::None => "none",
+            Holding::Floor => "floor",
+            Holding::Namespaces => "namespaces",
+        }
+    }
+}
+
+/// One datagram.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// What holds; the program has not run yet. The scratch directory's descriptor comes along.
+    Confined {
+        /// Which layers.
+        layout: Holding,
+        /// Names of SPEC.md, section 12.
+        guarantees: Vec<String>,
+        /// What cannot be promised, each with its reason.
+        missing: Vec<String>,
+    },
+    /// The program runs.
+    Started,
+    /// It could not be started.
+    Failed {
+        /// The sandbox is why, and not the program.
+        sandbox: bool,
+        /// What happened, for people.
+        message: String,
+    },
+    /// Something on the network.
+    Connection(Report),
+}
+
+/// Sends a word, with a descriptor if there is one.
+pub(crate) fn send(socket: impl AsFd, word: &Word, with: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let text = serde_json::to_vec(word)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds: Vec<BorrowedFd<'_>> = with.into_iter().collect();
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    }
+    sendmsg(socket, &[IoSlice::new(&text)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// The next word and the descriptor that came with it; `None` when the launcher hung up.
+pub(crate) fn receive(socket: impl AsFd, wait: bool) -> io::Result<Option<(Word, Option<OwnedFd>)>> {
+    let mut text = vec![0u8; LONGEST];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = match wait {
+        true => RecvFlags::CMSG_CLOEXEC,
+        false => RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+    };
+    let count = loop {
+        match recvmsg(&socket, &mut [IoSliceMut::new(&mut text)], &mut ancillary, flags) {
+            Ok(message) => break message.bytes,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        }
+    };
+    if count == 0 {
+        return Ok(None);
+    }
+    let mut came = None;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            came = fds.last().or(came);
+        }
+    }
+    Ok(Some((serde_json::from_slice(&text[..count])?, came)))
+}
+
+/// Sends descriptors over a socket, any number up to 250.
+pub(crate) fn send_fds(socket: impl AsFd, fds: &[OwnedFd]) -> io::Result<()> {
+    let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(250))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+        return Err(io::Error::other("too many ports"));
+    }
+    sendmsg(
+        socket,
+        &[IoSlice::new(&[fds.len() as u8])],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
+}
+
+/// Receives what [`send_fds`] sent; empty when the other side is gone.
+pub(crate) fn receive_fds(socket: impl AsFd) -> io::Result<Vec<OwnedFd>> {
+    let mut byte = [0u8; 1];
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(250))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut found = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            found.extend(fds);
+        }
+    }
+    Ok(found)
+}
