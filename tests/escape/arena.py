@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.escape import evidence, probes, victims, watch
 from tests.escape.attacks.attack import FAMILIES, Attack, load
+from tests.escape.attacks.calls import call
 from tests.escape.columns import BY_NAME, Column
 from tests.escape.launch import Launcher, Run
 
@@ -75,7 +76,7 @@ class Arena:
         ]
         began = time.monotonic()
         self.launcher.mine = self.ours()
-        self.scene.echoes = watch.echoes()
+        self.scene.echoes, self.scene.shared = watch.echoes(), watch.shared()
         run = self.launcher.run(
             {"attacks": targets, "facts": self.scene.facts},
             self.judge,
@@ -153,17 +154,20 @@ class Arena:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
+            if (identity := int(line.split()[1])) not in self.scene.ipc.values():
+                call("shmctl", identity, 0, None)
         for process in self.scene.processes.values():
             process.wait()
         self.scene.processes.clear()
 
 
-def main(place: Path, name: str, only: str) -> None:
+def main(place: Path, name: str, only: str, quick: bool) -> None:
     """Run the column, write what came of it."""
     column = BY_NAME[name]
     user = "root" if os.getuid() == 0 else "user"
     attacks = [one for one in load().values() if user in one.users and column.takes(one)]
-    attacks = [one for one in attacks if not only or one.id in only.split(",")]
+    attacks = [one for one in attacks if one.id in only.split(",") or not (only or (quick and one.slow))]
     missing = probes.missing(place / "arena")
     with victims.scene(place, attacks) as scene:
         arena = Arena(column, scene, attacks, missing)
@@ -191,4 +195,4 @@ def main(place: Path, name: str, only: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] == "quick")

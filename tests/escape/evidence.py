@@ -127,6 +127,12 @@ def size(_: Scene, pid: int, __: Any, ___: Report) -> Any:
     return used >= watch.BEYOND["disk"] and f"{used // watch.MIB} MiB"
 
 
+def segments(scene: Scene, _: int, __: Any, ___: Report) -> Any:
+    """Segments belong to a namespace, not to a process: the machine's count has to have grown."""
+    grown = watch.shared() - scene.shared
+    return grown >= watch.BEYOND["memory"] and f"{grown // watch.MIB} MiB"
+
+
 def core(_: Scene, pid: int, path: str, __: Report) -> Any:
     return os.stat(f"/proc/{pid}/root{path}").st_size and "a core file"
 
@@ -151,6 +157,7 @@ HELD: dict[str, Callable[[Scene, int, Any, Report], Any]] = {
     "abstract": abstract,
     "disk": size,
     "core": core,
+    "segments": segments,
     "limit": limit,
     "descriptors": lambda s, pid, v, h: (n := len(watch.opened(pid))) >= watch.BEYOND["descriptors"] and f"{n} open",
     "personality": lambda s, pid, v, h: int(Path(f"/proc/{pid}/personality").read_text(), 16) & v and "personality",

@@ -15,7 +15,7 @@ MIB = 1 << 20
 LIMIT = {"memory": 512 * MIB, "processes": 64, "descriptors": 256, "disk": 64 * MIB, "cpu": 1.0, "wall": 1.0}
 """The plan's limits; `beyond` is what counts as a breach, far enough off for a busy machine."""
 BEYOND = {"memory": 700 * MIB, "processes": 128, "descriptors": 512, "disk": 128 * MIB, "cpu": 2.5, "wall": 4.0}
-LASTS = 1.5
+LASTS = 1.0
 """Seconds that memory has to be held beyond its limit: it may be looked at from time to time only."""
 
 
@@ -86,11 +86,17 @@ def memory(tree: list[int]) -> int:
     """Bytes that only these processes need: their own pages, and files in memory that they hold."""
     total, files = 0, {}
     for pid in tree:
-        total += int((status(pid, "RssAnon") or "0 kB").split()[0]) * 1024
+        total += sum(int((status(pid, name) or "0 kB").split()[0]) * 1024 for name in ("RssAnon", "RssShmem"))
         for name, found in opened(pid).values():
             if name.startswith("/memfd:"):
                 files[found.st_ino] = found.st_blocks * 512
     return total + sum(files.values())
+
+
+def shared() -> int:
+    """Bytes of shared memory on the whole machine."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["Shmem"].split()[0]) * 1024
 
 
 def disk(pid: int) -> int:

@@ -17,12 +17,14 @@ def _(scene: Scene) -> str:
     return daemon(scene)
 
 
-@attack("resources", "daemon-term", "leaves a process behind when it is cancelled", plan={"end": "term"}, **alone)
+@attack(
+    "resources", "daemon-term", "leaves a process behind when it is cancelled", slow=True, plan={"end": "term"}, **alone
+)
 def _(scene: Scene) -> object:
     return scene.hold({"mark": daemon(scene)})
 
 
-@attack("resources", "daemon-leash", "outlives the control plane", plan={"end": "leash"}, **alone)
+@attack("resources", "daemon-leash", "outlives the control plane", slow=True, plan={"end": "leash"}, **alone)
 def _(scene: Scene) -> object:
     return scene.hold({"mark": daemon(scene)})
 

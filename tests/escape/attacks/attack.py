@@ -30,6 +30,8 @@ class Attack:
     """run: in a run of its own; pair: beside a sibling plugin; what else the run needs is in `plan`."""
     plan: dict[str, Any] = field(default_factory=dict)
     always: str | None = None
+    slow: bool = False
+    """Left out of the quicker form."""
 
 
 @dataclass(frozen=True)

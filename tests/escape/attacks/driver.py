@@ -76,7 +76,7 @@ def one(attack: Attack, facts: dict[str, Any], target: dict[str, Any]) -> dict[s
             break
         heard += chunk
     os.close(reader)
-    report = json.loads(heard) if heard.endswith(b"\n") else None
+    report = json.loads(heard.splitlines()[0]) if heard.endswith(b"\n") else None
     if report is not None and "held" in report:
         return report
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

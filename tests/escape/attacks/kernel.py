@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 
 from tests.escape.attacks.attack import ROOT, Scene, attack
-from tests.escape.attacks.calls import call
+from tests.escape.attacks.calls import call, child
 
 NO_RANDOMIZE = 0x40000
 INT80 = bytes.fromhex("53 89f8 89f3 cd80 5b c3")
@@ -93,10 +93,7 @@ def _(scene: Scene) -> object:
 
 @attack("kernel", "setuid", "becomes root by a set-user-id program", users=("user",), always="limits")
 def _(scene: Scene) -> object:
-    child = os.fork()
-    if child == 0:
-        os.execv(scene["setuid"], ["sleep", "45"])
-    return scene.hold({"child": child})
+    return scene.hold({"child": child(lambda: os.execv(scene["setuid"], ["sleep", "45"]))})
 
 
 @attack("kernel", "core", "has its memory written to a file when it crashes", needs="core")
@@ -104,10 +101,7 @@ def _(scene: Scene) -> object:
     os.chdir(os.environ["TMPDIR"])
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
-    child = os.fork()
-    if child == 0:
-        os.abort()
-    if not os.WCOREDUMP(os.waitpid(child, 0)[1]):
+    if not os.WCOREDUMP(os.waitpid(child(os.abort), 0)[1]):
         raise PermissionError("no core was written")
     found = [one for one in os.listdir(".") if one.startswith("core")]
     if not found:

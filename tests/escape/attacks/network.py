@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import ctypes
 import select
 import socket
 import struct
 import time
 
 from tests.escape.attacks.attack import ROOT, Scene, attack
+from tests.escape.attacks.calls import Iovec, call, child
 
 MPTCP, UDPLITE, SCTP = 262, 136, 132
 FASTOPEN, FASTOPEN_CONNECT = 0x20000000, 30
@@ -86,6 +87,17 @@ def _(scene: Scene) -> None:
         time.sleep(0.1)
 
 
+@attack("network", "fastopen-sendmmsg", "reaches a service without connect, with MSG_FASTOPEN in sendmmsg")
+def _(scene: Scene) -> None:
+    data, name = ctypes.create_string_buffer(scene.token.encode()), ctypes.create_string_buffer(16)
+    struct.pack_into("=HH4s", name, 0, socket.AF_INET, socket.htons(scene["tcp"]), socket.inet_aton("127.0.0.1"))
+    vector = Iovec(ctypes.addressof(data), len(scene.token))
+    message = struct.pack("=QI4xQQQQi4xI4x", ctypes.addressof(name), 16, ctypes.addressof(vector), 1, 0, 0, 0, 0)
+    with socket.socket() as one:
+        call("sendmmsg", one.fileno(), ctypes.create_string_buffer(message, len(message)), 1, FASTOPEN)
+        time.sleep(0.1)
+
+
 @attack("network", "fastopen-connect", "reaches a service with a connect that is put off")
 def _(scene: Scene) -> str:
     with socket.socket() as one:
@@ -135,17 +147,28 @@ def _(scene: Scene) -> None:
         raise OSError(problem.errno, str(problem)) from problem
 
 
+def welcome(one: socket.socket, token: str) -> None:
+    """Tell every visitor."""
+    while True:
+        visitor, _ = one.accept()
+        visitor.sendall(token.encode())
+        visitor.close()
+
+
+def answer(one: socket.socket, token: str) -> None:
+    """Tell everybody who asks."""
+    while True:
+        _, visitor = one.recvfrom(100)
+        one.sendto(token.encode(), visitor)
+
+
 @attack("network", "listen", "waits for visitors on a TCP port")
 def _(scene: Scene) -> object:
     one = socket.socket()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     one.bind(("0.0.0.0", scene["free"]))
     one.listen(4)
-    if os.fork() == 0:
-        while True:
-            visitor, _ = one.accept()
-            visitor.sendall(scene.token.encode())
-            visitor.close()
+    child(lambda: welcome(one, scene.token))
     return scene.hold({"visit": scene["free"], "keep": one.fileno()})
 
 
@@ -154,11 +177,7 @@ def _(scene: Scene) -> object:
     one = socket.socket()
     one.listen(4)
     port = one.getsockname()[1]
-    if os.fork() == 0:
-        while True:
-            visitor, _ = one.accept()
-            visitor.sendall(scene.token.encode())
-            visitor.close()
+    child(lambda: welcome(one, scene.token))
     return scene.hold({"visit": port, "keep": one.fileno()})
 
 
@@ -166,10 +185,7 @@ def _(scene: Scene) -> object:
 def _(scene: Scene) -> object:
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     one.bind(("0.0.0.0", scene["free"]))
-    if os.fork() == 0:
-        while True:
-            _, visitor = one.recvfrom(100)
-            one.sendto(scene.token.encode(), visitor)
+    child(lambda: answer(one, scene.token))
     return scene.hold({"visit_udp": scene["free"], "keep": one.fileno()})
 
 

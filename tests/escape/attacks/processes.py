@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -34,8 +35,11 @@ def _(scene: Scene) -> str:
 
 @attack("processes", "list", "sees which programs run", secret="comm")
 def _(scene: Scene) -> str:
-    seen = [Path("/proc", pid, "comm") for pid in os.listdir("/proc") if pid.isdigit()]
-    return " ".join(one.read_text().strip() for one in seen if one.exists())
+    seen = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            seen.append(Path("/proc", pid, "comm").read_text().strip())
+    return " ".join(seen)
 
 
 @attack("processes", "proc-fd", "opens what another process has open", secret="fd")

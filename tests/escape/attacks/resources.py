@@ -7,6 +7,7 @@ The limits of the runs are in `plan`; what counts as beyond them is in `tests.es
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 
 from tests.escape.attacks.attack import ROOT, Scene, attack
-from tests.escape.attacks.calls import call
+from tests.escape.attacks.calls import call, child
 
 MIB = 1 << 20
 SAFE = {"processes": 300, "memory": 900, "disk": 250, "descriptors": 2000, "cpu": 20.0}
@@ -30,15 +31,19 @@ def keep(seconds: float = 15.0) -> None:
     time.sleep(seconds)
 
 
+def keep_with(taken: object) -> None:
+    """Stay with it."""
+    keep()
+    del taken
+
+
 @attack("resources", "fork-bomb", "starts processes without end", **run("processes"))
 def _(scene: Scene) -> int:
     started = 0
     until = time.monotonic() + 8
     while started < SAFE["processes"] and time.monotonic() < until:
         try:
-            if os.fork() == 0:
-                keep()
-                os._exit(0)
+            child(keep)
             started += 1
         except BlockingIOError:
             time.sleep(0.05)
@@ -46,11 +51,9 @@ def _(scene: Scene) -> int:
     return started
 
 
-@attack("resources", "memory", "takes memory in one process", **run("memory"))
+@attack("resources", "memory", "takes memory in one process", slow=True, **run("memory"))
 def _(scene: Scene) -> None:
-    kept = grow(SAFE["memory"])
-    keep()
-    del kept
+    keep_with(grow(SAFE["memory"]))
 
 
 def grow(mebibytes: float) -> list[bytes]:
@@ -67,15 +70,11 @@ def grow(mebibytes: float) -> list[bytes]:
 @attack("resources", "memory-children", "takes memory in many processes, each within its limit", **run("memory"))
 def _(scene: Scene) -> None:
     for _ in range(9):
-        if os.fork() == 0:
-            kept = grow(SAFE["memory"] / 9)
-            keep()
-            del kept
-            os._exit(0)
+        child(lambda: keep_with(grow(SAFE["memory"] / 9)))
     keep()
 
 
-@attack("resources", "memory-memfd", "takes memory as a file without a name", **run("memory"))
+@attack("resources", "memory-memfd", "takes memory as a file without a name", slow=True, **run("memory"))
 def _(scene: Scene) -> None:
     fd = call("memfd_create", b"one", 0)
     for _ in range(int(SAFE["memory"]) // 10):
@@ -84,7 +83,11 @@ def _(scene: Scene) -> None:
 
 
 @attack(
-    "resources", "memory-memfds", "takes memory as many files without names, each within its limit", **run("memory")
+    "resources",
+    "memory-memfds",
+    "takes memory as many files without names, each within its limit",
+    slow=True,
+    **run("memory"),
 )
 def _(scene: Scene) -> None:
     for number in range(int(SAFE["memory"]) // 30):
@@ -92,6 +95,33 @@ def _(scene: Scene) -> None:
         for _ in range(3):
             os.write(fd, b"x" * (10 * MIB))
     keep()
+
+
+@attack(
+    "resources",
+    "memory-shared",
+    "takes memory in a mapping that counts for no process alone",
+    slow=True,
+    **run("memory"),
+)
+def _(scene: Scene) -> None:
+    mapped = mmap.mmap(-1, int(SAFE["memory"]) * MIB)
+    for _ in range(int(SAFE["memory"]) // 10):
+        mapped.write(b"x" * (10 * MIB))
+    keep_with(mapped)
+
+
+@attack(
+    "resources", "memory-sysv", "takes memory in segments that no process has attached", slow=True, **run("nothing")
+)
+def _(scene: Scene) -> object:
+    for _ in range(int(SAFE["memory"]) // 30):
+        identity = call("shmget", 0, 30 * MIB, 0o1600)
+        address = call("shmat", identity, None, 0)
+        ctypes.memset(address, 1, 30 * MIB)
+        call("shmdt", ctypes.c_void_p(address))
+    time.sleep(2)
+    return scene.hold({"segments": True})
 
 
 def fill(scene: Scene, folder: str, files: int) -> object:
@@ -119,7 +149,7 @@ def _(scene: Scene) -> object:
     return fill(scene, os.environ["TMPDIR"], 10)
 
 
-@attack("resources", "disk-home", "fills the disk through its HOME", **run("nothing"))
+@attack("resources", "disk-home", "fills the disk through its HOME", slow=True, **run("nothing"))
 def _(scene: Scene) -> object:
     return fill(scene, os.environ["HOME"], 10)
 
@@ -140,18 +170,25 @@ def _(scene: Scene) -> object:
 
 @attack("resources", "cpu", "computes without end", **run("cpu", cpu=1))
 def _(scene: Scene) -> None:
-    while time.process_time() < SAFE["cpu"]:
+    spin(SAFE["cpu"])
+
+
+def spin(seconds: float) -> None:
+    """Use so much CPU."""
+    while time.process_time() < seconds:
         pass
 
 
-@attack("resources", "cpu-relay", "computes without end in one short-lived process after another", **run("cpu", cpu=1))
+@attack(
+    "resources",
+    "cpu-relay",
+    "computes without end in one short-lived process after another",
+    slow=True,
+    **run("cpu", cpu=1),
+)
 def _(scene: Scene) -> None:
     for _ in range(int(SAFE["cpu"] / 0.5)):
-        if (child := os.fork()) == 0:
-            while time.process_time() < 0.5:
-                pass
-            os._exit(0)
-        os.waitpid(child, 0)
+        os.waitpid(child(lambda: spin(0.5)), 0)
 
 
 @attack("resources", "sleeper", "does not end when its time is over, and ignores being asked", **run("wall", wall=1))
@@ -188,16 +225,18 @@ def _(scene: Scene) -> object:
 def daemon(scene: Scene) -> str:
     """Start a process that has left the session, and its parents; its mark."""
     mark = f"77.{int(scene.token, 16) % 10**12:012d}"
-    if os.fork() == 0:
+
+    def stay() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.closerange(0, 3)
+        os.execv("/bin/sleep", ["sleep", mark])
+
+    def leave() -> None:
         os.setsid()
-        if os.fork() == 0:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            os.closerange(0, 3)
-            call("prctl", 1, 0, 0, 0, 0)
-            os.execv("/bin/sleep", ["sleep", mark])
-        os._exit(0)
-    os.wait()
+        child(stay)
+
+    os.waitpid(child(leave), 0)
     return mark
 
 
