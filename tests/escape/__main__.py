@@ -32,7 +32,7 @@ def main() -> int:
     )
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="so many columns at a time [default: 1]")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the matrix between its marks in this page")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the matrix of a good run in this page")
     options = parser.parse_args()
     wanted = set(options.profile or (QUICK if options.quick else BY_NAME)) | {"off"}
     users = [options.user] if options.user else ["root", "user"] if os.geteuid() == 0 else ["user"]
@@ -57,7 +57,8 @@ def main() -> int:
     if options.write:
         if not whole:
             parser.error("--write needs a whole run as root")
-        matrix.write(options.write, cells)
+        if not failures:
+            matrix.write(options.write, cells)
     return 1 if failures else 0
 
 

@@ -247,7 +247,7 @@ def address(scene: Scene, _: str, __: Report) -> Any:
 
 
 def got_equals(expected: Callable[[], str]) -> Check:
-    return lambda scene, name, report: report.get("got") is not None and report["got"] in expected() and "has it"
+    return lambda scene, name, report: report.get("got") and report["got"] in expected() and "has it"
 
 
 def kernel_log() -> str:

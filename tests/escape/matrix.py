@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -105,5 +106,6 @@ def write(page: Path, cells: Cells) -> None:
     text = page.read_text("utf-8")
     before, _, rest = text.partition(START)
     after = rest.partition(END)[2]
-    body = [line for user in USERS for line in (*table(cells, user), "")]
+    body = [f"Linux {platform.release()}, {platform.machine()}:", ""]
+    body += [line for user in USERS for line in (*table(cells, user), "")]
     page.write_text(f"{before}{START}\n" + "\n".join([*body, *notes(cells)]) + f"\n{END}{after}", "utf-8")
