@@ -76,7 +76,7 @@ class Arena:
         ]
         began = time.monotonic()
         self.launcher.mine = self.ours()
-        self.scene.echoes, self.scene.shared = watch.echoes(), watch.shared()
+        self.scene.echoes = watch.echoes()
         run = self.launcher.run(
             {"attacks": targets, "facts": self.scene.facts},
             self.judge,

@@ -127,10 +127,10 @@ def size(_: Scene, pid: int, __: Any, ___: Report) -> Any:
     return used >= watch.BEYOND["disk"] and f"{used // watch.MIB} MiB"
 
 
-def segments(scene: Scene, _: int, __: Any, ___: Report) -> Any:
-    """Segments belong to a namespace, not to a process: the machine's count has to have grown."""
-    grown = watch.shared() - scene.shared
-    return grown >= watch.BEYOND["memory"] and f"{grown // watch.MIB} MiB"
+def segments(_: Scene, pid: int, __: Any, ___: Report) -> Any:
+    """Segments belong to a namespace, not to a process."""
+    used = watch.segments(pid)
+    return used >= watch.BEYOND["memory"] and f"{used // watch.MIB} MiB"
 
 
 def core(_: Scene, pid: int, path: str, __: Report) -> Any:

@@ -19,14 +19,14 @@ import pytest
 from tests.workspace import Workspace, unique
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-LIMITS = {"memory": "200M", "processes": 40, "nofile": 100, "scratch": "16M", "cpu": "1s", "wall": "3s"}
+LIMITS = {"memory": "200M", "processes": 40, "files": 100, "scratch": "16M", "cpu": "2s", "wall": "4s"}
 ENDS = {
     "memory": "memory",
     "forks": "processes|wall",
-    "descriptors": "nofile|wall",
+    "descriptors": "files|wall",
     "disk": "scratch|wall",
-    "cpu": "cpu",
-    "line": "max_line",
+    "cpu": "cpu|wall",
+    "line": "line|max_line",
     "sleep": "wall",
 }
 """What the error names: a bomb that goes on although everything is refused to it meets the wall clock."""
@@ -104,7 +104,7 @@ def test_a_bomb_ends_and_its_error_names_the_limit(bombs: Bombs, bomb: str) -> N
     assert bombs.marked() == []
     assert bombs.bookmark(bombs.job) == bombs.good
     error = "\n".join(said.partition("error[")[1:])
-    assert re.search(rf"\b({ENDS[bomb]})\b", error), said
+    assert re.search(rf"limits?\.({ENDS[bomb]})\b", error), said
 
 
 def test_daemons_do_not_outlive_their_run(bombs: Bombs) -> None:

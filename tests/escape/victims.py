@@ -43,7 +43,6 @@ class Scene:
     terminal: int
     terminal_path: str
     echoes: int = 0
-    shared: int = 0
     ipc: dict[str, int] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.escape.attacks.calls import call, child
+
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
@@ -93,10 +95,29 @@ def memory(tree: list[int]) -> int:
     return total + sum(files.values())
 
 
-def shared() -> int:
-    """Bytes of shared memory on the whole machine."""
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(lines["Shmem"].split()[0]) * 1024
+def segments(pid: int) -> int:
+    """Bytes of the System V segments in a process's namespace, counted by a child of ours that joins it."""
+    kinds = {name: kind for name, kind in (("user", 0x10000000), ("ipc", 0x8000000)) if foreign(pid, name)}
+    namespaces = {kind: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name, kind in kinds.items()}
+    reader, writer = os.pipe()
+
+    def count() -> None:
+        for kind, fd in namespaces.items():
+            call("setns", fd, kind)
+        rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+        os.write(writer, str(sum(int(row[-2]) for row in rows)).encode())
+
+    os.waitpid(child(count), 0)
+    for fd in (writer, *namespaces.values()):
+        os.close(fd)
+    counted = os.read(reader, 100)
+    os.close(reader)
+    return int(counted or 0)
+
+
+def foreign(pid: int, name: str) -> bool:
+    """Whether a process is in another namespace of that kind than we are."""
+    return os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}")
 
 
 def disk(pid: int) -> int:
