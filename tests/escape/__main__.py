@@ -41,9 +41,10 @@ def main() -> int:
     if os.geteuid():
         print("not root: the attacks of an ordinary user only", file=sys.stderr)
     began, quick = time.monotonic(), "quick" if options.quick else "whole"
+    bus = str(find_bus())
     keys = [(user, column.name) for column in COLUMNS if column.name in wanted for user in users]
     with ThreadPoolExecutor(options.at_once) as pool:
-        found = pool.map(lambda key: cell(BY_NAME[key[1]], key[0], [options.attack, quick]), keys)
+        found = pool.map(lambda key: cell(BY_NAME[key[1]], key[0], [options.attack, quick], bus), keys)
         cells = dict(zip(keys, found, strict=True))
     whole = not (options.profile or options.quick or options.attack or options.user) and os.geteuid() == 0
     failures = matrix.failures(cells)
@@ -62,11 +63,13 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def cell(column: Column, user: str, words: list[str]) -> matrix.Cell:
+def cell(column: Column, user: str, words: list[str], bus: str) -> matrix.Cell:
     """One column as one user: what its arena has to say, or why there is none."""
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
-        uid = 0 if user == "root" else (ordinary() if os.geteuid() == 0 else os.geteuid())
+        uid = os.geteuid()
+        if user == "user" and uid == 0:
+            uid = ordinary(61000 + 50 * COLUMNS.index(column))
         group = None
         if column.cgroup:
             if os.geteuid():
@@ -75,17 +78,17 @@ def cell(column: Column, user: str, words: list[str]) -> matrix.Cell:
                 group = stack.enter_context(cgroups.granted(uid))
             except OSError as problem:
                 return {"unavailable": f"no control group can be made: {problem}"}
-        found = inhabit(world.Settings(uid, str(find_bus()), interpreter(), group), [column.name, *words])
+        found = inhabit(world.Settings(uid, bus, interpreter(), group), [column.name, *words])
     print(f"{user} {column.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return found
 
 
-def ordinary() -> int:
-    """The id of a user that nothing runs as."""
+def ordinary(first: int) -> int:
+    """The id of a user that nothing runs as, and no other column."""
     used = {
         os.stat(f"/proc/{pid}").st_uid for pid in os.listdir("/proc") if pid.isdigit() and Path("/proc", pid).exists()
     }
-    return next(uid for uid in range(61000, 61500) if uid not in used)
+    return next(uid for uid in range(first, first + 50) if uid not in used)
 
 
 def interpreter() -> str:
