@@ -36,12 +36,13 @@ fn main() -> ExitCode {
         Ok(Action::Run(options)) => Inherited::at_start()
             .map_err(|e| complain(&format!("cannot list open descriptors: {e}"), BAD_ENVIRONMENT))
             .and_then(|inherited| run(&options, inherited)),
-        Ok(Action::Print(text)) => {
-            use std::io::Write;
-            // A closed stdout is the reader's choice.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            Ok(ExitCode::SUCCESS)
+        Ok(Action::Probe) => {
+            let found = serde_json::to_string(&dativo_sandbox::launcher::probe::probe());
+            found
+                .map(|text| print(&format!("{text}\n")))
+                .map_err(|e| complain(&e.to_string(), BAD_ENVIRONMENT))
         }
+        Ok(Action::Print(text)) => Ok(print(&text)),
         Err(message) => Err(complain(&message, BAD_PLAN)),
     };
     match outcome {
@@ -68,6 +69,13 @@ fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode
     let ends = supervisor::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
     let outcome = supervisor::run(plan, ends).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    // A closed stdout is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 fn complain(message: &str, code: u8) -> ExitCode {

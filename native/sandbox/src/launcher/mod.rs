@@ -14,6 +14,7 @@ mod namespaces;
 mod places;
 mod plugin;
 mod privileges;
+pub mod probe;
 mod promise;
 mod root;
 mod seccomp;

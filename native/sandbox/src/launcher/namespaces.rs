@@ -159,7 +159,7 @@ fn reason(link: &OwnedFd) -> Option<Obstacle> {
 }
 
 /// One user inside, the one outside; root also gets one for the plugin.
-fn map_users(pid: libc::pid_t, uid: Option<u32>) -> io::Result<()> {
+pub(super) fn map_users(pid: libc::pid_t, uid: Option<u32>) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let write = |what: &str, text: String| std::fs::write(format!("/proc/{pid}/{what}"), text);
     if let Some(uid) = uid {
@@ -224,7 +224,7 @@ fn grants(confinement: &Confinement, program: &Path, uid: Option<u32>) -> Result
 }
 
 /// A user namespace in which `owner` outside is `uid` inside, for mapping a mount's owners.
-fn mapping((user, group): (u32, u32), uid: u32) -> io::Result<OwnedFd> {
+pub(super) fn mapping((user, group): (u32, u32), uid: u32) -> io::Result<OwnedFd> {
     let (gate_in, gate_out) = pipes::pipe(0)?;
     let flags = libc::CLONE_NEWUSER | libc::SIGCHLD;
     // SAFETY: this process has one thread; the child waits for the pipe's end and ends.

@@ -393,7 +393,7 @@ fn chown_way(dir: &OwnedFd, path: &Path, owner: (u32, u32)) -> rustix::io::Resul
     Ok(())
 }
 
-fn tmpfs(size: u64, inodes: u64, mode: u32, owner: Option<(u32, u32)>) -> rustix::io::Result<OwnedFd> {
+pub(super) fn tmpfs(size: u64, inodes: u64, mode: u32, owner: Option<(u32, u32)>) -> rustix::io::Result<OwnedFd> {
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(fs.as_fd(), "size", size.to_string())?;
     fsconfig_set_string(fs.as_fd(), "nr_inodes", inodes.to_string())?;
@@ -406,7 +406,7 @@ fn tmpfs(size: u64, inodes: u64, mode: u32, owner: Option<(u32, u32)>) -> rustix
     fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
-fn procfs() -> rustix::io::Result<OwnedFd> {
+pub(super) fn procfs() -> rustix::io::Result<OwnedFd> {
     let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(fs.as_fd())?;
     let flags =
