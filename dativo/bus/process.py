@@ -146,6 +146,11 @@ def _without_overtaken(found: list[bus_events.Event | None]) -> list[bus_events.
     return [event for at, event in enumerate(known) if at not in overtaken]
 
 
+# I13: the user's environment holds secrets, and anybody of the same user can read a process's. What is left here is for
+# looking names up.
+NEEDED = ("RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES", "RUST_BACKTRACE")
+
+
 def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) -> BusProcess:
     """Start the data plane. `stdin` and `stdout` are the shell pipe's ends, given away to it.
 
@@ -165,6 +170,7 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=stderr,
+            env={name: os.environ[name] for name in NEEDED if name in os.environ},
             pass_fds=(document, events_write, control_read),
             process_group=0,  # Ctrl-C reaches the control plane only, which then asks for a drain
         )

@@ -6,7 +6,7 @@ use dativo_bus_engine::plan::{self, FileMode, Plan, Role};
 use dativo_bus_engine::verdict::Failure;
 use dativo_sandbox::policy::{Confinement, Layout, Network, Profile};
 use dativo_sandbox::spawn::{spawn, Spawned, Spec};
-use dativo_sandbox::{memfd, pipes, Limit};
+use dativo_sandbox::{memfd, pipes, Limit, Zygote};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -28,7 +28,7 @@ pub struct Launched {
 }
 
 /// Starts the plan's child number `index`.
-pub fn launch(plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, Failure> {
+pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, Failure> {
     let child = &plan.children[index];
     let refused = |message: String| Failure::of("plugin.start_failed", &child.name, message);
     let broken = |e: io::Error| refused(format!("{}: cannot prepare its pipes and files: {e}", child.name));
@@ -60,7 +60,7 @@ pub fn launch(plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, F
         files: &files.put,
         confinement: confinement(child, scratch),
     };
-    let process = spawn(&spec).map_err(|e| {
+    let process = spawn(zygote, &spec).map_err(|e| {
         let reason = if e.sandbox {
             "sandbox.unavailable"
         } else {

@@ -20,7 +20,7 @@ mod shutdown;
 mod supervisor;
 
 use dativo_bus_engine::plan::Plan;
-use dativo_sandbox::Inherited;
+use dativo_sandbox::{launcher, Inherited, Zygote};
 use options::{Action, Options};
 use std::io::Read;
 use std::process::ExitCode;
@@ -32,16 +32,12 @@ const BAD_ENVIRONMENT: u8 = 3;
 
 fn main() -> ExitCode {
     let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Action::Launch(policy)) => dativo_sandbox::launcher::main(policy),
+        // The zygote comes first: it must know nothing of the plan, and keep none of the descriptors (I13).
         Ok(Action::Run(options)) => Inherited::at_start()
-            .map_err(|e| complain(&format!("cannot list open descriptors: {e}"), BAD_ENVIRONMENT))
-            .and_then(|inherited| run(&options, inherited)),
-        Ok(Action::Probe) => {
-            let found = serde_json::to_string(&dativo_sandbox::launcher::probe::probe());
-            found
-                .map(|text| print(&format!("{text}\n")))
-                .map_err(|e| complain(&e.to_string(), BAD_ENVIRONMENT))
-        }
+            .and_then(|inherited| Ok((inherited, Zygote::start()?)))
+            .map_err(|e| complain(&format!("cannot begin: {e}"), BAD_ENVIRONMENT))
+            .and_then(|(inherited, zygote)| run(&options, inherited, zygote)),
+        Ok(Action::Probe) => probe(),
         Ok(Action::Print(text)) => Ok(print(&text)),
         Err(message) => Err(complain(&message, BAD_PLAN)),
     };
@@ -50,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode> {
+fn run(options: &Options, mut inherited: Inherited, zygote: Zygote) -> Result<ExitCode, ExitCode> {
     let document = inherited
         .take(options.plan_fd)
         .and_then(|fd| {
@@ -67,8 +63,16 @@ fn run(options: &Options, mut inherited: Inherited) -> Result<ExitCode, ExitCode
     let plan = Plan::parse(&document).map_err(|e| complain(&format!("bad plan: {e}"), BAD_PLAN))?;
     drop(document);
     let ends = supervisor::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
-    let outcome = supervisor::run(plan, ends).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
+    let outcome =
+        supervisor::run(plan, ends, zygote).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))
+}
+
+fn probe() -> Result<ExitCode, ExitCode> {
+    let found = launcher::probe::probe().and_then(|found| Ok(serde_json::to_string(&found)?));
+    found
+        .map(|text| print(&format!("{text}\n")))
+        .map_err(|e| complain(&format!("cannot probe: {e}"), BAD_ENVIRONMENT))
 }
 
 fn print(text: &str) -> ExitCode {

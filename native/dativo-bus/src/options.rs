@@ -35,8 +35,6 @@ pub struct Options {
 pub enum Action {
     /// Run a plan.
     Run(Options),
-    /// Be the launcher of a plugin: the policy's descriptor.
-    Launch(i32),
     /// Say what this machine gives.
     Probe,
     /// Print a text and exit.
@@ -64,8 +62,6 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
         match name.as_str() {
             "--plan-fd" => options.plan_fd = number(&name, &value()?)?,
             "--events-fd" => options.events_fd = number(&name, &value()?)?,
-            // The bus starts itself so; it is of no use to anybody else and not in the help.
-            "--launch" => return Ok(Action::Launch(number(&name, &value()?)?)),
             "--probe" => return Ok(Action::Probe),
             "--schema" => match value()?.as_str() {
                 "plan" => return Ok(Action::Print(PLAN_SCHEMA.into())),

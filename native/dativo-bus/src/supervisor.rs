@@ -16,7 +16,7 @@ use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
 use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use dativo_sandbox::spawn::Told;
-use dativo_sandbox::{tree, Inherited};
+use dativo_sandbox::{tree, Inherited, Zygote};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -82,7 +82,7 @@ enum Token {
 }
 
 /// Runs a plan to its verdict; the exit code of the bus.
-pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
+pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
     let signals = SignalFd::block(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD], false)?;
     tree::become_subreaper()?;
     let now = Instant::now();
@@ -109,7 +109,8 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
     supervisor.journal.tell(&event);
     let run_dir = match RunDir::create(&supervisor.plan.run_dir) {
         Ok(run_dir) => {
-            supervisor.start(&run_dir, ends.source, ends.sink)?;
+            supervisor.start(&zygote, &run_dir, ends.source, ends.sink)?;
+            drop(zygote);
             Some(run_dir)
         }
         Err(failure) => {
@@ -129,11 +130,17 @@ pub fn run(plan: Plan, ends: Ends) -> io::Result<u8> {
 
 impl Supervisor {
     /// Starts every child and wires the hops. A child that cannot be started ends the run before any byte moved.
-    fn start(&mut self, run_dir: &RunDir, source: Option<OwnedFd>, sink: Option<OwnedFd>) -> io::Result<()> {
+    fn start(
+        &mut self,
+        zygote: &Zygote,
+        run_dir: &RunDir,
+        source: Option<OwnedFd>,
+        sink: Option<OwnedFd>,
+    ) -> io::Result<()> {
         let wiring = wiring::hops(&self.plan);
         let mut ends: Vec<ChildEnds> = Vec::new();
         for index in 0..self.plan.children.len() {
-            let launched = match launch(&self.plan, index, run_dir) {
+            let launched = match launch(zygote, &self.plan, index, run_dir) {
                 Ok(launched) => launched,
                 Err(failure) => {
                     self.verdict.fail(failure);

@@ -3,7 +3,7 @@
 
 use dativo_sandbox::policy::{Confinement, Layout, Network, Profile};
 use dativo_sandbox::spawn::{spawn, Spec};
-use dativo_sandbox::{launcher, pipes, reap};
+use dativo_sandbox::{pipes, reap, Zygote};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,12 +13,7 @@ const ROUNDS: usize = 50;
 const PROGRAM: &str = "/bin/true";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, flag, policy] = &arguments[..] {
-        if flag == "--launch" {
-            launcher::main(policy.parse().expect("a descriptor"))
-        }
-    }
+    let zygote = Zygote::start().expect("a zygote");
     let hosts = Network::Hosts(vec!["localhost:5432".into()]);
     let cases = [
         ("limits", Profile::Limits, Layout::Auto, Network::None),
@@ -48,7 +43,7 @@ fn main() {
             let scratch = place.join(format!("{round}-{index}"));
             std::fs::create_dir_all(&scratch).expect("a scratch directory");
             let begun = Instant::now();
-            start(&scratch, *profile, *layout, network.clone());
+            start(&zygote, &scratch, *profile, *layout, network.clone());
             times[index].push(begun.elapsed().as_secs_f64() * 1e3);
         }
     }
@@ -62,7 +57,7 @@ fn main() {
     println!("{{\"bare_ms\":{bare:.3},\"over_bare_ms\":{{{}}}}}", rows.join(","));
 }
 
-fn start(scratch: &Path, profile: Profile, layout: Layout, network: Network) {
+fn start(zygote: &Zygote, scratch: &Path, profile: Profile, layout: Layout, network: Network) {
     let pipe = || pipes::pipe(0).expect("a pipe");
     let (stdin, stdout, stderr) = (pipe(), pipe(), pipe());
     let confinement = Confinement {
@@ -90,7 +85,7 @@ fn start(scratch: &Path, profile: Profile, layout: Layout, network: Network) {
         files: &[],
         confinement,
     };
-    let spawned = spawn(&spec).expect("a confined start");
+    let spawned = spawn(zygote, &spec).expect("a confined start");
     while !matches!(reap::reap().expect("a child"), reap::Reaped::Ended(exit) if exit.pid == spawned.pid) {
         std::thread::sleep(std::time::Duration::from_micros(20));
     }

@@ -24,6 +24,7 @@ pub mod signals;
 pub mod spawn;
 pub mod status;
 pub mod tree;
+pub mod zygote;
 
 pub use inherited::Inherited;
 pub use limits::Limit;
@@ -31,3 +32,4 @@ pub use policy::Confinement;
 pub use reap::Exit;
 pub use rustix::process::Pid;
 pub use spawn::{SpawnError, Spawned, Spec};
+pub use zygote::Zygote;

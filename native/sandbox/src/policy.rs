@@ -72,15 +72,6 @@ pub struct Confinement {
     pub groups: Vec<PathBuf>,
 }
 
-/// A file to be put into the scratch directory, from a descriptor.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ScratchFile {
-    /// Its name in `files/`.
-    pub name: String,
-    /// Where its content is.
-    pub from: RawFd,
-}
-
 /// The whole document.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Policy {
@@ -94,12 +85,10 @@ pub struct Policy {
     pub keep: Vec<RawFd>,
     /// Limits of each of its processes, by name.
     pub rlimits: Vec<(String, u64)>,
-    /// Files of its scratch directory.
-    pub files: Vec<ScratchFile>,
+    /// Names of files for `files/` of its scratch directory; their content comes in descriptors beside this document.
+    pub files: Vec<String>,
     /// How it is confined.
     pub confinement: Confinement,
-    /// Where the launcher reports.
-    pub status: RawFd,
 }
 
 /// Subdirectories of a scratch directory: for files, for HOME, for TMPDIR.

@@ -1,19 +1,15 @@
 //! Starting one plugin process from a [`Spec`], through the launcher.
 
-use crate::child::{run, Prepared};
 use crate::limits::Limit;
-use crate::policy::{Confinement, Policy, ScratchFile};
+use crate::policy::{Confinement, Policy};
 use crate::status::{receive, Holding, Word};
-use crate::{memfd, pipes, Pid};
+use crate::zygote::Zygote;
+use crate::{memfd, Pid};
 use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
-use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-
-/// The launcher is this very program: [`crate::launcher::main`].
-const LAUNCHER: &std::ffi::CStr = c"/proc/self/exe";
 
 /// Everything a new process gets. What is not listed here it does not have (I6).
 #[derive(Debug)]
@@ -24,7 +20,7 @@ pub struct Spec<'a> {
     pub env: &'a [(String, String)],
     /// Its directory; the bus's own when absent.
     pub cwd: Option<&'a Path>,
-    /// What becomes 0, 1 and 2. Each must be numbered 3 or more ([`pipes::above_stdio`]).
+    /// What becomes 0, 1 and 2.
     pub stdio: [BorrowedFd<'a>; 3],
     /// Further descriptors, kept at the number they have here (3 or more).
     pub keep: &'a [BorrowedFd<'a>],
@@ -114,91 +110,43 @@ impl From<io::Error> for SpawnError {
 }
 
 /// Starts the process and waits until its program runs, or until it is known why it does not.
-pub fn spawn(spec: &Spec<'_>) -> Result<Spawned, SpawnError> {
+pub fn spawn(zygote: &Zygote, spec: &Spec<'_>) -> Result<Spawned, SpawnError> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(io::Error::from)?;
-    let theirs = pipes::above_stdio(theirs)?;
     let keep: Vec<RawFd> = spec.keep.iter().map(AsRawFd::as_raw_fd).collect();
-    let stdio = spec.stdio.map(|fd| fd.as_raw_fd());
-    if stdio.iter().chain(&keep).any(|fd| *fd < 3) {
+    if keep.iter().any(|fd| *fd < 3) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
     }
-    let cwd = match spec.cwd {
-        Some(path) => Some(path.to_path_buf()),
-        // A directory that is gone is entered by nobody.
-        None => std::env::current_dir().ok(),
-    };
     let policy = Policy {
         argv: spec.argv.to_vec(),
         env: spec.env.to_vec(),
-        cwd,
-        keep: keep.clone(),
+        // A directory that is gone is entered by nobody.
+        cwd: spec.cwd.map(Path::to_path_buf).or_else(|| std::env::current_dir().ok()),
+        keep,
         rlimits: spec
             .limits
             .iter()
             .map(|(limit, value)| (limit.name().to_string(), *value))
             .collect(),
-        files: spec
-            .files
-            .iter()
-            .map(|(name, fd)| ScratchFile {
-                name: name.clone(),
-                from: fd.as_raw_fd(),
-            })
-            .collect(),
+        files: spec.files.iter().map(|(name, _)| name.clone()).collect(),
         confinement: spec.confinement.clone(),
-        status: theirs.as_raw_fd(),
     };
     let text = serde_json::to_vec(&policy).map_err(io::Error::from)?;
-    let policy = pipes::above_stdio(memfd::sealed("dativo-policy", &text)?)?;
-    let pid = start(stdio, &keep, &policy, &theirs, spec.files)?;
-    drop((theirs, policy));
+    let mut fds = vec![memfd::sealed("dativo-policy", &text)?, theirs];
+    for fd in spec.stdio.iter().chain(spec.keep) {
+        fds.push(fd.try_clone_to_owned()?);
+    }
+    for (_, fd) in spec.files {
+        fds.push(fd.try_clone()?);
+    }
+    let pid = zygote.launch(&fds)?;
+    drop(fds);
     confirmed(pid, ours).inspect_err(|_| {
         // It reported its failure, or died, and ends at once.
         crate::tree::kill_child(pid);
         // SAFETY: waits for the child that was started above; a null status is allowed.
         unsafe { libc::waitpid(pid.as_raw_nonzero().get(), std::ptr::null_mut(), 0) };
     })
-}
-
-fn start(
-    stdio: [RawFd; 3],
-    keep: &[RawFd],
-    policy: &OwnedFd,
-    status: &OwnedFd,
-    files: &[(String, OwnedFd)],
-) -> io::Result<Pid> {
-    let number = CString::new(policy.as_raw_fd().to_string())?;
-    let argv = [
-        c"dativo-bus".as_ptr(),
-        c"--launch".as_ptr(),
-        number.as_ptr(),
-        std::ptr::null(),
-    ];
-    let own = [policy.as_raw_fd(), status.as_raw_fd()];
-    let prepared = Prepared {
-        program: LAUNCHER.into(),
-        argv: argv.to_vec(),
-        envp: vec![std::ptr::null()],
-        stdio,
-        keep: keep
-            .iter()
-            .copied()
-            .chain(own)
-            .chain(files.iter().map(|(_, fd)| fd.as_raw_fd()))
-            .collect(),
-        // SAFETY: getpid only returns a number.
-        parent: unsafe { libc::getpid() },
-    };
-    // SAFETY: the child runs only `run`, which makes async-signal-safe calls on memory prepared above, then execs or exits.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // SAFETY: this is the forked child, and `prepared` with all it points to lives until exec or exit.
-        unsafe { run(&prepared) }
-    }
-    Pid::from_raw(pid)
-        .filter(|_| pid > 0)
-        .ok_or_else(io::Error::last_os_error)
 }
 
 /// Reads what the launcher says until the program runs.

@@ -115,9 +115,9 @@ impl Broker {
     /// Waits until no connection is left and all of them were reported, at most that long; says whether it is so. Once
     /// the plugin's processes are gone this is a matter of moments.
     pub fn settle(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+        let begin = Instant::now();
         while self.shared.connections.load(Ordering::Acquire) > 0 {
-            if Instant::now() >= deadline {
+            if begin.elapsed() >= patience {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(1));

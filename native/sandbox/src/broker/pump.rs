@@ -44,12 +44,14 @@ pub(super) fn pump(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> io::Result<
                     flows[from].ended = true;
                     flows[to].done = true;
                     dead[from] = true;
+                    moved = true;
                 }
                 Err(Trouble::Writing(errno)) => {
                     // What that side said before it went is still read, by the other direction.
                     broken.get_or_insert(errno);
                     flows[from].done = true;
                     dead[to] = true;
+                    moved = true;
                 }
             }
             // A dead socket is never "not ready yet": its end has been read.
@@ -98,6 +100,10 @@ fn wait(
             set.push(PollFd::from_borrowed_fd(ends[side], wanted));
             sides.push(side);
         }
+    }
+    if set.is_empty() {
+        // Not reached: between two dead sockets everything has an end. It must not wait for ever if it were.
+        return Err(Errno::CONNRESET.into());
     }
     match poll(&mut set, None) {
         Ok(_) | Err(Errno::INTR) => {}

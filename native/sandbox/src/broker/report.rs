@@ -1,6 +1,5 @@
 //! What the broker tells: who was reached for, and how it went. A plugin cannot flood it (I10).
 
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +11,7 @@ const MAX_REPORTS: u64 = 10_000;
 const MAX_DENIED: usize = 1_000;
 
 /// How a plugin's reach for a host went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is connected.
     Open,
@@ -37,7 +36,7 @@ impl Outcome {
 }
 
 /// One report: a `connection` event without its child and its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The host, in printable ASCII of at most 253 characters.
     pub host: String,
@@ -88,12 +87,16 @@ pub(super) fn printable(name: &[u8]) -> String {
     name.iter().take(253).map(shown).collect()
 }
 
+/// A denied host and port.
+type Key = (String, Option<u16>);
+
 /// Passes reports on, within bounds.
 pub(super) struct Reporter {
     sink: Box<dyn Fn(Report) + Send + Sync>,
     told: AtomicU64,
     untold: AtomicU64,
-    denied: Mutex<[HashSet<(String, Option<u16>)>; 2]>,
+    /// Names that were asked for, and connections.
+    denied: Mutex<[HashSet<Key>; 2]>,
 }
 
 impl Reporter {

@@ -1,12 +1,12 @@
 //! The launcher: a process of its own between the bus and a plugin, which builds the fence and goes inside.
 //!
-//! The bus runs its own executable again with `--launch N`: a fresh process that holds no other plugin's secrets. It
-//! reads a [`Policy`] from descriptor N, then either becomes the plugin (profiles `off` and `limits`, layout `floor`)
+//! It is forked from the [`crate::zygote`], so it holds no other plugin's secrets. It has read a [`Policy`] and either
+//! becomes the plugin (profiles `off` and `limits`, layout `floor`)
 //! or makes namespaces, stays outside as supervisor and broker ([`supervisor`]), and lets an init process inside start
 //! the plugin ([`namespaces`], [`root`]). What holds is reported before the plugin's program runs, and a profile that
 //! cannot be kept ends here (I7): nothing of the plugin has run then.
 //!
-//! Who may import it: the executable's `main`, through [`main`].
+//! Who may import it: [`crate::zygote`].
 
 mod bpf;
 mod landlock;
@@ -22,9 +22,7 @@ mod supervisor;
 
 use crate::policy::{Layout, Policy, Profile};
 use crate::status::{send, Holding, Word};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 /// What a launcher exits with that started nothing.
 const REFUSED: i32 = 125;
@@ -54,14 +52,10 @@ impl Refusal {
     }
 }
 
-/// Reads the policy from a descriptor and acts on it. Never returns: it becomes the plugin, or its supervisor, or ends.
-pub fn main(policy: RawFd) -> ! {
-    // SAFETY: the bus passed this descriptor to this process for this purpose; nothing else here knows it.
-    let file = unsafe { File::from_raw_fd(policy) };
-    let Ok(policy) = read(file) else { exit(REFUSED) };
-    // SAFETY: as above; the policy names the socket that the bus opened for it.
-    let status = unsafe { OwnedFd::from_raw_fd(policy.status) };
-    let refusal = launch(&policy, &status);
+/// Acts on a policy. Never returns: this process becomes the plugin, or its supervisor, or ends. `files` hold the content
+/// of the policy's files.
+pub(crate) fn run(policy: Policy, status: OwnedFd, files: Vec<OwnedFd>) -> ! {
+    let refusal = launch(&policy, &status, &files);
     let word = Word::Failed {
         sandbox: refusal.sandbox,
         message: refusal.message,
@@ -71,14 +65,6 @@ pub fn main(policy: RawFd) -> ! {
     exit(REFUSED)
 }
 
-fn read(mut file: File) -> io::Result<Policy> {
-    use std::io::Seek;
-    let mut text = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
 /// Ends this process without any clean-up of Rust's.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: ends the process.
@@ -86,7 +72,7 @@ pub(crate) fn exit(code: i32) -> ! {
 }
 
 /// Starts the plugin; comes back only when that was not possible.
-fn launch(policy: &Policy, status: &OwnedFd) -> Refusal {
+fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
     let confinement = &policy.confinement;
     for group in &confinement.groups {
         if let Err(e) = std::fs::write(group, "0") {
@@ -99,11 +85,11 @@ fn launch(policy: &Policy, status: &OwnedFd) -> Refusal {
     };
     if confinement.profile <= Profile::Limits {
         let (guarantees, missing) = promise::of(confinement, Holding::None, "");
-        return plugin::run_here(policy, status, &program, Holding::None, guarantees, missing);
+        return plugin::run_here(policy, status, files, &program, Holding::None, guarantees, missing);
     }
     let reason = match confinement.layout {
         Layout::Floor => "not wanted".to_string(),
-        Layout::Auto | Layout::Namespaces => match namespaces::start(policy, status, &program) {
+        Layout::Auto | Layout::Namespaces => match namespaces::start(policy, status, files, &program) {
             Ok(never) => match never {},
             Err(namespaces::Obstacle::Program(refusal)) => return refusal,
             Err(namespaces::Obstacle::Machine(reason)) => reason,
@@ -118,5 +104,5 @@ fn launch(policy: &Policy, status: &OwnedFd) -> Refusal {
         return refusal;
     }
     let (guarantees, missing) = promise::of(confinement, Holding::Floor, &reason);
-    plugin::run_here(policy, status, &program, Holding::Floor, guarantees, missing)
+    plugin::run_here(policy, status, files, &program, Holding::Floor, guarantees, missing)
 }

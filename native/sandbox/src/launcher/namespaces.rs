@@ -41,10 +41,16 @@ struct Inside<'a> {
     prepared: Vec<Prepared>,
     link: OwnedFd,
     status: &'a OwnedFd,
+    files: &'a [OwnedFd],
 }
 
 /// Starts the plugin inside and supervises it to its end. Comes back only when there is no plugin.
-pub(crate) fn start(policy: &Policy, status: &OwnedFd, program: &Path) -> Result<Infallible, Obstacle> {
+pub(crate) fn start(
+    policy: &Policy,
+    status: &OwnedFd,
+    files: &[OwnedFd],
+    program: &Path,
+) -> Result<Infallible, Obstacle> {
     let confinement = &policy.confinement;
     let rules = match &confinement.network {
         Network::Hosts(hosts) => Some(Rules::parse(hosts).map_err(|e| Obstacle::Program(Refusal::of_sandbox(e)))?),
@@ -93,6 +99,7 @@ pub(crate) fn start(policy: &Policy, status: &OwnedFd, program: &Path) -> Result
             prepared,
             link: inner,
             status,
+            files,
         };
         init(inside, exec_out)
     }
@@ -288,7 +295,7 @@ fn prepare(inside: &Inside<'_>, exec_out: OwnedFd) -> Result<Infallible, (u8, St
     let cwd = inside.policy.cwd.clone();
     let scratch = root::enter(confinement, prepared, owner, &hosts, cwd.as_deref())
         .map_err(|(path, e)| fail(&format!("mount {path}"), e))?;
-    let filled = plugin::fill_scratch(inside.policy, &confinement.scratch, inside.uid);
+    let filled = plugin::fill_scratch(inside.policy, inside.files, inside.uid);
     filled.map_err(|e| fail("scratch", e))?;
     send_fds(&inside.link, &[scratch]).map_err(|e| fail("scratch", e))?;
     wait_for(&inside.link, b'g');

@@ -10,7 +10,7 @@ use crate::status::{send, Holding, Word};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -40,12 +40,13 @@ pub(crate) fn find(policy: &Policy) -> Result<PathBuf, Refusal> {
 pub(crate) fn run_here(
     policy: &Policy,
     status: &OwnedFd,
+    files: &[OwnedFd],
     program: &Path,
     holding: Holding,
     guarantees: Vec<String>,
     missing: Vec<String>,
 ) -> Refusal {
-    let scratch = match fill_scratch(policy, &policy.confinement.scratch, None) {
+    let scratch = match fill_scratch(policy, files, None) {
         Ok(scratch) => scratch,
         Err(e) => return Refusal::of_sandbox(format!("cannot fill {}: {e}", policy.confinement.scratch.display())),
     };
@@ -62,7 +63,8 @@ pub(crate) fn run_here(
 }
 
 /// Makes the parts of a scratch directory and its files; gives back its descriptor.
-pub(crate) fn fill_scratch(policy: &Policy, scratch: &Path, owner: Option<u32>) -> io::Result<OwnedFd> {
+pub(crate) fn fill_scratch(policy: &Policy, files: &[OwnedFd], owner: Option<u32>) -> io::Result<OwnedFd> {
+    let scratch = policy.confinement.scratch.as_path();
     let own = |path: &Path| owner.map_or(Ok(()), |id| std::os::unix::fs::lchown(path, Some(id), Some(id)));
     own(scratch)?;
     for part in SCRATCH_PARTS {
@@ -72,14 +74,16 @@ pub(crate) fn fill_scratch(policy: &Policy, scratch: &Path, owner: Option<u32>) 
             _ => own(&path)?,
         }
     }
-    for file in &policy.files {
-        let path = scratch.join("files").join(&file.name);
+    for (name, content) in policy.files.iter().zip(files) {
+        let path = scratch.join("files").join(name);
         let mut to = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        io::copy(&mut File::open(format!("/proc/self/fd/{}", file.from))?, &mut to)?;
+        let mut from = File::from(content.try_clone()?);
+        from.rewind()?;
+        io::copy(&mut from, &mut to)?;
         own(&path)?;
     }
     Ok(File::open(scratch)?.into())
@@ -134,7 +138,7 @@ pub(crate) fn enter(
             .and_then(landlock::Fence::close)
             .map_err(|e| sandbox("cannot close the Landlock fence", e))?;
     }
-    crate::child::keep_open(&policy.keep).map_err(|e| sandbox("cannot close descriptors", e))?;
+    keep_open(&policy.keep).map_err(|e| sandbox("cannot close descriptors", e))?;
     let ready = Ready::new(policy, program, holding).map_err(|e| sandbox("cannot prepare its arguments", e))?;
     unblock_signals();
     if fenced {
@@ -149,6 +153,23 @@ pub(crate) fn enter(
         .map_err(|e| sandbox("cannot install the system call filter", e))?;
     }
     Err(ready.exec(program))
+}
+
+/// Marks every descriptor from 3 on to be closed at exec, but for these.
+fn keep_open(keep: &[i32]) -> io::Result<()> {
+    // SAFETY: close_range and fcntl take numbers only; descriptors that are not open are skipped.
+    unsafe {
+        let flags = libc::CLOSE_RANGE_CLOEXEC;
+        if libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flags) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for fd in keep {
+            if libc::fcntl(*fd, libc::F_SETFD, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn set_limits(policy: &Policy, holding: Holding) -> Result<(), Refusal> {

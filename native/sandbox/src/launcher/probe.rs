@@ -9,14 +9,14 @@ use super::{landlock, places, privileges, root, supervisor};
 use crate::broker::{self, Rules};
 use crate::policy::{Confinement, Layout, Network, Profile};
 use crate::spawn::{spawn, Spec};
-use crate::{memfd, pipes, tree, Pid};
+use crate::{memfd, pipes, tree, Zygote};
 use rustix::mount::{mount_change, MountPropagationFlags};
 use rustix::process::{getpid, pidfd_open, pidfd_send_signal, PidfdFlags, Signal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// One layer: whether it works here, and what is known about it.
@@ -65,7 +65,8 @@ pub struct Findings {
 type Tried = Result<(), String>;
 
 /// Tries everything. Call it in a process with one thread.
-pub fn probe() -> Findings {
+pub fn probe() -> io::Result<Findings> {
+    let zygote = Zygote::start()?;
     let root = privileges::is_root();
     let mut layers: BTreeMap<&'static str, Layer> = all()
         .into_iter()
@@ -85,16 +86,16 @@ pub fn probe() -> Findings {
         ("standard", Profile::Standard, Layout::Auto),
         ("strict", Profile::Strict, Layout::Auto),
     ];
-    Findings {
+    Ok(Findings {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         root,
         executable: std::env::current_exe().unwrap_or_default(),
         landlock: landlock::version(),
         layers,
         profiles: profiles
-            .map(|(name, profile, layout)| (name, offer(profile, layout)))
+            .map(|(name, profile, layout)| (name, offer(&zygote, profile, layout)))
             .into(),
-    }
+    })
 }
 
 fn all() -> Vec<(&'static str, Tried)> {
@@ -253,8 +254,8 @@ fn control_group() -> Layer {
 }
 
 /// Starts this very program under the profile: what a plugin would get, or why it would not be started.
-fn offer(profile: Profile, layout: Layout) -> Offer {
-    match started(profile, layout) {
+fn offer(zygote: &Zygote, profile: Profile, layout: Layout) -> Offer {
+    match started(zygote, profile, layout) {
         Ok((layout, missing)) => Offer {
             available: true,
             layout: Some(layout),
@@ -270,20 +271,20 @@ fn offer(profile: Profile, layout: Layout) -> Offer {
     }
 }
 
-fn started(profile: Profile, layout: Layout) -> Result<(&'static str, Vec<String>), String> {
+fn started(zygote: &Zygote, profile: Profile, layout: Layout) -> Result<(&'static str, Vec<String>), String> {
     let text = |e: io::Error| e.to_string();
-    let null = || -> io::Result<OwnedFd> {
-        let file = File::options().read(true).write(true).open("/dev/null")?;
-        pipes::above_stdio(file.into())
-    };
-    let stdio = [null().map_err(text)?, null().map_err(text)?, null().map_err(text)?];
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(text)?;
     let own = std::env::current_exe().map_err(text)?.to_string_lossy().into_owned();
     let scratch = Scratch::new().map_err(text)?;
     let spec = Spec {
         argv: &[own, "--version".into()],
         env: &[],
         cwd: Some(Path::new("/")),
-        stdio: [stdio[0].as_fd(), stdio[1].as_fd(), stdio[2].as_fd()],
+        stdio: [null.as_fd(); 3],
         keep: &[],
         limits: &[],
         files: &[],
@@ -303,15 +304,11 @@ fn started(profile: Profile, layout: Layout) -> Result<(&'static str, Vec<String
             groups: Vec::new(),
         },
     };
-    let process = spawn(&spec).map_err(|e| e.message)?;
-    match wait(process.pid) {
+    let process = spawn(zygote, &spec).map_err(|e| e.message)?;
+    match supervisor::collect(process.pid.as_raw_nonzero().get()) {
         0 => Ok((process.layout.name(), process.missing)),
         status => Err(format!("a program that was started under it ended with status {status}")),
     }
-}
-
-fn wait(pid: Pid) -> libc::c_int {
-    supervisor::collect(pid.as_raw_nonzero().get())
 }
 
 /// An empty directory that is removed again.
