@@ -86,7 +86,9 @@ CATALOG: dict[str, Entry] = {
     ),
     "permissions.invalid": Entry(2, "a permission cannot be granted", "name a narrower path or host"),
     "permissions.more": Entry(
-        2, "the plugin asks for more than was approved", "look at the difference, then approve it: dativo allow PLUGIN --approve"
+        2,
+        "the plugin asks for more than was approved",
+        "look at the difference, then approve it: dativo allow PLUGIN --approve",
     ),
     "secret.invalid": Entry(
         2, "a secret:// reference cannot be used", "write secret://BACKEND/NAME or secret://BACKEND/NAME#KEY"

@@ -12,7 +12,7 @@ from dativo.cli import options, report
 
 if TYPE_CHECKING:
     from dativo.config.project import Project
-    from dativo.plugins.install import Change
+    from dativo.plugins.approval import Change
 
 
 @click.command(
@@ -36,6 +36,7 @@ Install plugins, each into an environment of its own, and pin every package with
     "--with", "with_", metavar="REQ", multiple=True, help="Extra requirement, as 'setuptools<80' (repeatable)."
 )
 @click.option("--executable", metavar="NAME", help="Its command, when the package has several.")
+@click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 @options.json_option
 @options.verbosity_options
@@ -48,6 +49,7 @@ def command(
     python: str | None,
     with_: tuple[str, ...],
     executable: str | None,
+    approve: bool,
     offline: bool,
 ) -> None:
     """Install and lock."""
@@ -69,7 +71,7 @@ def command(
     ]
     if report.OUTPUT.verbosity >= 0 and not report.OUTPUT.json:
         report.note(f"installing {', '.join(names)} …")
-    changes = add(project, requests, probe=prober, offline=offline, say=report.note)
+    changes = add(project, requests, probe=prober, offline=offline, say=report.note, approve=approve)
     seconds = time.monotonic() - begun
     report.result(
         {
@@ -99,6 +101,7 @@ def shown(change: Change) -> dict[str, object]:
         "executable": plugin.executable,
         "digest": plugin.digest,
         "capabilities": list(plugin.capabilities),
+        "permissions": plugin.sandbox,
         "packages": len(plugin.packages),
         "fresh": change.fresh,
     }
@@ -115,10 +118,15 @@ def lock_name(project: Project) -> str:
 
 
 def _row(change: Change) -> list[str]:
+    from dativo.plugins import approval
+
     plugin = change.plugin
-    number = len(plugin.packages)
-    packages = f"{number} package{'' if number == 1 else 's'}" if number else "script"
-    return [f"{plugin.name} {plugin.version}", plugin.kind, plugin.variant or plugin.source, packages]
+    return [
+        f"{plugin.name} {plugin.version}",
+        plugin.kind,
+        plugin.variant or plugin.source,
+        *approval.approved(plugin).words(),
+    ]
 
 
 def _check_requirements(given: tuple[str, ...]) -> None:

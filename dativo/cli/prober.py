@@ -10,15 +10,14 @@ from dativo import errors
 
 def prober(executable: Path, home: Path | None) -> dict[str, Any]:
     """The manifest of an executable, by a question through the data plane; `plugin.start_failed` if it cannot start."""
-    from dativo.engines import singer
     from dativo.plugins import manifest
     from dativo.run import probe
 
-    about = probe.ask(singer.probe(executable, ["--about", "--format=json"]))
+    about = probe.ask(probe.question(executable, ["--about", "--format=json"]))
     found = manifest.from_about(about.stdout.decode(errors="replace")) if about.ok else None
     if found is not None:
         return {**found, "capabilities": sorted({*found["capabilities"], "about"})}
-    told = probe.ask(singer.probe(executable, ["--help"]))
+    told = probe.ask(probe.question(executable, ["--help"]))
     # A script of the user's may know no options at all: it started, and that is all there is to know.
     if told.ok or (home is None and told.code is not None):
         return manifest.from_help(told.stdout.decode(errors="replace"))

@@ -9,6 +9,7 @@ import click
 
 from dativo import errors
 from dativo.cli import report
+from dativo.config.keys import PROFILES
 from dativo.config.quantity import parse_duration, parse_size
 from dativo.run.options import RunOptions
 
@@ -50,6 +51,7 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(
             ["--confirm"], type=click.Choice(["auto", "never"]), help="never: the target prints no STATE by design."
         ),
+        click.Option(["--sandbox"], type=click.Choice(PROFILES), help="How to confine plugins (standard)."),
         click.Option(["--max-line"], type=_Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
         click.Option(["--grace"], type=_Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
         click.Option(["--pass-env"], multiple=True, metavar="NAME", help="Give plugins this variable (repeatable)."),
@@ -65,7 +67,7 @@ def add_to(command: click.Command) -> click.Command:
 
 def run_options(values: dict[str, Any]) -> RunOptions:
     """What the parsed options say; takes them out of `values`."""
-    names = ("catalog", "state", "junk", "check", "confirm", "max_line", "grace", "job")
+    names = ("catalog", "state", "junk", "check", "confirm", "sandbox", "max_line", "grace", "job")
     for name in values.get("pass_env", ()):
         if "=" in name:
             raise errors.ConfigError("usage", f"--pass-env {name.partition('=')[0]}: only the name is expected")

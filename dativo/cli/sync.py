@@ -19,10 +19,11 @@ Install what dativo.lock says. Without --frozen, dativo.yml is followed first an
 """,
 )
 @click.option("--frozen", is_flag=True, help="Refuse when dativo.yml, dativo.lock and the installed files differ.")
+@click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 @options.json_option
 @options.verbosity_options
-def command(frozen: bool, offline: bool) -> None:
+def command(frozen: bool, approve: bool, offline: bool) -> None:
     """Make installed and locked the same."""
     from dativo.cli.add import counted, lock_name, shown
     from dativo.cli.prober import prober
@@ -31,7 +32,7 @@ def command(frozen: bool, offline: bool) -> None:
 
     project = Project.find()
     begun = time.monotonic()
-    changes = sync(project, probe=prober, frozen=frozen, offline=offline, say=report.note)
+    changes = sync(project, probe=prober, frozen=frozen, offline=offline, say=report.note, approve=approve)
     fresh = [change.plugin.name for change in changes if change.fresh]
     seconds = time.monotonic() - begun
     what = f"installed {', '.join(fresh)}" if fresh else "nothing to install"

@@ -82,6 +82,7 @@ def trial(step: Step, *, timeout: float, log: PluginLog) -> Trial:
     with _Stop() as interrupts:
         text = catalog.prepare(step, RunOptions(), None, interrupts, log) if step.role == "tap" else None
         run = rundirs.fresh_id("t")
+        step.ready()
         plan = Plan(
             run=run,
             job=JOB,

@@ -32,6 +32,12 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("DATIVO_JOB", READ, "Name that the bookmark is kept under, as `--job`.", "the plugins' names"),
     Variable("DATIVO_BUS", READ, "Path of the `dativo-bus` executable.", "the one installed beside dativo"),
     Variable("DATIVO_UV", READ, "Path of the `uv` executable.", "the one of the Python package uv, else on PATH"),
+    Variable(
+        "DATIVO_POLICY",
+        READ,
+        "File with a `sandbox:` section that bounds what plugins may be granted on this machine.",
+        "`/etc/dativo/policy.yml`, if it is there",
+    ),
     Variable("DATIVO_DEBUG", READ, "`1` shows the inside of a crash on the terminal, as `-vv`.", "`0`"),
     Variable("DATIVO_JOB", GIVEN, "Name of the job, for targets that store the bookmark with the data.", "`default`"),
     Variable("DATIVO_RUN", GIVEN, "Identifier of the run.", "unset outside a run"),

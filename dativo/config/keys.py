@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dativo import errors
+from dativo.config import limits
 from dativo.config.document import Document, KeyPath
-from dativo.config.quantity import parse_duration, parse_size
+from dativo.config.quantity import parse_duration
 
 Check = Callable[[Any], str | None]
 """Returns what was expected instead, or None when the value is fine."""
@@ -40,6 +42,11 @@ def _streams(value: Any) -> str | None:
     return None if fine else "a mapping is expected: stream, then its metadata"
 
 
+def _network(value: Any) -> str | None:
+    fine = value in ("any", "none") or isinstance(value, bool) or _texts(value) is None
+    return None if fine else "any, none, or a list of HOST:PORT is expected"
+
+
 def _one_of(*words: str) -> Check:
     shown = ", ".join(words)
     return lambda value: None if value in words and isinstance(value, str) else f"one of {shown} is expected"
@@ -67,7 +74,7 @@ def _flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false is expected"
 
 
-SIZE, DURATION = _parsed(parse_size), _parsed(parse_duration)
+DURATION = _parsed(parse_duration)
 DURATION_OR_NONE = _parsed(parse_duration, empty=True)
 
 Table = Mapping[str, "Check | Table | Named"]
@@ -81,10 +88,23 @@ class Named(dict[str, "Check | Table | Named"]):
         self.what = what
 
 
-LIMITS: Table = {
-    **dict.fromkeys(("memory", "max_line", "pipe", "capture", "log_line", "data", "stack", "fsize", "memlock"), SIZE),
-    **dict.fromkeys(("wall", "cpu"), DURATION),
-    **dict.fromkeys(("nofile", "nproc"), _count),
+LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in (*limits.LIMITS, *limits.ALIASES)}
+PROFILES = ("off", "limits", "standard", "strict")
+SANDBOX: Table = {
+    "profile": _one_of(*PROFILES),
+    "read": _texts,
+    "write": _texts,
+    "network": _network,
+    "unix": _texts,
+    "env": _texts,
+}
+POLICY: Table = {
+    "profile": _one_of(*PROFILES),
+    "read": _texts,
+    "write": _texts,
+    "network": _network,
+    "unix": _texts,
+    "limits": LIMITS,
 }
 SETTINGS: Table = {
     "config": _mapping,
@@ -94,6 +114,7 @@ SETTINGS: Table = {
     "pass_env": _texts,
     "config_mode": _one_of("auto", "memfd", "file"),
     "limits": LIMITS,
+    "sandbox": SANDBOX,
 }
 PLUGIN: Table = {
     "kind": _one_of("tap", "target", "mapper"),
@@ -115,14 +136,21 @@ JOB: Table = {
         "confirm": _one_of("auto", "never"),
     },
     "limits": LIMITS,
+    "sandbox": SANDBOX,
     "grace": {"eof": DURATION_OR_NONE, "term": DURATION, "drain": DURATION},
     "retry": {"attempts": _count, "deadline": DURATION, "delay": DURATION, "max_delay": DURATION},
     "on_bad_record": _one_of("fail", "quarantine", "skip"),
     "schedule": _text,
     "full_refresh": _flag,
 }
-_PARTS: Table = {"plugins": Named("plugin", PLUGIN), "jobs": Named("job", JOB), "state": {"path": _text}}
+_PARTS: Table = {
+    "plugins": Named("plugin", PLUGIN),
+    "jobs": Named("job", JOB),
+    "state": {"path": _text},
+    "sandbox": POLICY,
+}
 PROJECT: Table = {"version": _count, **_PARTS, "environments": Named("environment", _PARTS)}
+POLICY_FILE: Table = {"sandbox": POLICY}
 JOB_FILE: Table = {"name": _text, **JOB, "plugins": Named("plugin", PLUGIN), "state": {"path": _text}}
 
 

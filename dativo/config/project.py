@@ -18,6 +18,7 @@ from dativo.config.variables import Variables, read_env_file, references
 
 if TYPE_CHECKING:
     from dativo.config.edits import Change
+    from dativo.config.policy import Policy
 
 FILE, LOCK = "dativo.yml", "dativo.lock"
 
@@ -61,6 +62,8 @@ class Project:
         skipped = ("name", "plugins", "state")  # inline plugins are part of the project: `plugin()` resolves them
         data = {key: project.variables.resolve(value, layers, (key,))
                 for key, value in document.data.items() if key not in skipped}  # fmt: skip
+        inline = document.data.get("plugins") or {}
+        data["plugins"] = project.variables.resolve(_parts(inline, keep=True), layers, ("plugins",))
         return project, job_spec(name, data)
 
     # -- reading
@@ -77,6 +80,7 @@ class Project:
             layers = layers.with_environment(self.env)
         if self._overlay is not None:
             kept = {key: self._overlay.data[key] for key in ("plugins", "state") if self._overlay.data.get(key)}
+            kept["plugins"] = _parts(kept.get("plugins") or {}, keep=False)
             layers = layers.with_document(Document(self._overlay.path, kept, self._overlay.lines))
         return layers
 
@@ -96,6 +100,20 @@ class Project:
         if given:
             return self.root / Path(given).expanduser()
         return self.root / ".dativo" / "state.db" if self.file else state_dir() / "dativo.db"
+
+    @property
+    def own_files(self) -> list[Path]:
+        """The files that decide what runs: no plugin has business with them (I6)."""
+        folders = {self.settings_file.parent, *([self._overlay.path.absolute().parent] if self._overlay else [])}
+        found = [self.settings_file, self.lock_file, *(folder / ".env" for folder in sorted(folders))]
+        return [*found, *([self._overlay.path.absolute()] if self._overlay else [])]
+
+    def policies(self) -> list[Policy]:
+        """What bounds every plugin's permissions here: this machine's policy, the user's own, the project's."""
+        from dativo.config import policy
+
+        own = self.variables.resolve(self.layers.at("sandbox") or {}, self.layers, ("sandbox",))
+        return policy.found(self.settings_file, own, in_project=self.file is not None)
 
     def plugins(self) -> list[str]:
         """The plugins the file mentions."""
@@ -202,6 +220,16 @@ class Project:
             )
         self._apply([Change(at)])
 
+    def set_sandbox(self, name: str, sandbox: Mapping[str, Any]) -> None:
+        """Replace what the project's owner grants to a plugin; nothing at all removes the section."""
+        from dativo.config.edits import GONE, Change
+
+        at = ("plugins", name, "sandbox")
+        there = self.declared(name).get("sandbox") or {}
+        changes = [Change((*at, key)) for key in there if key not in sandbox]
+        changes += [Change((*at, key), value) for key, value in sandbox.items() if there.get(key) != value]
+        self._apply(changes if sandbox else [Change(at, GONE)])
+
     def set_select(self, name: str, patterns: Sequence[str]) -> None:
         """Replace a plugin's selection patterns; none at all removes the key."""
         from dativo.config.edits import GONE, Change
@@ -241,6 +269,13 @@ class Project:
             near = difflib.get_close_matches(env, found, n=1)
             hint = f"did you mean {near[0]}?" if near else "environments here: " + (", ".join(found) or "none")
             raise errors.ConfigError("project.invalid", f"no environment {env} in {self.settings_file.name}", hint=hint)
+
+
+def _parts(plugins: Mapping[str, Any], *, keep: bool) -> dict[str, Any]:
+    """What a job file's plugins say about limits and sandbox, which only tightens; or all the rest of them."""
+    tightening = ("limits", "sandbox")
+    return {name: {key: value for key, value in (section or {}).items() if (key in tightening) is keep}
+            for name, section in plugins.items()}  # fmt: skip
 
 
 def _path(key: str | tuple[str, ...]) -> tuple[str, ...]:

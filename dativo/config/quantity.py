@@ -38,3 +38,19 @@ def parse_duration(value: object) -> float:
         if parts and "".join(number + unit for number, unit in parts) == text:
             return float(sum(int(number) * int(_TIMES[unit]) for number, unit in parts))
     raise ValueError("a duration is expected, like 90s, 15m or 2h")
+
+
+def size_text(size: int) -> str:
+    """Bytes as `parse_size` reads them: `4G`, `64M`, `1000`."""
+    for unit in ("T", "G", "M", "K"):
+        if size and size % _SIZES[unit] == 0:
+            return f"{size // _SIZES[unit]}{unit}"
+    return str(size)
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as `parse_duration` reads them: `2h`, `90s`, `0.5s`."""
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % int(_TIMES[unit]) == 0:
+            return f"{int(seconds) // int(_TIMES[unit])}{unit}"
+    return f"{seconds:g}s"

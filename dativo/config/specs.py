@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dativo import errors
-from dativo.config.quantity import parse_duration, parse_size
+from dativo.config import limits
+from dativo.config.quantity import parse_duration
 
-_SIZES = ("memory", "max_line", "pipe", "capture", "log_line", "data", "stack", "fsize", "memlock")
-_DURATIONS = ("wall", "cpu", "deadline", "delay", "max_delay", "eof", "term", "drain")
+_DURATIONS = ("deadline", "delay", "max_delay", "eof", "term", "drain")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class PluginSpec:
     config_mode: str = "auto"
     """`memfd`, `file` (a private copy the plugin may rewrite) or `auto`: what the engine knows about the plugin."""
     limits: dict[str, Any] = field(default_factory=dict)
+    sandbox: dict[str, Any] = field(default_factory=dict)
+    """What the project's owner grants on top of what its manifest asks for."""
     with_: tuple[str, ...] = ()
     python: str | None = None
 
@@ -43,6 +46,8 @@ class JobSpec:
     plugins: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     policy: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    sandbox: dict[str, Any] = field(default_factory=dict)
+    """What it takes away from its plugins' grants."""
     grace: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
     on_bad_record: str = "fail"
@@ -65,7 +70,8 @@ def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
         env={key: str(value) for key, value in (data.get("env") or {}).items()},
         pass_env=tuple(data.get("pass_env") or ()),
         config_mode=data.get("config_mode") or "auto",
-        limits=numbers(data.get("limits"), f"plugins.{name}.limits"),
+        limits=bounds(data.get("limits"), f"plugins.{name}.limits"),
+        sandbox=dict(data.get("sandbox") or {}),
         with_=tuple(data.get("with") or ()),
         python=data.get("python"),
     )
@@ -80,11 +86,12 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         name=name,
         steps=steps,
         plugins={
-            plugin: {**values, **({"limits": numbers(values["limits"], plugin)} if "limits" in values else {})}
+            plugin: {**values, **({"limits": bounds(values["limits"], plugin)} if "limits" in values else {})}
             for plugin, values in ((key, value or {}) for key, value in (data.get("plugins") or {}).items())
         },
         policy=dict(data.get("policy") or {}),
-        limits=numbers(data.get("limits"), f"{name}.limits"),
+        limits=bounds(data.get("limits"), f"{name}.limits"),
+        sandbox=dict(data.get("sandbox") or {}),
         grace=numbers(data.get("grace"), f"{name}.grace"),
         retry=numbers(data.get("retry"), f"{name}.retry"),
         on_bad_record=data.get("on_bad_record") or "fail",
@@ -94,21 +101,26 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
     )
 
 
+def bounds(data: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    """Limits by the names of the table: sizes as bytes, durations as seconds, counts as they are."""
+    return {limits.named(key): _read(functools.partial(limits.parse, key), value, f"{where}.{key}")
+            for key, value in (data or {}).items()}  # fmt: skip
+
+
 def numbers(data: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
-    """Sizes as bytes and durations as seconds; counts as they are."""
-    return {key: _number(key, value, where) for key, value in (data or {}).items()}
+    """Durations as seconds; counts as they are."""
+    return {key: _number(key, value, f"{where}.{key}") for key, value in (data or {}).items()}
 
 
 def _number(key: str, value: Any, where: str) -> Any:
-    parse: Callable[[Any], object] = int
-    if key in _SIZES:
-        parse = parse_size
-    elif key in _DURATIONS:
-        if value is None:
-            return None
-        parse = parse_duration
+    if key not in _DURATIONS:
+        return _read(int, value, where)
+    return None if value is None else _read(parse_duration, value, where)
+
+
+def _read(parse: Callable[[Any], object], value: Any, where: str) -> Any:
     try:
         return parse(value)
     except (ValueError, TypeError) as problem:
         expected = str(problem) if parse is not int else "a whole number is expected"
-        raise errors.ConfigError("config.invalid", f"{where}.{key}: {expected}") from None
+        raise errors.ConfigError("config.invalid", f"{where}: {expected}") from None

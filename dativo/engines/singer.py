@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,15 +19,15 @@ ENVIRONMENT = {
     "HOME": "{home}",
     "TMPDIR": "{tmp}",
 }
-_RLIMITS = {
-    "memory": "data",
-    **{name: name for name in ("cpu", "data", "fsize", "memlock", "nofile", "nproc", "stack")},
-}
 PASSED_THROUGH = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "TZ")
 
 # singer-sdk (0.54.9 and its predecessors, plugin_base.py) answers SIGTERM and SIGINT with this line and exit 0.
 # singer-python and PipelineWise install no handler: the signal itself ends them, which the exit status tells.
 SDK_INTERRUPTED = "Gracefully shutting down..."
+
+
+Confine = Callable[[Mapping[str, str]], Mapping[str, Any]]
+"""Gives the `sandbox`, `limits` and `rlimits` of a child with that environment. Without it nothing is granted."""
 
 
 class Startable(Protocol):
@@ -66,11 +66,12 @@ def child(
     config_mode: str = "auto",
     job: str,
     run: str,
-    limits: Mapping[str, Any] | None = None,
+    confine: Confine | None = None,
     cwd: str | None = None,
 ) -> dict[str, Any]:
     """One plugin of a run: tap, mapper or target. A catalog or state given as text is handed over byte for byte."""
     mode = _mode(installed, config_mode)
+    given = _environment(installed.env_dir, pass_env, env, job=job, run=run)
     files = {"config": _file(config, mode)}
     argv = [str(installed.executable), "--config", "{file:config}"]
     if role == "tap" and catalog is not None:
@@ -84,10 +85,10 @@ def child(
         "name": installed.name,
         "role": role,
         "argv": argv,
-        "env": _environment(installed.env_dir, pass_env, env, job=job, run=run),
+        "env": given,
         "cwd": cwd,
         "files": files,
-        "rlimits": _rlimits(limits),
+        **_confined(confine, given),
         "on_upstream_failure": "term" if role == "target" and "bookmark" in installed.capabilities else "eof",
         "interrupt_log": _interrupt_log(installed),
         "warn_log": [],
@@ -104,12 +105,13 @@ def probe(
     config_mode: str = "auto",
     job: str = "default",
     run: str = "probe",
-    limits: Mapping[str, Any] | None = None,
+    confine: Confine | None = None,
     cwd: str | None = None,
 ) -> dict[str, Any]:
     """A question to a plugin (`--about`, `--discover`, …): one child alone, its stdout is the answer."""
     path = installed if isinstance(installed, Path) else installed.executable
-    home = _home_of(path) if isinstance(installed, Path) else installed.env_dir
+    home = home_of(path) if isinstance(installed, Path) else installed.env_dir
+    given = _environment(home, pass_env, env, job=job, run=run)
     argv, files = [str(path)], {}
     if config is not None:
         argv += ["--config", "{file:config}"]
@@ -118,10 +120,10 @@ def probe(
         "name": path.name if isinstance(installed, Path) else installed.name,
         "role": "probe",
         "argv": [*argv, *args],
-        "env": _environment(home, pass_env, env, job=job, run=run),
+        "env": given,
         "cwd": cwd,
         "files": files,
-        "rlimits": _rlimits(limits),
+        **_confined(confine, given),
         "on_upstream_failure": "eof",
         "interrupt_log": [],
         "warn_log": [],
@@ -148,14 +150,8 @@ def _mode(installed: Startable, given: str) -> str:
     return "memfd" if "about" in installed.capabilities or "settings" in installed.manifest else "file"
 
 
-def _rlimits(limits: Mapping[str, Any] | None) -> dict[str, int | None]:
-    """The limits that the kernel keeps for one process; the others (`wall`, `max_line`, …) are for the data plane."""
-    found: dict[str, int | None] = {"core": 0}
-    for name, value in (limits or {}).items():
-        known = _RLIMITS.get(name)
-        if known:
-            found[known] = None if value is None else int(value)
-    return found
+def _confined(confine: Confine | None, env: Mapping[str, str]) -> dict[str, Any]:
+    return {"rlimits": {"core": 0}, **(confine(env) if confine is not None else {})}
 
 
 def _file(content: Mapping[str, Any] | str, mode: str) -> dict[str, str]:
@@ -186,7 +182,7 @@ def _interrupt_log(installed: Startable) -> list[str]:
     return [SDK_INTERRUPTED] if "sdk_version" in installed.manifest or unknown else []
 
 
-def _home_of(executable: Path) -> Path | None:
+def home_of(executable: Path) -> Path | None:
     """The environment of a bare executable: the folder above its bin/, when that is an environment."""
     home = executable.parent.parent
     return home if executable.parent.name == "bin" and (home / "pyvenv.cfg").is_file() else None

@@ -38,6 +38,12 @@ class Summary:
     """False beside a foreign target, where nothing is kept."""
     nothing_to_confirm: bool = False
     notes: list[str] = field(default_factory=list)
+    sandbox: str | None = None
+    """The weakest sandbox profile of its plugins."""
+    confined: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per plugin: profile, layout, and what the sandbox could not promise."""
+    connections: list[dict[str, Any]] = field(default_factory=list)
+    """Per plugin and host: how often and how much."""
 
     @property
     def records(self) -> int:
@@ -63,6 +69,9 @@ class Summary:
                 "confirmed": self.confirmed,
                 "covered": self.covered,
             },
+            "sandbox": self.sandbox,
+            "confined": self.confined,
+            "connections": self.connections,
             "notes": self.notes,
         }
 
@@ -127,4 +136,6 @@ class Summary:
         if dropped:
             kinds = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in dropped.items())
             yield f"lines between the messages left out: {kinds}"
+        if self.sandbox == "off":
+            yield "sandbox: off"
         yield from (figures.clean(note) for note in self.notes)

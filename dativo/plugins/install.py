@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
-from dativo.plugins import environment, lockfile
+from dativo.plugins import approval, environment, lockfile
+from dativo.plugins.approval import Change
 from dativo.plugins.installed import script_manifest, script_path, unknown
 from dativo.plugins.lockfile import LockedPlugin
 from dativo.plugins.manifest import kind_from
@@ -41,15 +42,6 @@ WORKERS = 4
 
 
 @dataclass(frozen=True)
-class Change:
-    """One installed plugin and its manifest; `fresh` is False when its environment was there already."""
-
-    plugin: LockedPlugin
-    manifest: dict[str, Any]
-    fresh: bool
-
-
-@dataclass(frozen=True)
 class Placed:
     """A plugin whose files are in place, not yet asked what it can do. `home` is None for a script."""
 
@@ -60,11 +52,21 @@ class Placed:
 
 
 def add(
-    project: Project, requests: Sequence[Request], *, probe: Prober, offline: bool = False, say: Say = lambda _: None
+    project: Project,
+    requests: Sequence[Request],
+    *,
+    probe: Prober,
+    offline: bool = False,
+    say: Say = lambda _: None,
+    approve: bool = False,
+    replacing: Collection[str] = (),
 ) -> list[Change]:
-    """Resolve, install, probe and lock plugins. When one fails, none is kept."""
+    """Resolve, install, probe and lock plugins. When one fails, none is kept.
+
+    `approve` takes what asks for more than was approved, `replacing` names plugins that may become other packages.
+    """
     wanted = [understand(request, project) for request in requests]
-    _no_clash(project, wanted)
+    _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
     session = Session(project, probe, offline=offline, say=say)
     built: list[Placed] = []
@@ -73,6 +75,7 @@ def add(
             jobs = [pool.submit(_resolve_and_place, item, session, built) for item in wanted]
             placed = [job.result() for job in jobs]
         made = [_asked(item, here, session, built) for item, here in zip(wanted, placed, strict=True)]
+        approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
         _record(project, wanted, made)
     except BaseException:
         for here in built:
@@ -206,7 +209,8 @@ def _described(plugin: LockedPlugin, manifest: dict[str, Any]) -> LockedPlugin:
     version = plugin.version
     if plugin.source == "script" and manifest.get("version"):
         version = str(manifest["version"])
-    return replace(plugin, kind=kind, version=version, capabilities=tuple(sorted(manifest.get("capabilities", ()))))
+    capabilities = tuple(sorted(manifest.get("capabilities", ())))
+    return approval.asking(replace(plugin, kind=kind, version=version, capabilities=capabilities), manifest)
 
 
 def _no_clash(project: Project, wanted: Sequence[Wanted]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config.project import Project
-from dativo.plugins import environment, lockfile
+from dativo.plugins import environment, lockfile, permissions
 from dativo.plugins.lockfile import LockedPlugin
+from dativo.plugins.permissions import Permissions
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class Installed:
     manifest: dict[str, Any] = field(repr=False)
     source: str
     variant: str | None = None
+    approved: str | None = None
+    """The hash of the permissions that dativo.lock holds as approved."""
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        """What its manifest asks for."""
+        return permissions.from_manifest(self.manifest, self.name)
 
     @property
     def settings_schema(self) -> dict[str, Any]:
@@ -153,4 +162,5 @@ def _installed(plugin: LockedPlugin, executable: Path, home: Path | None, manife
         manifest=manifest,
         source=plugin.source,
         variant=plugin.variant,
+        approved=plugin.permissions,
     )

@@ -18,6 +18,7 @@ from typing import Any
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
+from dativo.plugins import permissions
 
 VERSION = 1
 HEADER = "# Written by `dativo add` and `dativo sync`. Keep it in version control; do not edit it.\n"
@@ -50,6 +51,10 @@ class LockedPlugin:
     executable: str
     digest: str
     capabilities: tuple[str, ...] = ()
+    permissions: str | None = None
+    """The hash of `sandbox`: what was approved (I6)."""
+    sandbox: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The approved permissions, readable: `Permissions.block()`."""
     packages: tuple[LockedPackage, ...] = field(default=(), repr=False)
 
     @property
@@ -116,6 +121,7 @@ def render(lock: Lock) -> str:
         for key, value in _fields(plugin).items():
             if value not in (None, ()):
                 parts.append(f"{key} = {_toml(value)}\n")
+        parts += _table("plugin.sandbox", plugin.sandbox)
         for package in sorted(plugin.packages, key=lambda item: item.name):
             parts.append(f"\n[[plugin.package]]\nname = {_toml(package.name)}\nversion = {_toml(package.version)}\n")
             if package.built:
@@ -126,12 +132,23 @@ def render(lock: Lock) -> str:
 
 
 def _fields(plugin: LockedPlugin) -> dict[str, Any]:
-    values = {key: value for key, value in vars(plugin).items() if key != "packages"}
+    values = {key: value for key, value in vars(plugin).items() if key not in ("packages", "sandbox")}
     return {("with" if key == "with_" else key): value for key, value in values.items()}
 
 
-def _toml(value: str | tuple[str, ...]) -> str:
-    if isinstance(value, tuple):
+def _table(name: str, values: dict[str, Any]) -> list[str]:
+    """A mapping as a table, mappings in it as tables below it."""
+    if not values:
+        return []
+    plain = {key: value for key, value in sorted(values.items()) if not isinstance(value, dict)}
+    lines = [f"\n[{name}]\n", *(f"{key} = {_toml(value)}\n" for key, value in plain.items())]
+    for key in sorted(values.keys() - plain.keys()):
+        lines += _table(f"{name}.{key}", values[key])
+    return lines
+
+
+def _toml(value: str | tuple[str, ...] | list[str]) -> str:
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return json.dumps(value)  # a JSON string is a TOML basic string, DEL aside, which no field can hold
 
@@ -177,6 +194,8 @@ def _plugin(item: dict[str, Any]) -> LockedPlugin:
         capabilities=tuple(map(str, item.get("capabilities", ()))),
         packages=packages,
     )
+    if plugin.sandbox and permissions.digest(plugin.sandbox) != plugin.permissions:
+        raise ValueError(f"{plugin.name}: the hash of its permissions")
     # I12: the name and the digest become a path, the executable is joined to one
     for value in (plugin.name, plugin.digest.replace(":", ".", 1)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", value):

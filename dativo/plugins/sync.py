@@ -10,18 +10,28 @@ from pathlib import Path
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
-from dativo.plugins import environment, lockfile, sources
-from dativo.plugins.install import WORKERS, Change, Placed, Prober, Say, Session, add, ask, place, remove
+from dativo.plugins import approval, environment, lockfile, sources
+from dativo.plugins.approval import Change
+from dativo.plugins.install import WORKERS, Placed, Prober, Say, Session, add, ask, place, remove
 from dativo.plugins.installed import read_manifest, script_digest, script_manifest, script_path
 from dativo.plugins.lockfile import Lock, LockedPackage, LockedPlugin
-from dativo.plugins.requirement import Request, from_declaration, understand
+from dativo.plugins.requirement import from_declaration, understand
 from dativo.plugins.resolve import Resolved
 
 
 def sync(
-    project: Project, *, probe: Prober, frozen: bool = False, offline: bool = False, say: Say = lambda _: None
+    project: Project,
+    *,
+    probe: Prober,
+    frozen: bool = False,
+    offline: bool = False,
+    say: Say = lambda _: None,
+    approve: bool = False,
 ) -> list[Change]:
-    """Install what the lock says. `frozen` refuses any difference instead of repairing it (I7)."""
+    """Install what the lock says. `frozen` refuses any difference instead of repairing it (I7).
+
+    `approve` takes what asks for more than was approved.
+    """
     lock = lockfile.read(project.lock_file)
     stale, extra = drift(project, lock)
     if frozen:
@@ -33,14 +43,15 @@ def sync(
         say(f"removed {', '.join(extra)}: not in {project.settings_file.name} any more")
     if stale:
         requests = [from_declaration(name, project.declared(name), project) for name in stale]
-        _drop_renamed(project, lock, requests)
-        changes += add(project, requests, probe=probe, offline=offline, say=say)
+        changes += add(
+            project, requests, probe=probe, offline=offline, say=say, approve=approve, replacing=set(lock.plugins)
+        )
     lock = lockfile.read(project.lock_file)
     rest = [plugin for name, plugin in sorted(lock.plugins.items()) if name not in stale]
     with ThreadPoolExecutor(WORKERS) as pool:
         jobs = [pool.submit(_place, plugin, session) for plugin in rest]
         placed = [job.result() for job in jobs]
-    changes += [_asked_once(here, session) for here in placed]
+    changes += approval.check(project, [_asked_once(here, session) for here in placed], lock, approve=approve)
     _relock(project, lock, changes)
     return sorted(changes, key=lambda change: change.plugin.name)
 
@@ -82,14 +93,6 @@ def _refuse(stale: Sequence[str], extra: Sequence[str], project: Project) -> Non
         )
 
 
-def _drop_renamed(project: Project, lock: Lock, requests: Sequence[Request]) -> None:
-    """A declaration may now mean another package under the same name: the old entry makes room."""
-    names = [request.as_name for request in requests if request.as_name in lock.plugins]
-    if names:
-        with atomic.editing(project.lock_file):
-            lockfile.write(project.lock_file, lockfile.read(project.lock_file).without(str(name) for name in names))
-
-
 def _place(plugin: LockedPlugin, session: Session) -> Placed:
     if plugin.source == "script":
         return _script(plugin, session)
@@ -118,7 +121,8 @@ def _asked_once(here: Placed, session: Session) -> Change:
     kept = here.home / environment.MANIFEST if here.home else script_manifest(path, here.plugin.digest)
     if here.fresh or not kept.is_file():
         return ask(here, session)
-    return Change(here.plugin, read_manifest(kept, here.plugin), False)
+    manifest = read_manifest(kept, here.plugin)
+    return Change(approval.asking(here.plugin, manifest), manifest, False)
 
 
 def _script(plugin: LockedPlugin, session: Session) -> Placed:

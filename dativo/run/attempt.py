@@ -22,6 +22,8 @@ from dativo.run import rundirs
 from dativo.run.interrupts import Interrupts
 
 TICK = 0.25
+CONNECTIONS = 500
+"""How many different hosts are kept in a run's record."""
 WAITING = 0.02
 """How often, in seconds, a neighbour that is about to say how it ended is asked."""
 
@@ -47,6 +49,29 @@ class Seen:
     covered: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     notices: list[events.Notice] = field(default_factory=list)
+    profiles: dict[str, str] = field(default_factory=dict)
+    """The sandbox profile that the plan gives each plugin."""
+    confined: dict[str, events.Confined] = field(default_factory=dict)
+    connections: dict[tuple[str, str, int | None], dict[str, Any]] = field(default_factory=dict)
+    """(plugin, host, port) -> how often, how much and how it went."""
+
+    def denied(self, child: str) -> list[tuple[str, int | None, str | None]]:
+        """The hosts that a plugin was refused, in the order they were tried; a port is known or None."""
+        return [(host, port, one["reason"]) for (name, host, port), one in self.connections.items()
+                if name == child and one["denied"]]  # fmt: skip
+
+    def connected(self, event: events.Connection) -> None:
+        """Count a connection. Bounded (I10): a plugin may try as many names as it likes."""
+        key = (event.child, event.host, event.port)
+        if key not in self.connections and len(self.connections) >= CONNECTIONS:
+            return
+        fresh = {"open": 0, "denied": 0, "failed": 0, "sent": 0, "received": 0, "reason": None}
+        held = self.connections.setdefault(key, fresh)
+        if event.outcome in held:
+            held[event.outcome] += 1
+        held["sent"] += event.sent
+        held["received"] += event.received
+        held["reason"] = event.reason or held["reason"]
 
 
 @dataclass
@@ -68,7 +93,9 @@ class Attempt:
 
     def drive(self) -> Seen:
         """Run the plan to its end."""
-        seen = Seen()
+        seen = Seen(
+            profiles={one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
+        )
         bus = start(self.plan, stdin=self.stdin, stdout=self.stdout)
         try:
             with self.interrupts.reaching(bus):
@@ -121,6 +148,10 @@ class Attempt:
                     seen.streams.append(event.stream)
             case events.Exited():
                 seen.exits[event.child] = event
+            case events.Confined():
+                seen.confined[event.child] = event
+            case events.Connection():
+                seen.connected(event)
             case events.StateIgnored():
                 seen.ignored[event.why] = seen.ignored.get(event.why, 0) + 1
             case events.Notice():

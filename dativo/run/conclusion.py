@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dativo import errors
+from dativo.config.keys import PROFILES
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
+from dativo.run import denials
 from dativo.run.attempt import Seen
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
@@ -42,6 +44,14 @@ def summarise(
         junk=dropped,
         keeps_bookmark=hold is not None,
         notes=list(_notes(seen)),
+        sandbox=min(seen.profiles.values(), key=PROFILES.index, default=None),
+        confined={
+            name: {"profile": one.profile, "layout": one.layout, "missing": list(one.missing)}
+            for name, one in seen.confined.items()
+        },
+        connections=[
+            {"plugin": name, "host": host, "port": port, **one} for (name, host, port), one in seen.connections.items()
+        ],
     )
 
 
@@ -53,7 +63,8 @@ def _notes(seen: Seen) -> Sequence[str]:
     unread = seen.ignored.get("unread", 0)
     if unread:
         notes.append(f"the target printed {figures.count(unread, 'STATE')} before it had read that far: left out")
-    return notes
+    lacking = denials.missing_note(seen.confined)
+    return [*notes, *([lacking] if lacking else [])]
 
 
 def problem(
@@ -74,9 +85,29 @@ def problem(
         details=[standing(summary), *_notes(seen)],
         context=context(summary),
     )
+    if blamed is not None and found.code.startswith("limit."):
+        _explain_limit(found, blamed, summary)
+    elif blamed is not None:
+        found = denials.explained(found, blamed.grants, blamed.role, seen=seen, lines=log.last(blamed.name))
     if blamed is not None and found.code != "run.cancelled":
         log.show_last(blamed.name, but=is_said if blamed.ours else lambda _: False)
     return found
+
+
+def _explain_limit(found: errors.DativoError, step: Step, summary: Summary) -> None:
+    """How far the run came, and whose word the limit is."""
+    moved = [(name, one["records"]) for name, one in summary.streams.items() if one.get("records")]
+    rows = figures.count(summary.records, "row")
+    where = f" of {moved[-1][0]}" if len(moved) == 1 else ""
+    if summary.records and " after " not in found.message:
+        found.message += f" after {rows}{where}"
+    key = found.code.removeprefix("limit.")
+    bounds = step.grants.bounds
+    origin = bounds.origins.get(key, "default")
+    said = "" if origin in ("default", "its manifest") else f" (set by {origin})"
+    place = origin if origin.endswith(".limits") else f"plugins.{step.name}.limits"
+    other = {"memory": ", or select fewer columns", "idle": ", or look at its log"}.get(key, "")
+    found.hint = f"raise {place}.{key}, now {bounds.told(key)}{said if place != origin else ''}{other}"
 
 
 def standing(summary: Summary) -> str:

@@ -17,6 +17,7 @@ from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
 from dativo.run import attempt, catalog, conclusion, probe, rundirs
 from dativo.run.attempt import Attempt
+from dativo.run.cut import Tightening
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
@@ -79,17 +80,27 @@ def prepared(job: Job) -> list[Step]:
             overrides=job.spec.plugins.get(plugin.name),
             pass_env=job.options.pass_env,
             flag=FLAG.format(plugin.name),
+            jobs=tightening(job.spec, plugin.name),
+            profile=job.options.sandbox,
         )
         for plugin in plugins
     ]
+
+
+def tightening(spec: JobSpec, plugin: str) -> tuple[Tightening, ...]:
+    """What a job takes away from one of its plugins: as a job, and by the plugin's name."""
+    own = spec.plugins.get(plugin) or {}
+    where = f"jobs.{spec.name}"
+    return (
+        Tightening(where, spec.sandbox, spec.limits),
+        Tightening(f"{where}.plugins.{plugin}", own.get("sandbox") or {}, own.get("limits") or {}),
+    )
 
 
 def refuse_unkept(spec: JobSpec) -> None:
     """I7: a promise that this version cannot keep is refused, not skipped. Raises config.invalid."""
     unkept = ["retry"] if spec.retry else []
     unkept += ["on_bad_record"] if spec.on_bad_record != "fail" else []
-    unkept += ["limits.wall"] if "wall" in spec.limits else []
-    unkept += [f"plugins.{name}.limits.wall" for name, own in spec.plugins.items() if "wall" in own.get("limits", {})]
     if unkept:
         raise errors.ConfigError(
             "config.invalid",
@@ -114,6 +125,8 @@ def run(job: Job) -> Summary:
             refresh = options.full_refresh or job.spec.full_refresh
             state = given_state or hold.handed(full_refresh=refresh, streams=options.streams)
             text = catalog.prepare(tap, options, chosen, interrupts, log, beat=hold.beat)
+            for step in steps:
+                step.ready()
             plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
             shown = progress(quiet=options.quiet or options.json)
             seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
@@ -131,17 +144,23 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
     """The plan for one attempt."""
     options, spec = job.options, job.spec
     tap, *others = steps
-    children = [tap.child(job=job.name, run=run, limits=spec.limits, catalog=catalog_text, state=state)]
-    children += [step.child(job=job.name, run=run, limits=spec.limits) for step in others]
+    children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
+    children += [step.child(job=job.name, run=run) for step in others]
     return Plan(
         run=run,
         job=job.name,
         run_dir=rundirs.run_dir(run),
         children=children,
-        limits=options.limits(spec.limits),
+        limits=options.limits({**lines(steps), **spec.limits}),
         policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
         grace=options.graces(spec.grace),
     )
+
+
+def lines(steps: Sequence[Step]) -> dict[str, int]:
+    """The longest message that any plugin's own limits speak of, for the data plane."""
+    found = [step.grants.bounds.values["line"] for step in steps if step.grants.bounds.values.get("line")]
+    return {"line": max(found)} if found else {}
 
 
 def planned(job: Job) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class RunOptions:
     check: str | None = None
     confirm: str | None = None
     max_line: int | None = None
+    sandbox: str | None = None
+    """The profile that --sandbox names: the one way to loosen it from the command line."""
     grace: float | None = None
     """Seconds a target is given after EOF."""
     pass_env: tuple[str, ...] = ()
@@ -43,10 +45,9 @@ class RunOptions:
 
     def limits(self, job: Mapping[str, Any]) -> Limits:
         """The bounds of the data plane: the command line over the job's."""
-        known = {key: job[key] for key in ("max_line", "pipe", "capture", "log_line") if key in job}
-        if self.max_line is not None:
-            known["max_line"] = self.max_line
-        return Limits(**known)
+        known = {key: job[key] for key in ("pipe", "capture", "log_line") if key in job}
+        line = self.max_line if self.max_line is not None else job.get("line")
+        return Limits(**known, **({} if line is None else {"max_line": line}))
 
     def graces(self, job: Mapping[str, Any]) -> Grace:
         """The times a plugin is given."""

@@ -20,6 +20,8 @@ _HINT = re.compile(r"\s+hint:\s*(.+)")
 _TOLD_BY_PLUGIN = {"plugin.exited", "plugin.early_end", "target.unread", "target.unconfirmed"}
 _NO_CAUSE = {"plugin.start_failed", "plugin.hung"}
 """Where the plugin's last line explains nothing: what happened came from outside."""
+_OWN_WORDS = ("data.", "env.", "run.", "pipe.", "limit.", "sandbox.")
+"""What the data plane says about itself is the whole of it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def failure(
         return _in_own_words(own, end.child, exit_code, details, about)
     message = end.message or errors.CATALOG[code].title if code in errors.CATALOG else f"{end.message} ({code})"
     cause = _last_words(lines)
-    if cause and exit_code and code not in _NO_CAUSE and not code.startswith(("data.", "env.", "run.", "pipe.")):
+    if cause and exit_code and code not in _NO_CAUSE and not code.startswith(_OWN_WORDS):
         message = f"{message}: {cause}"
     hint = f"set {end.setting}" if end.setting and code not in errors.CATALOG else None
     return errors.from_code(code, message, hint=hint, details=tuple(details), context=about)

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,9 @@ from dativo.bus.plan import Limits, Plan, Sink
 from dativo.engines import singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
-from dativo.run import rundirs
-from dativo.run.attempt import Attempt
+from dativo.run import denials, rundirs
+from dativo.run.attempt import Attempt, Seen
+from dativo.run.grants import Confining, bare
 from dativo.run.interrupts import Interrupts
 from dativo.run.outcome import failure, is_said
 
@@ -43,6 +44,7 @@ class Answer:
     lines: list[str]
     """Its last lines on stderr."""
     end: End
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def ok(self) -> bool:
@@ -90,7 +92,7 @@ def ask(
         raise signals.cancelled()
     left = seen.exits.get(str(child["name"]))
     return Answer(
-        stdout, left.code if left else None, left.signal if left else None, kept.last(child["name"]), seen.end
+        stdout, left.code if left else None, left.signal if left else None, kept.last(child["name"]), seen.end, seen
     )
 
 
@@ -114,23 +116,32 @@ class _Waiting:
             raise errors.RunError("plugin.hung", f"{self._name} did not answer within {self._patience:.0f} s")
 
 
+def question(plugin: Installed | Path, args: Sequence[str], *, name: str | None = None) -> dict[str, Any]:
+    """A probe child that needs nothing but its program: no config, no file, no network, little of everything (I6)."""
+    path = plugin if isinstance(plugin, Path) else plugin.executable
+    home = singer.home_of(path) if isinstance(plugin, Path) else plugin.env_dir
+    grants = bare(name or path.name, path, home, wall=PATIENCE)
+    child = singer.probe(plugin, args, confine=grants.confining(planned=False))
+    return {**child, "name": name} if name else child
+
+
 def about(plugin: Installed | Path, *, name: str | None = None) -> dict[str, Any] | None:
     """The manifest that a plugin prints about itself; None if it cannot (legacy plugins exit with an error)."""
-    answer = ask(_named(singer.probe(plugin, ["--about", "--format=json"]), name))
+    answer = ask(question(plugin, ["--about", "--format=json"], name=name))
     found = json_object(answer.stdout) if answer.ok else None
     return found if found is not None and "name" in found else None
 
 
 def version(plugin: Installed | Path, *, name: str | None = None) -> str | None:
     """What `--version` prints, on one line; None if it fails."""
-    answer = ask(_named(singer.probe(plugin, ["--version"]), name))
+    answer = ask(question(plugin, ["--version"], name=name))
     words = answer.stdout.decode(errors="replace").strip().splitlines()
     return words[-1].strip() if answer.ok and words else None
 
 
 def help_text(plugin: Installed | Path, *, name: str | None = None) -> str | None:
     """What `--help` prints: the way to learn what a plugin without `--about` understands."""
-    answer = ask(_named(singer.probe(plugin, ["--help"]), name))
+    answer = ask(question(plugin, ["--help"], name=name))
     return answer.stdout.decode(errors="replace") if answer.ok else None
 
 
@@ -147,7 +158,7 @@ def discover(
     kept = log if log is not None else PluginLog(shown=False)
     child = singer.probe(plugin, ["--discover"], config=dict(config), **spec)
     answer = ask(child, interrupts=interrupts, log=kept, patience=None, beat=beat)
-    _succeed(plugin, answer, kept, "could not discover its streams")
+    _succeed(plugin, answer, kept, "could not discover its streams", spec.get("confine"))
     catalog = json_object(answer.stdout)
     if catalog is None or not isinstance(catalog.get("streams"), list):
         raise errors.RunError(
@@ -173,11 +184,11 @@ def bookmark(
     kept = log if log is not None else PluginLog(shown=False)
     child = singer.probe(plugin, ["--bookmark", job], config=dict(config), job=job, **spec)
     answer = ask(child, interrupts=interrupts, log=kept, patience=None, beat=beat)
-    _succeed(plugin, answer, kept, "could not read the bookmark kept with its data")
+    _succeed(plugin, answer, kept, "could not read the bookmark kept with its data", spec.get("confine"))
     return answer.stdout.decode().strip() or None
 
 
-def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str) -> None:
+def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str, confine: Confining | None) -> None:
     """Return if the plugin exited 0, else raise what it, or the data plane, has to say."""
     end = answer.end
     if answer.ok and end.verdict == "done":
@@ -195,12 +206,10 @@ def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str) -> No
         interrupts=Interrupts(),
         context={"plugin": plugin.name},
     )
+    if confine is not None:
+        problem = denials.explained(problem, confine.grants, plugin.kind, seen=answer.seen, lines=answer.lines)
     log.show_last(plugin.name, but=is_said if "exit-codes" in plugin.capabilities else lambda _: False)
     raise problem
-
-
-def _named(child: Mapping[str, Any], name: str | None) -> dict[str, Any]:
-    return {**child, "name": name} if name else dict(child)
 
 
 def json_object(stdout: bytes) -> dict[str, Any] | None:

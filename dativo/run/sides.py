@@ -21,7 +21,7 @@ from dativo.run import attempt, catalog, conclusion, rundirs
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.hold import Hold, by_hand
 from dativo.run.interrupts import Interrupts
-from dativo.run.job import adopt, job_name, read_state
+from dativo.run.job import adopt, job_name, lines, read_state
 from dativo.run.options import RunOptions
 from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
 from dativo.run.settings import Given
@@ -43,7 +43,9 @@ class Side:
 
     def step(self) -> Step:
         """The plugin, configured and checked."""
-        return prepare(self.project, self.plugin, self.given, pass_env=self.options.pass_env)
+        return prepare(
+            self.project, self.plugin, self.given, pass_env=self.options.pass_env, profile=self.options.sandbox
+        )
 
     def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
         """The plan for this side alone."""
@@ -54,7 +56,7 @@ class Side:
             job=job,
             run_dir=rundirs.run_dir(f"{run}-{step.role}"),
             children=[child],
-            limits=self.options.limits({}),
+            limits=self.options.limits(lines([step])),
             policy=self.options.policy({}, batch=batch),
             grace=self.options.graces({}),
             **ends,
@@ -90,6 +92,7 @@ def tap(side: Side) -> int:
         log = PluginLog(shown=options.verbose)
         text = catalog.prepare(step, options, chosen, interrupts, log)
         run = answer.run or rundirs.fresh_id("t")
+        step.ready()
         job = answer.job or job_name((side.plugin, right.name or "stdout"))
         child = step.child(job=job, run=run, catalog=text, state=state)
         plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
@@ -188,6 +191,7 @@ def _target(side: Side) -> Summary:
             up.answer(job, hold.run, hold.handed(full_refresh=refresh, streams=streams))
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
+            step.ready()
             plan = side.plan(step, step.child(job=job, run=hold.run), run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)
             told = _Verdict(up)
@@ -307,6 +311,7 @@ def mapper(side: Side) -> int:
         log = PluginLog(shown=options.verbose)
         run = answer.run or rundirs.fresh_id("m")
         name = answer.job or "default"
+        step.ready()
         plan = side.plan(
             step,
             step.child(job=name, run=run),

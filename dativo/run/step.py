@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dativo import errors
 from dativo.config.layers import merged
 from dativo.engines import singer
+from dativo.plugins import approval
 from dativo.plugins.installed import Installed, installed
 from dativo.run import settings
+from dativo.run.cut import Tightening
+from dativo.run.grants import Grants, granted
 
 if TYPE_CHECKING:
     from dativo.config.project import Project
@@ -28,7 +33,23 @@ class Step:
     role: Role
     spec: PluginSpec
     config: dict[str, Any]
+    project: Project = field(repr=False)
     pass_env: tuple[str, ...] = ()
+    jobs: tuple[Tightening, ...] = ()
+    """What the job takes away."""
+    profile: str | None = None
+    """The command line's --sandbox."""
+
+    @cached_property
+    def grants(self) -> Grants:
+        """What it may reach and use in this run (I6)."""
+        return granted(self.project, self.plugin, self.spec, self.config, jobs=self.jobs, profile=self.profile)
+
+    def ready(self) -> None:
+        """Right before the run: make the folders that it may write, and say aloud when nothing confines it."""
+        self.grants.make_folders()
+        if self.grants.profile == "off":
+            print(f"warning  SANDBOX OFF: {self.name} runs with all your rights, files and network", file=sys.stderr)
 
     @property
     def name(self) -> str:
@@ -44,12 +65,14 @@ class Step:
         """Whether the manifest says so."""
         return capability in self.plugin.capabilities
 
-    def surroundings(self) -> dict[str, Any]:
-        """What the engine gives the plugin beside its files."""
+    def surroundings(self, *, planned: bool = False) -> dict[str, Any]:
+        """What the engine gives the plugin beside its files; of a probe (not `planned`) by default."""
+        mode = self.spec.config_mode
         return {
             "env": self.spec.env,
-            "pass_env": (*self.spec.pass_env, *self.pass_env),
-            "config_mode": self.spec.config_mode,
+            "pass_env": (*self.grants.env, *self.spec.pass_env, *self.pass_env),
+            "config_mode": self.grants.config_mode if mode == "auto" else mode,
+            "confine": self.grants.confining(planned=planned),
         }
 
     def child(
@@ -57,11 +80,10 @@ class Step:
         *,
         job: str,
         run: str,
-        limits: Mapping[str, Any] | None = None,
         catalog: str | None = None,
         state: str | None = None,
     ) -> dict[str, Any]:
-        """This step as a child of a plan. `limits` are the job's: the plugin's own come over them."""
+        """This step as a child of a plan."""
         return singer.child(
             self.plugin,
             role=self.role,
@@ -70,8 +92,7 @@ class Step:
             state=state,
             job=job,
             run=run,
-            limits={**(limits or {}), **self.spec.limits},
-            **self.surroundings(),
+            **self.surroundings(planned=True),
         )
 
 
@@ -83,15 +104,20 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     pass_env: tuple[str, ...] = (),
     flag: str = "--{}",
+    jobs: tuple[Tightening, ...] = (),
+    profile: str | None = None,
 ) -> Step:
     """Merge a plugin's settings and check them against its manifest, before anything is started."""
     if isinstance(plugin, str):
         plugin = installed(project, plugin)
+    approval.require(plugin, project)
     spec = _overridden(project.plugin(plugin.name), overrides or {})
     schema = plugin.settings_schema
     config = settings.resolve(plugin.name, schema, spec.config, given)
     settings.check(plugin.name, schema, config, flag=flag)
-    return Step(plugin, role_of(plugin), spec, config, pass_env)
+    step = Step(plugin, role_of(plugin), spec, config, project, pass_env, jobs, profile)
+    _ = step.grants  # what cannot be granted is said before anything is started
+    return step
 
 
 def role_of(plugin: Installed) -> Role:
@@ -108,7 +134,7 @@ def _overridden(spec: PluginSpec, overrides: Mapping[str, Any]) -> PluginSpec:
     if not overrides:
         return spec
     changes: dict[str, Any] = {}
-    for key in ("config", "metadata", "env", "limits"):
+    for key in ("config", "metadata", "env"):
         if overrides.get(key):
             changes[key] = merged(getattr(spec, key), overrides[key])
     for key in ("select", "pass_env"):

@@ -62,7 +62,7 @@ def test_the_whole_of_it(tmp_path, monkeypatch):
     job = found.job("shop")
     assert job.steps == ("tap-postgres", "target-parquet")
     assert job.retry == {"attempts": 5, "deadline": 7200.0}
-    assert job.limits == {"memory": 1 << 30, "wall": 3600.0, "max_line": 64 << 20}
+    assert job.limits == {"memory": 1 << 30, "wall": 3600.0, "line": 64 << 20}
     assert job.grace == {"eof": None, "term": 10.0}
     assert job.plugins["tap-postgres"]["config"] == {"host": "elsewhere"}
     assert (job.policy, job.on_bad_record) == ({"junk": "fail"}, "quarantine")

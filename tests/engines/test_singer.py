@@ -120,9 +120,12 @@ def test_who_lies_about_being_stopped():
     assert child(Plugin(manifest={}, capabilities=frozenset()))["interrupt_log"] == ["Gracefully shutting down..."]
 
 
-def test_limits_of_the_process():
-    limits = {"memory": 1 << 30, "cpu": 60.0, "nofile": 64, "wall": 3600.0, "max_line": 5, "nproc": None}
-    assert child(limits=limits)["rlimits"] == {"core": 0, "data": 1 << 30, "cpu": 60, "nofile": 64, "nproc": None}
+def test_what_confines_it_is_the_callers():
+    blocks = {"sandbox": {"read": ["/x"]}, "limits": {"wall": 5}, "rlimits": {"core": 0, "nofile": 64}}
+    found = child(confine=lambda env: blocks if env["DATIVO_JOB"] == "j" else {})
+    assert {key: found[key] for key in blocks} == blocks
+    assert child()["rlimits"] == {"core": 0}
+    assert "sandbox" not in child()
 
 
 def test_probes(tmp_path):

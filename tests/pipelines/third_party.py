@@ -44,6 +44,8 @@ class Destination:
     target: str
     config: dict[str, Any]
     take: Callable[[str], rows.Table]
+    writes: tuple[str, ...] = ()
+    """What its owner grants it: its manifest says nothing about files."""
 
 
 Place = Callable[[Path, Postgres], Destination]
@@ -60,7 +62,7 @@ def jsonl(folder: Path, _server: Postgres | None) -> Destination:
             file.unlink()
         return found
 
-    return Destination("target-jsonl", {"destination_path": str(folder)}, take)
+    return Destination("target-jsonl", {"destination_path": str(folder)}, take, ("{config:destination_path}",))
 
 
 def csv(folder: Path, _server: Postgres) -> Destination:
@@ -73,7 +75,7 @@ def csv(folder: Path, _server: Postgres) -> Destination:
         file.unlink(missing_ok=True)
         return found
 
-    return Destination("target-csv", {"output_path": str(folder)}, take)
+    return Destination("target-csv", {"output_path": str(folder)}, take, ("{config:output_path}",))
 
 
 def tables(folder: Path, server: Postgres) -> Destination:
@@ -107,7 +109,10 @@ class Pipeline:
         """Write the project file."""
         plugins = {
             "tap-postgres": {"config": self.tap, **selection},
-            self.destination.target: {"config": self.destination.config},
+            self.destination.target: {
+                "config": self.destination.config,
+                "sandbox": {"write": list(self.destination.writes)},
+            },
         }
         self.workspace.configure({**plugins, **({"meltano-map-transform": mapper} if mapper else {})})
 

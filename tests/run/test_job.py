@@ -20,8 +20,6 @@ __all__ = ["fault_plugins", "faulty"]
     [
         ({"retry": {"attempts": 3}}, "retry"),
         ({"on_bad_record": "quarantine"}, "on_bad_record"),
-        ({"limits": {"wall": "2h"}}, "limits.wall"),
-        ({"plugins": {"tap-x": {"limits": {"wall": "1h"}}}}, "plugins.tap-x.limits.wall"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(promise: dict[str, object], named: str):
@@ -32,22 +30,24 @@ def test_what_cannot_be_kept_is_refused(promise: dict[str, object], named: str):
 
 
 def test_what_can_be_kept_is_not():
-    refuse_unkept(job_spec("shop", {"steps": ["tap-x", "target-y"], "limits": {"memory": "1G", "max_line": "1M"}}))
+    refuse_unkept(job_spec("shop", {"steps": ["tap-x", "target-y"], "limits": {"memory": "1G", "wall": "2h"}}))
 
 
 def test_a_jobs_limits_reach_every_plugin(faulty: Faulty, tmp_path: Path):
     file = faulty.folder / "nightly.yml"
     file.write_text(
         "steps: [tap-fault, target-fault]\n"
-        "limits: {memory: 1G, nofile: 64, max_line: 2M}\n"
+        "limits: {memory: 1G, nofile: 64, max_line: 2M, wall: 1h, files: 64}\n"
         "plugins:\n"
-        "  tap-fault: {limits: {nofile: 32}}\n"
+        "  tap-fault: {limits: {nofile: 32, memory: 8G}}\n"
         f"  target-fault: {{config: {{path: {tmp_path / 'out.jsonl'}}}}}\n",
         encoding="utf-8",
     )
     answer = faulty.dativo("run", str(file), "--dry-run", "--json").expect()
     plan = json.loads(answer.stdout)
     limits = {child["name"]: child["rlimits"] for child in plan["children"]}
-    assert limits["tap-fault"] == {"core": 0, "data": 1 << 30, "nofile": 32}
-    assert limits["target-fault"] == {"core": 0, "data": 1 << 30, "nofile": 64}
+    assert limits["tap-fault"] == {"core": 0, "data": 1 << 30, "nofile": 32, "nproc": 64}
+    assert limits["target-fault"] == {"core": 0, "data": 1 << 30, "nofile": 64, "nproc": 64}
+    trees = [child["limits"] for child in plan["children"]]
+    assert trees == [{"memory": 1 << 30, "processes": 64, "wall": 3600.0, "nice": 0}] * 2
     assert plan["limits"]["max_line"] == 2 << 20

@@ -35,7 +35,8 @@ def about() -> dict[str, Any]:
         "capabilities": CAPABILITIES,
         "settings": json_schema(),
         "supported_python_versions": ["3.11", "3.12", "3.13"],
-        "sandbox": {"read": [], "write": ["{config:path}"], "network": []},
+        "sandbox": {"read": [], "write": ["{config:path}/.."], "network": []},
+        "limits": {"memory": "4G"},
         "env": ["DATIVO_JOB", "DATIVO_RUN", *(PREFIX + name.upper() for name in PROPERTIES)],
     }
 

@@ -1,0 +1,126 @@
+"""`dativo inspect`: what a plugin may do, in words, with a score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dativo.cli import options, report
+
+if TYPE_CHECKING:
+    from dativo.config.project import Project
+    from dativo.plugins.installed import Installed
+    from dativo.run.grants import Grants
+
+
+@click.command(
+    name="inspect",
+    help="""\b
+  dativo inspect tap-postgres
+  dativo inspect tap-postgres --json
+
+Show what a plugin may read, write, reach and use when it runs with the settings it has here, and how exposed that
+leaves this machine: 0 is nothing, 10 is a program that runs with all your rights.
+""",
+)
+@click.argument("plugin")
+@options.env_option
+@options.json_option
+@options.verbosity_options
+def command(*, plugin: str, env: str | None) -> None:
+    """Show it."""
+    from dativo.config.project import Project
+    from dativo.plugins.installed import installed
+
+    project = Project.find(env=env)
+    found = installed(project, plugin)
+    grants = grants_of(project, found)
+    given = _given(project, found)
+    report.result(_data(found, grants, given), lambda: _lines(found, grants, given))
+
+
+def grants_of(project: Project, plugin: Installed) -> Grants:
+    """The grants that a run would get with the settings of dativo.yml."""
+    from dativo.run.grants import granted
+    from dativo.run.settings import Given, resolve
+
+    spec = project.plugin(plugin.name)
+    config = resolve(plugin.name, plugin.settings_schema, spec.config, Given())
+    return granted(project, plugin, spec, config)
+
+
+def words(plugin: Installed, grants: Grants) -> Iterator[str]:
+    """What it may do, a line each, then what it asks for and does not get because a setting is missing."""
+    from dativo.run import exposure
+
+    yield from report.columns(exposure.rows(grants))
+    waiting = unset(plugin, grants)
+    if waiting:
+        yield f"  {'and':<11} {', '.join(waiting)}, when set"
+
+
+def unset(plugin: Installed, grants: Grants) -> list[str]:
+    """The templates of the manifest that stand for nothing yet."""
+    from dativo.run.reach import CONFIG
+
+    if CONFIG in grants.origins.values():
+        return []
+    wanted = plugin.permissions
+    network = wanted.network if isinstance(wanted.network, tuple) else ()
+    asked = [("read", wanted.read), ("write", wanted.write), ("reach", network)]
+    return [f"{kind} {text}" for kind, texts in asked for text in texts if "{config:" in text]
+
+
+def _given(project: Project, plugin: Installed) -> list[dict[str, Any]]:
+    from dativo.cli.masking import is_secret
+    from dativo.run.settings import properties
+
+    described = properties(plugin.settings_schema)
+    config = project.declared(plugin.name).get("config") or {}
+    return [{"setting": key, "secret": is_secret(key, described.get(key) or {})} for key in config]
+
+
+def _data(plugin: Installed, grants: Grants, given: list[dict[str, Any]]) -> dict[str, Any]:
+    from dativo.run import exposure
+
+    bounds = grants.bounds
+    return {
+        "name": plugin.name,
+        "version": plugin.version,
+        "variant": plugin.variant,
+        "digest": plugin.digest,
+        "sandbox": grants.profile,
+        "approved": plugin.permissions.digest() == plugin.approved,
+        "asks": plugin.permissions.block(),
+        "read": list(grants.read),
+        "write": list(grants.write),
+        "network": grants.network if isinstance(grants.network, str) else list(grants.network),
+        "unix": list(grants.unix),
+        "env": list(grants.env),
+        "origins": dict(grants.origins),
+        "limits": {key: {"value": value, "origin": bounds.origins.get(key)} for key, value in bounds.values.items()},
+        "given": given,
+        "exposure": exposure.score(grants),
+        "unconfined": exposure.score(grants, "off"),
+    }
+
+
+def _lines(plugin: Installed, grants: Grants, given: list[dict[str, Any]]) -> Iterator[str]:
+    from dativo.run import exposure
+
+    whose = f" ({plugin.variant})" if plugin.variant else ""
+    digest = plugin.digest[: len("sha256:") + 4]
+    yield f"  {plugin.name} {plugin.version}{whose} · singer · locked {digest}… · sandbox {grants.profile}"
+    names = [f"{one['setting']} (secret)" if one["secret"] else one["setting"] for one in given]
+    rows = exposure.rows(grants)
+    rows.append(["is given", ", ".join(names) or "no settings yet"])
+    waiting = unset(plugin, grants)
+    if waiting:
+        rows.append(["when set", f"may {' and '.join(waiting)}"])
+    confined, free = exposure.score(grants), exposure.score(grants, "off")
+    rows.append(["exposure", f"{confined} of 10 ({plugin.name} unconfined: {free})"])
+    yield from report.columns(rows)
+    if plugin.permissions.digest() != plugin.approved:
+        yield f"  its manifest is not the approved one: it does not run until dativo allow {plugin.name} --approve"
