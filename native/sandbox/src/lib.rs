@@ -12,7 +12,6 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 
 pub mod broker;
-mod child;
 pub mod inherited;
 pub mod launcher;
 pub mod limits;

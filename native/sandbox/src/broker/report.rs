@@ -1,5 +1,6 @@
 //! What the broker tells: who was reached for, and how it went. A plugin cannot flood it (I10).
 
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ const MAX_REPORTS: u64 = 10_000;
 const MAX_DENIED: usize = 1_000;
 
 /// How a plugin's reach for a host went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is connected.
     Open,
@@ -36,7 +37,7 @@ impl Outcome {
 }
 
 /// One report: a `connection` event without its child and its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The host, in printable ASCII of at most 253 characters.
     pub host: String,
