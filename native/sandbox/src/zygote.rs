@@ -11,7 +11,7 @@ use rustix::io::{fcntl_dupfd_cloexec, read, write};
 use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 /// A descriptor for every purpose but keeping and scratch files: policy, status, stdin, stdout, stderr.
 const FIXED: usize = 5;
@@ -76,7 +76,7 @@ fn serve(socket: OwnedFd, parent: libc::pid_t) -> ! {
 fn settle(socket: &OwnedFd, parent: libc::pid_t) -> io::Result<()> {
     die_with(parent)?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
-    let (socket, null) = (socket.as_raw_fd(), null.as_raw_fd());
+    let (socket, null) = (socket.as_raw_fd(), null.into_raw_fd());
     // SAFETY: the numbers are open or skipped; nothing in this process uses those that are closed. The environment's
     // strings are this process's own memory, ended by a null pointer; nobody reads them any more.
     unsafe {

@@ -9,7 +9,9 @@
 //! Who may import it: [`crate::zygote`].
 
 mod bpf;
+mod grants;
 mod landlock;
+mod mount;
 mod namespaces;
 mod places;
 mod plugin;

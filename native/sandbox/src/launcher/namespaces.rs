@@ -3,20 +3,20 @@
 //! Three processes: this one stays outside ([`supervisor`]); an init process, number 1 inside, builds the root, starts
 //! the plugin, collects what ends, and takes all that is left with it when it ends (I8); the plugin is its child.
 
+use super::grants::grants;
+use super::mount::Prepared;
 use super::privileges as give_up;
-use super::root::{self, Grant, Prepared};
-use super::{exit, places, plugin, promise, supervisor, Refusal};
+use super::root;
+use super::{exit, plugin, promise, supervisor, Refusal};
 use crate::broker::{self, Rules};
 use crate::pipes;
-use crate::policy::{Confinement, Network, Policy, Profile};
+use crate::policy::{Network, Policy, Profile};
 use crate::status::{receive_fds, send, send_fds, Holding, Word};
 use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Why there is no plugin in namespaces.
@@ -188,68 +188,6 @@ fn hand_over(policy: &Policy, uid: u32) {
         // A descriptor whose owner cannot be changed is still usable as it is.
         let _ = fchown(fd, Some(user), Some(group));
     }
-}
-
-/// What is granted, as restricted mounts. With `uid` the owner of each path is that user inside.
-fn grants(confinement: &Confinement, program: &Path, uid: Option<u32>) -> Result<Vec<Prepared>, Refusal> {
-    let mut maps: BTreeMap<(u32, u32), Option<OwnedFd>> = BTreeMap::new();
-    let mut found = Vec::new();
-    let program = program.to_path_buf();
-    // A program of the system's is there anyway.
-    let own = (!places::SYSTEM.iter().any(|place| program.starts_with(place))).then_some(&program);
-    let reads = confinement.read.iter().chain(own).map(|p| (p, Grant::Read));
-    let writes = confinement
-        .write
-        .iter()
-        .chain(&confinement.unix)
-        .map(|p| (p, Grant::Write));
-    for (path, grant) in reads.chain(writes) {
-        let mount = match root::clone(path) {
-            Ok(mount) => mount,
-            // What cannot be found or entered cannot be read either.
-            Err(_) if grant == Grant::Read => continue,
-            Err(e) => {
-                let message = format!("cannot grant {}: {}", path.display(), io::Error::from(e));
-                return Err(Refusal::of_sandbox(message));
-            }
-        };
-        let mapping = uid.and_then(|uid| {
-            let owner = std::fs::metadata(path).map(|m| (m.uid(), m.gid())).ok()?;
-            maps.entry(owner).or_insert_with(|| mapping(owner, uid).ok()).as_ref()
-        });
-        let attributes = grant.attributes();
-        // A file system that cannot map owners is granted as it is: the plugin's user then sees others' files.
-        root::set_attributes(&mount, attributes, mapping, true)
-            .or_else(|e| mapping.map_or(Err(e), |_| root::set_attributes(&mount, attributes, None, true)))
-            .map_err(|e| Refusal::of_sandbox(format!("cannot restrict {}: {e}", path.display())))?;
-        found.push(Prepared {
-            at: path.clone(),
-            mount,
-        });
-    }
-    Ok(found)
-}
-
-/// A user namespace in which `owner` outside is `uid` inside, for mapping a mount's owners.
-pub(super) fn mapping((user, group): (u32, u32), uid: u32) -> io::Result<OwnedFd> {
-    let (gate_in, gate_out) = pipes::pipe(0)?;
-    let flags = libc::CLONE_NEWUSER | libc::SIGCHLD;
-    // SAFETY: this process has one thread; the child waits for the pipe's end and ends.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as libc::pid_t;
-    if pid == 0 {
-        drop(gate_out);
-        let _ = File::from(gate_in).read(&mut [0u8; 1]);
-        exit(0)
-    }
-    if pid < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let made = std::fs::write(format!("/proc/{pid}/uid_map"), format!("{user} {uid} 1\n"))
-        .and_then(|()| std::fs::write(format!("/proc/{pid}/gid_map"), format!("{group} {uid} 1\n")))
-        .and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
-    drop(gate_out);
-    supervisor::collect(pid);
-    Ok(made?.into())
 }
 
 // -- inside

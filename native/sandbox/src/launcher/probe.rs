@@ -3,9 +3,10 @@
 //! Nothing is concluded from a version number, and a profile is available when a program could be started under it:
 //! the same launcher that starts plugins says so, and why not.
 
-use super::namespaces::{map_users, mapping};
+use super::grants::mapping;
+use super::namespaces::map_users;
 use super::seccomp::{self, Needs};
-use super::{landlock, places, privileges, root, supervisor};
+use super::{landlock, mount, places, privileges, supervisor};
 use crate::broker::{self, Rules};
 use crate::policy::{Confinement, Layout, Network, Profile};
 use crate::spawn::{spawn, Spec};
@@ -113,7 +114,7 @@ fn all() -> Vec<(&'static str, Tried)> {
         ("pid_namespace", in_child(CLONE_NEWUSER | CLONE_NEWPID, first_process)),
         (
             "proc_mount",
-            in_child(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID, || Ok(drop(root::procfs()?))),
+            in_child(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID, || Ok(drop(mount::procfs()?))),
         ),
         ("network_namespace", in_child(CLONE_NEWUSER | CLONE_NEWNET, listeners)),
         ("ipc_namespace", in_child(CLONE_NEWUSER | CLONE_NEWIPC, nothing)),
@@ -187,10 +188,10 @@ fn filter() -> io::Result<()> {
 
 fn mounts() -> io::Result<()> {
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
-    let space = root::tmpfs(4096, 16, 0o755, None)?;
-    root::set_attributes(&space, root::Grant::Read.attributes(), None, false)?;
+    let space = mount::tmpfs(4096, 16, 0o755, None)?;
+    mount::set_attributes(&space, mount::Grant::Read.attributes(), None, false)?;
     let place = places::SYSTEM.iter().find(|place| Path::new(place).is_dir());
-    Ok(drop(root::clone(Path::new(place.unwrap_or(&"/")))?))
+    Ok(drop(mount::clone(Path::new(place.unwrap_or(&"/")))?))
 }
 
 fn first_process() -> io::Result<()> {
@@ -212,8 +213,8 @@ fn idmapped() -> Tried {
     let place = path.parent().unwrap_or(Path::new("/"));
     let tried = || -> io::Result<()> {
         let map = mapping((0, 0), privileges::plugin_uid(std::process::id()))?;
-        let mount = root::clone(place)?;
-        root::set_attributes(&mount, root::Grant::Read.attributes(), Some(&map), true)
+        let cloned = mount::clone(place)?;
+        mount::set_attributes(&cloned, mount::Grant::Read.attributes(), Some(&map), true)
     };
     tried().map_err(|e| format!("{}: {e}", place.display()))
 }
