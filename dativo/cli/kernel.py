@@ -72,8 +72,7 @@ def told(found: Kernel | None) -> Iterator[Told]:
         if profile.available:
             yield Told(f"profile {name}", True, needed, f"kept by {KEPT_BY.get(profile.layout, profile.layout)}")
         else:
-            remedy = (found.namespaces() or found.remedy("landlock")) if needed else None
-            yield Told(f"profile {name}", False, needed, profile.reason, remedy)
+            yield Told(f"profile {name}", False, needed, profile.reason)
 
 
 def _detail(found: Kernel, row: Row) -> str:
@@ -87,7 +86,7 @@ def _detail(found: Kernel, row: Row) -> str:
 
 def first_line(found: Kernel) -> str:
     """`kernel 6.18   landlock 7 ✓  seccomp ✓  …`."""
-    yes, no = ("✓", "–") if _glyphs() else ("yes", "no")
+    yes, no = ("✓", "\N{EN DASH}") if _glyphs() else ("yes", "no")
     mark = {True: yes, False: no}
     release = ".".join(found.release.split("-", 1)[0].split(".")[:2])
     version = f" {found.landlock}" if found.landlock else ""
