@@ -35,7 +35,10 @@ fn without_namespaces_there_is_the_floor() {
     let strict = &found["profiles"]["strict"];
     assert_eq!(strict["available"], false);
     assert!(
-        strict["reason"].as_str().unwrap().starts_with("strict needs namespaces"),
+        strict["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("strict needs namespaces"),
         "{strict}"
     );
     if found["landlock"].as_i64().unwrap() > 0 {

@@ -9,10 +9,12 @@
 //! Who may import it: [`crate::zygote`].
 
 mod bpf;
+pub mod calls;
 mod grants;
 mod landlock;
 mod mount;
 mod namespaces;
+pub mod observe;
 mod places;
 mod plugin;
 mod privileges;
@@ -85,6 +87,9 @@ fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
         Ok(program) => program,
         Err(refusal) => return refusal,
     };
+    if let Some(refusal) = observe::refused(confinement) {
+        return refusal;
+    }
     if confinement.profile <= Profile::Limits {
         let (guarantees, missing) = promise::of(confinement, Holding::None, "");
         return plugin::run_here(policy, status, files, &program, Holding::None, guarantees, missing);
@@ -97,9 +102,11 @@ fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
             Err(namespaces::Obstacle::Machine(reason)) => reason,
         },
     };
-    if confinement.profile == Profile::Strict || confinement.layout == Layout::Namespaces {
+    let needs = confinement.profile == Profile::Strict || confinement.layout == Layout::Namespaces;
+    if needs || confinement.observe {
+        let who = if needs { "strict" } else { "observing" };
         return Refusal::of_sandbox(format!(
-            "strict needs namespaces of its own, and they cannot be had: {reason}"
+            "{who} needs namespaces of its own, and they cannot be had: {reason}"
         ));
     }
     if let Err(refusal) = promise::floor_holds(confinement) {

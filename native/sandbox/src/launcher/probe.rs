@@ -105,7 +105,10 @@ fn all() -> Vec<(&'static str, Tried)> {
     vec![
         ("no_new_privs", in_child(0, privileges::no_new_privileges)),
         ("subreaper", in_child(0, tree::become_subreaper)),
-        ("memfd_seal", in_child(0, || memfd::sealed("dativo-probe", b"x").map(drop))),
+        (
+            "memfd_seal",
+            in_child(0, || memfd::sealed("dativo-probe", b"x").map(drop)),
+        ),
         ("pidfd", in_child(0, pidfd)),
         ("landlock", in_child(0, fence)),
         ("seccomp", in_child(0, filter)),
@@ -114,7 +117,9 @@ fn all() -> Vec<(&'static str, Tried)> {
         ("pid_namespace", in_child(CLONE_NEWUSER | CLONE_NEWPID, first_process)),
         (
             "proc_mount",
-            in_child(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID, || Ok(drop(mount::procfs()?))),
+            in_child(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID, || {
+                Ok(drop(mount::procfs()?))
+            }),
         ),
         ("network_namespace", in_child(CLONE_NEWUSER | CLONE_NEWNET, listeners)),
         ("ipc_namespace", in_child(CLONE_NEWUSER | CLONE_NEWIPC, nothing)),
@@ -274,11 +279,7 @@ fn offer(zygote: &Zygote, profile: Profile, layout: Layout) -> Offer {
 
 fn started(zygote: &Zygote, profile: Profile, layout: Layout) -> Result<(&'static str, Vec<String>), String> {
     let text = |e: io::Error| e.to_string();
-    let null = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .map_err(text)?;
+    let null = File::options().read(true).write(true).open("/dev/null").map_err(text)?;
     let own = std::env::current_exe().map_err(text)?.to_string_lossy().into_owned();
     let scratch = Scratch::new().map_err(text)?;
     let spec = Spec {
@@ -303,12 +304,15 @@ fn started(zygote: &Zygote, profile: Profile, layout: Layout) -> Result<(&'stati
             nice: 0,
             ionice: None,
             groups: Vec::new(),
+            observe: false,
         },
     };
     let process = spawn(zygote, &spec).map_err(|e| e.message)?;
     match supervisor::collect(process.pid.as_raw_nonzero().get()) {
         0 => Ok((process.layout.name(), process.missing)),
-        status => Err(format!("a program that was started under it ended with status {status}")),
+        status => Err(format!(
+            "a program that was started under it ended with status {status}"
+        )),
     }
 }
 

@@ -83,6 +83,7 @@ mod tests {
             nice: 0,
             ionice: None,
             groups: Vec::new(),
+            observe: false,
         }
     }
 
