@@ -15,6 +15,7 @@ mod landlock;
 mod mount;
 mod namespaces;
 pub mod observe;
+mod offers;
 mod places;
 mod plugin;
 mod privileges;
@@ -23,6 +24,7 @@ mod promise;
 mod root;
 mod seccomp;
 mod supervisor;
+mod tracee;
 
 use crate::policy::{Layout, Policy, Profile};
 use crate::status::{send, Holding, Word};

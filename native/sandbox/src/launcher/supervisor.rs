@@ -70,7 +70,9 @@ pub(crate) fn watch(
     let started = File::from(exec_in).read(&mut [0u8; 1]).is_ok_and(|count| count == 0);
     if started {
         let _ = send(status, &Word::Started, None);
-        observer.map(Observer::started);
+        if let Some(observer) = observer {
+            observer.started();
+        }
     }
     let signals = listened().map_err(machine("supervisor"))?;
     loop {
@@ -81,7 +83,9 @@ pub(crate) fn watch(
                 if unsafe { libc::waitpid(init, &mut state, libc::WNOHANG) } == init {
                     // What it had open is closed by now; that is told before the end.
                     broker.map(|broker| broker.settle(SETTLE));
-                    observer.map(|observer| observer.settle(SETTLE));
+                    if let Some(observer) = observer {
+                        observer.settle(SETTLE);
+                    }
                     leave_as(&link)
                 }
             }
