@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from dativo import errors
@@ -139,8 +140,8 @@ class _Trying:
         step.ready()
         child = step.child(job=JOB, run=run, catalog=text, state=state)
         plan = self.side.plan(step, child, run=run, job=JOB, **ends)
-        place = os.devnull if source is None else f"/proc/self/fd/{source}"
-        with open(place, "rb") as given, open(os.devnull, "wb") as null:  # the data plane is given both for good
+        place = Path(os.devnull if source is None else f"/proc/self/fd/{source}")
+        with place.open("rb") as given, Path(os.devnull).open("wb") as null:  # the data plane is given both for good
             stdin = given.fileno() if "source" in ends else None
             stdout = null.fileno() if "sink" in ends else None
             seen = Attempt(plan, self.interrupts, self.log, Progress(), stdin=stdin, stdout=stdout).drive()

@@ -89,6 +89,10 @@ impl Carrier for Capture {
         self.given += count as u64;
     }
 
+    fn progress(&self) -> u64 {
+        self.taken
+    }
+
     fn bytes_in(&self) -> u64 {
         self.taken
     }

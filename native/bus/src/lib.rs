@@ -18,6 +18,7 @@ pub mod event;
 pub mod journal;
 pub mod junk;
 pub mod ledger;
+pub mod limits;
 pub mod lines;
 pub mod plan;
 pub mod policy;

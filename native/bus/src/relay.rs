@@ -45,6 +45,8 @@ pub trait Carrier {
     fn pending(&self) -> &[u8];
     /// So many of the [`Carrier::pending`] bytes were written.
     fn wrote(&mut self, count: usize);
+    /// A number that grows with every complete line that came, or with every byte where there are no lines.
+    fn progress(&self) -> u64;
     /// Bytes that came in.
     fn bytes_in(&self) -> u64;
     /// Bytes that were written to the receiver.
@@ -300,6 +302,10 @@ impl Carrier for Relay {
             upto
         };
         self.framer.release(upto);
+    }
+
+    fn progress(&self) -> u64 {
+        self.framer.position()
     }
 
     fn bytes_in(&self) -> u64 {

@@ -2,11 +2,13 @@
 
 use crate::launch::Launched;
 use dativo_bus_engine::journal::Journal;
+use dativo_bus_engine::limits::{LAST_LINES, LINE_KEPT};
 use dativo_bus_engine::lines::{Line, Lines};
 use dativo_bus_engine::plan::{self, OnUpstreamFailure, Plan, Role};
 use dativo_sandbox::pipes::{self, Moved, Stream};
 use dativo_sandbox::spawn::Reports;
 use dativo_sandbox::{tree, Pid};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ pub struct Output {
     /// Open until its EOF, or until nobody waits for it any more.
     pub stream: Option<Stream>,
     lines: Lines,
+    /// Lines that came.
+    count: u64,
 }
 
 impl Output {
@@ -26,6 +30,7 @@ impl Output {
         Ok(Output {
             stream: Some(Stream::owned(fd)?),
             lines: Lines::new(cap),
+            count: 0,
         })
     }
 
@@ -33,6 +38,11 @@ impl Output {
     pub fn read(&mut self, mut each: impl FnMut(Line<'_>)) -> io::Result<bool> {
         let Some(stream) = &self.stream else { return Ok(false) };
         let mut block = [0u8; BLOCK];
+        let count = &mut self.count;
+        let mut each = |line: Line<'_>| {
+            *count += 1;
+            each(line);
+        };
         match stream.read(&mut block)? {
             Moved::Bytes(count) => {
                 self.lines.feed(&block[..count], &mut each);
@@ -75,8 +85,6 @@ pub struct Child {
     pub pid: Pid,
     /// What its supervisor tells; absent when it has none, or has hung up.
     pub reports: Option<Reports>,
-    /// Its scratch directory.
-    pub scratch: Option<OwnedFd>,
     /// When it was started.
     pub started: Instant,
     /// When its end was noticed.
@@ -98,6 +106,7 @@ pub struct Child {
     /// When it counts as hung, and what it should have done by then.
     pub patience: Option<(Instant, Overdue)>,
     stop_marks: Vec<String>,
+    last_lines: VecDeque<String>,
     log_line: usize,
     on_upstream_failure: OnUpstreamFailure,
 }
@@ -136,7 +145,6 @@ impl Child {
             role: spec.role,
             pid: launched.process.pid,
             reports: Some(launched.process.reports),
-            scratch: launched.process.scratch,
             started: Instant::now(),
             ended: None,
             well: false,
@@ -148,6 +156,7 @@ impl Child {
             kill_at: None,
             patience: None,
             stop_marks: spec.interrupt_log.clone(),
+            last_lines: VecDeque::new(),
             log_line: plan.limits.log_line,
             on_upstream_failure: spec.on_upstream_failure,
         };
@@ -178,11 +187,16 @@ impl Child {
     /// Reads from its stderr: one block while it lives, all that is left when it has ended.
     pub fn read_log(&mut self, journal: &mut Journal) -> io::Result<()> {
         let (name, marks, stop_line) = (&self.name, &self.stop_marks, &mut self.stop_line);
+        let last_lines = &mut self.last_lines;
         let each = |line: Line<'_>| {
             let text = log_text(&line, usize::MAX);
             if stop_line.is_none() && marks.iter().any(|mark| text.contains(mark.as_str())) {
                 *stop_line = Some(text.chars().take(200).collect());
             }
+            if last_lines.len() == LAST_LINES {
+                last_lines.pop_front();
+            }
+            last_lines.push_back(text.chars().take(LINE_KEPT).collect());
             journal.log(name, "stderr", &text);
         };
         match self.ended {
@@ -194,6 +208,16 @@ impl Child {
     /// A line of its stdout that is no message, for the log.
     pub fn log_stdout(name: &str, line: &Line<'_>, cap: usize, journal: &mut Journal) {
         journal.log(name, "stdout", &log_text(line, cap));
+    }
+
+    /// The last lines of its log, for telling what it died of.
+    pub fn last_lines(&self) -> impl Iterator<Item = &str> {
+        self.last_lines.iter().map(String::as_str)
+    }
+
+    /// How many lines it has answered, where its stdout is not a hop's.
+    pub fn answers(&self) -> u64 {
+        self.stdout.as_ref().map_or(0, |output| output.count)
     }
 
     /// Where its log lines are cut.

@@ -25,6 +25,7 @@ impl Supervisor {
         for index in 0..self.hops.len() {
             self.check_hop(index, now);
         }
+        self.check_limits(now);
         if now >= self.tell_at {
             self.tell_counters(false);
         }
@@ -148,6 +149,12 @@ impl Supervisor {
             [cut, end].into_iter().filter(|at| *at > now).map(Some)
         });
         let tell = self.counters_due().then_some(self.tell_at);
-        children.chain(hops).chain(cancelled).chain([tell]).flatten().min()
+        let look = self.next_look();
+        children
+            .chain(hops)
+            .chain(cancelled)
+            .chain([tell, look])
+            .flatten()
+            .min()
     }
 }

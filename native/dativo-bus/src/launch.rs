@@ -4,6 +4,7 @@ use crate::run_dir::RunDir;
 use dativo_bus_engine::confine::{self, IoClass};
 use dativo_bus_engine::plan::{self, FileMode, Plan, Role};
 use dativo_bus_engine::verdict::Failure;
+use dativo_sandbox::cgroup::Group;
 use dativo_sandbox::policy::{Confinement, Layout, Network, Profile};
 use dativo_sandbox::spawn::{spawn, Spawned, Spec};
 use dativo_sandbox::{memfd, pipes, Limit, Zygote};
@@ -25,6 +26,8 @@ pub struct Launched {
     pub stdout: OwnedFd,
     /// What it logs.
     pub stderr: OwnedFd,
+    /// The control group that it is in with all its processes, where there is one.
+    pub group: Option<Group>,
 }
 
 /// Starts the plan's child number `index`.
@@ -45,7 +48,18 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         let limit = Limit::by_name(name).ok_or_else(|| refused(format!("{}: no such limit: {name}", child.name)))?;
         limits.extend(value.map(|value| (limit, value)));
     }
+    if !limits.iter().any(|(limit, _)| *limit == Limit::Nproc) {
+        limits.extend(child.limits.processes.map(|count| (Limit::Nproc, tasks(count))));
+    }
 
+    // Where none can be had, the watch looks instead, and the launcher tells so.
+    let group = Group::create(
+        &format!("dativo-{}-{index}", std::process::id()),
+        child.limits.memory,
+        child.limits.processes.map(tasks),
+    )
+    .ok();
+    let groups = group.as_ref().map_or_else(Vec::new, Group::procs_files);
     let (stdin, feed) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stdout, output) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stderr, log) = pipes::pipe(LOG_PIPE).map_err(broken)?;
@@ -58,7 +72,10 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         keep: &keep,
         limits: &limits,
         files: &files.put,
-        confinement: confinement(child, scratch),
+        confinement: Confinement {
+            groups,
+            ..confinement(child, scratch)
+        },
     };
     let process = spawn(zygote, &spec).map_err(|e| {
         let reason = if e.sandbox {
@@ -75,7 +92,15 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         stdin: reads.then_some(feed),
         stdout,
         stderr,
+        group,
     })
+}
+
+/// What the kernel is told for so many processes. It counts threads, of which a process may have many; processes
+/// themselves are counted by the watch.
+fn tasks(processes: u64) -> u64 {
+    const THREADS: u64 = 16;
+    processes.saturating_mul(THREADS) + Spawned::SUPERVISORS
 }
 
 /// The plan's words about the sandbox as the launcher's.

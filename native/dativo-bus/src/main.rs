@@ -2,7 +2,8 @@
 //!
 //! Where it stands: `dativo/bus` (Python) starts it; it stands on `native/bus` (the rules) and `native/sandbox`
 //! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`supervisor`] is the loop
-//! over [`hop`]s and [`child`]ren, [`shutdown`] ends them in order, [`clock`] when their time is up, [`report`] gives the verdict.
+//! over [`hop`]s and [`child`]ren, [`shutdown`] ends them in order, [`clock`] when their time is up,
+//! [`watch`] when they are over a limit, [`report`] gives the verdict.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
 //! I11 (the verdict), I13 (contents of files reach nobody else).
@@ -10,14 +11,17 @@
 
 mod child;
 mod clock;
+mod groups;
 mod hop;
 mod launch;
 mod leash;
 mod options;
 mod report;
 mod run_dir;
+mod scratch;
 mod shutdown;
 mod supervisor;
+mod watch;
 
 use dativo_bus_engine::plan::Plan;
 use dativo_sandbox::{launcher, Inherited, Zygote};

@@ -109,7 +109,13 @@ impl Supervisor {
         }));
         match failure {
             None => DONE,
-            Some(failure) if failure.reason.starts_with("env.") => ENVIRONMENT,
+            Some(failure)
+                if ["env.", "sandbox."]
+                    .iter()
+                    .any(|group| failure.reason.starts_with(group)) =>
+            {
+                ENVIRONMENT
+            }
             Some(_) => INTERRUPTED,
         }
     }

@@ -247,6 +247,7 @@ impl Supervisor {
         self.read_answers(index, true)?;
         let input = self.hops.iter().position(|hop| hop.to == End::Child(index));
         let child = &self.children[index];
+        let (peak_kb, peak_processes) = self.watch.peak(index, exit);
         self.journal.close_log(&child.name);
         self.journal.tell(&Event::Exited {
             child: &child.name,
@@ -256,8 +257,8 @@ impl Supervisor {
             sys_s: exit.system.as_secs_f64(),
             max_rss_kb: exit.max_rss_kb,
             wall_s: (now - child.started).as_secs_f64(),
-            peak_kb: exit.max_rss_kb,
-            peak_processes: 1,
+            peak_kb,
+            peak_processes,
         });
         let facts = ExitFacts {
             child: &child.name,
@@ -268,6 +269,8 @@ impl Supervisor {
             unread: input.map_or(0, |hop| self.hops[hop].unread()),
         };
         let failure = judge_exit(&facts).filter(|_| !child.asked);
+        let failed = exit.code != Some(0);
+        let failure = failure.map(|f| self.watch.explain(index, child, exit).filter(|_| failed).unwrap_or(f));
         self.children[index].well &= failure.is_none();
         if let Some(failure) = failure {
             self.fail(failure);

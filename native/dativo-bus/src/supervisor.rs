@@ -6,6 +6,7 @@ use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
 use crate::options::Options;
 use crate::run_dir::RunDir;
+use crate::watch::Watch;
 use dativo_bus_engine::capture::Capture;
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
@@ -63,6 +64,7 @@ pub struct Supervisor {
     pub(crate) abandoned: bool,
     pub(crate) told: (u64, u64),
     pub(crate) tell_at: Instant,
+    pub(crate) watch: Watch,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -97,6 +99,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         abandoned: false,
         told: (0, 0),
         tell_at: now,
+        watch: Watch::new(),
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -140,7 +143,7 @@ impl Supervisor {
         let wiring = wiring::hops(&self.plan);
         let mut ends: Vec<ChildEnds> = Vec::new();
         for index in 0..self.plan.children.len() {
-            let launched = match launch(zygote, &self.plan, index, run_dir) {
+            let mut launched = match launch(zygote, &self.plan, index, run_dir) {
                 Ok(launched) => launched,
                 Err(failure) => {
                     self.verdict.fail(failure);
@@ -160,6 +163,8 @@ impl Supervisor {
                 guarantees: &process.guarantees,
                 missing: &process.missing,
             });
+            let (group, scratch) = (launched.group.take(), launched.process.scratch.take());
+            self.watch.add(spec, &launched.process, group, scratch);
             let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
             let (child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
             self.children.push(child);

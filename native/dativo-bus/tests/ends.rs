@@ -195,7 +195,7 @@ fn a_probes_output_is_passed_on() {
 #[test]
 fn a_probe_that_prints_too_much() {
     let place = Place::new();
-    let chatty = json!({"name": "tap-chatty", "role": "probe", "argv": ["yes"], "env": tap("")["env"]});
+    let chatty = json!({"name": "tap-chatty", "role": "probe", "argv": ["yes"], "env": tap("")["env"], "sandbox": {"profile": "limits"}});
     let mut plan = place.plan(&[chatty]);
     plan["sink"] = json!({"fd": 1});
     plan["limits"] = json!({"capture": 100_000});
@@ -207,7 +207,7 @@ fn a_probe_that_prints_too_much() {
 #[test]
 fn a_probe_without_a_sink_is_logged() {
     let place = Place::new();
-    let words = json!({"name": "tap-words", "role": "probe", "argv": ["echo", "[1,2]"], "env": tap("")["env"]});
+    let words = json!({"name": "tap-words", "role": "probe", "argv": ["echo", "[1,2]"], "env": tap("")["env"], "sandbox": {"profile": "limits"}});
     let outcome = run(&place, &place.plan(&[words]));
     outcome.assert_reason("done");
     assert_eq!(outcome.logs("tap-words"), ["[1,2]"]);
@@ -248,14 +248,14 @@ fn what_a_child_gets_and_what_not() {
     // I13: the config has no name; the state is private.
     assert!(arg(0).starts_with("/proc/self/fd/"));
     assert_eq!(said["files"][arg(0)], "{\"password\":\"hunter2\"}");
-    assert_eq!(arg(1), format!("{run_dir}/0-state.json"));
+    assert_eq!(arg(1), format!("{run_dir}/0/files/state.json"));
     assert_eq!(
         (&said["files"][arg(1)], &said["modes"][arg(1)]),
         (&json!("{}"), &json!("0o600"))
     );
     assert_eq!(
         (arg(2), arg(3), arg(4)),
-        (format!("{run_dir}/0-home"), format!("{run_dir}/0-tmp"), run_dir.clone())
+        (format!("{run_dir}/0/home"), format!("{run_dir}/0/tmp"), run_dir.clone())
     );
     assert_eq!(said["modes"][arg(2)], "0o700");
     assert_eq!(arg(5), "{\"a\":1}");
@@ -263,7 +263,7 @@ fn what_a_child_gets_and_what_not() {
     let mut variables: Vec<&str> = said["env"].as_object().unwrap().keys().map(String::as_str).collect();
     variables.retain(|name| *name != "LC_CTYPE"); // Python's own doing
     assert_eq!(variables, ["HOME", "PATH", "PYTHONUTF8", "STATE"]);
-    assert_eq!(said["cwd"], format!("{run_dir}/0-home"));
+    assert_eq!(said["cwd"], format!("{run_dir}/0/home"));
     let config_fd: u64 = arg(0).rsplit('/').next().unwrap().parse().unwrap();
     let mut fds: Vec<u64> = said["fds"]
         .as_array()

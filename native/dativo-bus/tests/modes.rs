@@ -295,7 +295,7 @@ fn a_target_that_leaves_input_unread() {
     // The tap has ended and its output lies in the target's pipe before the target looks at it.
     let place = Place::new();
     let script = "sleep 1; dd bs=100 count=1 2>/dev/null >/dev/null; exit 0";
-    let lazy = json!({"name": "target-lazy", "role": "target", "argv": ["sh", "-c", script], "env": target("")["env"]});
+    let lazy = json!({"name": "target-lazy", "role": "target", "argv": ["sh", "-c", script], "env": target("")["env"], "sandbox": {"profile": "limits"}});
     let outcome = run(&place, &place.plan(&[tap("ok"), lazy]));
     assert!(
         ["target.unread", "plugin.early_end"].contains(&outcome.reason()),

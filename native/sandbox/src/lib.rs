@@ -12,6 +12,7 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 
 pub mod broker;
+pub mod cgroup;
 pub mod inherited;
 pub mod launcher;
 pub mod limits;
@@ -23,6 +24,7 @@ pub mod signals;
 pub mod spawn;
 pub mod status;
 pub mod tree;
+pub mod usage;
 pub mod zygote;
 
 pub use inherited::Inherited;

@@ -49,6 +49,19 @@ pub struct Spawned {
     pub reports: Reports,
 }
 
+impl Spawned {
+    /// How many processes of ours stand between the bus and the plugin, at the most.
+    pub const SUPERVISORS: u64 = 2;
+
+    /// How many stand there now.
+    pub fn supervisors(&self) -> u64 {
+        match self.layout {
+            Holding::Namespaces => Self::SUPERVISORS,
+            Holding::None | Holding::Floor => 0,
+        }
+    }
+}
+
 /// The launcher's end of the story.
 #[derive(Debug)]
 pub struct Reports {

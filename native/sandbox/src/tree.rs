@@ -45,18 +45,18 @@ pub fn descendants(root: Pid) -> Vec<Process> {
         let before = parents.len();
         for row in &all {
             if parents.contains(&row.parent) && parents.insert(row.pid) && row.alive {
-                if let Some(pid) = Pid::from_raw(row.pid) {
-                    found.push(Process {
-                        pid,
-                        started: row.started,
-                    });
-                }
+                found.extend(row.process());
             }
         }
         if parents.len() == before {
             return found;
         }
     }
+}
+
+/// Whether there is a process of that pid that has not ended.
+pub fn alive(pid: Pid) -> bool {
+    row(pid.as_raw_nonzero().get()).is_some_and(|row| row.alive)
 }
 
 /// Kills everything that descends from this process, except the trees of `spare`: stop first so that nothing forks
@@ -91,15 +91,33 @@ pub fn kill_descendants(spare: &[Pid]) -> Vec<Process> {
     left
 }
 
-/// Kills `child`'s process group and whatever still descends from it.
+/// Kills `child`, its process group and whatever still descends from it. Everything is stopped first, and again until
+/// nobody new is found, so that nothing forks away.
 pub fn kill_child(child: Pid) {
-    let below = descendants(child);
-    for process in &below {
-        signal_exactly(*process, Signal::STOP);
+    let own = || row(child.as_raw_nonzero().get()).and_then(|row| row.process());
+    let mut stopped: HashSet<Process> = HashSet::new();
+    for _ in 0..ROUNDS {
+        let fresh: Vec<Process> = own()
+            .into_iter()
+            .chain(descendants(child))
+            .filter(|p| !stopped.contains(p))
+            .collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for process in fresh {
+            signal_exactly(process, Signal::STOP);
+            stopped.insert(process);
+        }
     }
     // A group that is already gone needs nothing.
     let _ = kill_process_group(child, Signal::KILL);
-    for process in descendants(child).into_iter().chain(below) {
+    kill_these(descendants(child).into_iter().chain(stopped));
+}
+
+/// SIGKILL to exactly these; who is gone, or has given its pid to another, is passed over.
+pub fn kill_these(processes: impl IntoIterator<Item = Process>) {
+    for process in processes {
         signal_exactly(process, Signal::KILL);
     }
 }
@@ -130,11 +148,25 @@ fn signal_exactly(process: Process, signal: Signal) {
     };
 }
 
-struct Row {
-    pid: i32,
-    parent: i32,
-    started: u64,
-    alive: bool,
+/// What /proc/PID/stat says of a process.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    pub pid: i32,
+    pub parent: i32,
+    pub group: i32,
+    pub session: i32,
+    /// Ticks of its own, and of its children that ended and were collected.
+    pub cpu: u64,
+    pub reaped_cpu: u64,
+    pub started: u64,
+    pub alive: bool,
+}
+
+impl Row {
+    pub(crate) fn process(&self) -> Option<Process> {
+        let started = self.started;
+        Pid::from_raw(self.pid).map(|pid| Process { pid, started })
+    }
 }
 
 fn table() -> Vec<Row> {
@@ -148,18 +180,28 @@ fn table() -> Vec<Row> {
 }
 
 /// Fields of /proc/PID/stat. The name (field 2) may hold spaces and brackets, so parsing starts after its last bracket.
-fn row(pid: i32) -> Option<Row> {
+pub(crate) fn row(pid: i32) -> Option<Row> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after = stat.iter().rposition(|b| *b == b')')? + 2;
     let text = std::str::from_utf8(stat.get(after..)?).ok()?;
     let mut fields = text.split(' ');
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    // Fields 14 to 17 of the manual, then the start time, its 22nd.
+    let mut times = fields
+        .skip(7)
+        .map(|f| f.parse::<i64>().map_or(0, |n| u64::try_from(n).unwrap_or(0)));
+    let (user, system, reaped_user, reaped_system) = (times.next()?, times.next()?, times.next()?, times.next()?);
     Some(Row {
         pid,
         parent,
-        started,
+        group,
+        session,
+        cpu: user + system,
+        reaped_cpu: reaped_user + reaped_system,
+        started: times.nth(4)?,
         alive: !matches!(state, "Z" | "X" | "x"),
     })
 }
@@ -174,5 +216,9 @@ mod tests {
         assert!(me.alive && me.started > 0);
         let parent = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get());
         assert_eq!(me.parent, parent);
+        assert!(me.group > 0 && me.session >= 0);
+        let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let after = text.rsplit_once(')').unwrap().1;
+        assert_eq!(after.split_whitespace().nth(19).unwrap(), me.started.to_string());
     }
 }

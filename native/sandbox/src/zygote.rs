@@ -76,6 +76,7 @@ fn serve(socket: OwnedFd, parent: libc::pid_t) -> ! {
 fn settle(socket: &OwnedFd, parent: libc::pid_t) -> io::Result<()> {
     die_with(parent)?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
+    // It is closed by number below.
     let (socket, null) = (socket.as_raw_fd(), null.into_raw_fd());
     // SAFETY: the numbers are open or skipped; nothing in this process uses those that are closed. The environment's
     // strings are this process's own memory, ended by a null pointer; nobody reads them any more.

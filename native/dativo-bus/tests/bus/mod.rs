@@ -79,7 +79,8 @@ fn plugin(file: &str, name: &str, role: &str, arguments: &[&str]) -> Value {
     let mut argv = vec![python(), script.to_string_lossy().into_owned()];
     argv.extend(arguments.iter().map(|a| (*a).to_string()));
     let path = std::env::var("PATH").unwrap_or_default();
-    json!({"name": name, "role": role, "argv": argv, "env": {"PATH": path, "PYTHONUTF8": "1"}})
+    let sandbox = json!({"profile": "limits"});
+    json!({"name": name, "role": role, "argv": argv, "env": {"PATH": path, "PYTHONUTF8": "1"}, "sandbox": sandbox})
 }
 
 pub fn tap(mode: &str) -> Value {
@@ -100,6 +101,17 @@ pub fn mapper(arguments: &[&str]) -> Value {
 
 pub fn probe(arguments: &[&str]) -> Value {
     plugin("probe.py", "tap-test", "probe", arguments)
+}
+
+/// A tap or target of a few Python lines. A tap has `record(value)` and `state(value)` and has written a SCHEMA and one
+/// record before its lines begin.
+pub fn hostile(role: &str, lines: &str) -> Value {
+    let file = if role == "tap" {
+        "hostile_tap.py"
+    } else {
+        "hostile_target.py"
+    };
+    plugin(file, &format!("{role}-test"), role, &[lines])
 }
 
 /// The child with one more field.
@@ -138,7 +150,7 @@ impl Outcome {
         let code = if reason == "done" {
             0
         } else {
-            i32::from(reason.starts_with("env.")) * 2 + 1
+            i32::from(reason.starts_with("env.") || reason.starts_with("sandbox.")) * 2 + 1
         };
         assert_eq!(self.code, Some(code), "{end}");
         end
