@@ -126,8 +126,13 @@ def _learn(side: Side, plugin: Installed, source: int | None, *, yes: bool) -> i
                 break
             _tell(plugin.name, number, found.needs, entries)
             report.confirm(f"grant this to {plugin.name} in {side.project.settings_file.name}", yes=yes)
-            side = _apply(side, plugin, entries)
-            granted = merged(granted, entries)
+            outgrown = _outgrown(granted, entries)
+            side = _apply(side, plugin, entries, outgrown)
+            granted = _without(merged(granted, entries), outgrown)
+    unused = [one for one in granted.get("network", ()) if found.passed and one not in found.reached]
+    if unused:  # a port that was only guessed
+        _apply(side, plugin, {}, {"network": unused})
+        granted = _without(granted, {"network": unused})
     if found.problem is not None and not entries:
         raise _unlearned(found.problem, granted)
     lesson = Lesson(plugin.name, found, granted, {} if found.passed else entries, number)
@@ -153,8 +158,24 @@ def _entries(project: Project, needs: Needs) -> dict[str, tuple[str, ...]]:
     return {key: tuple(entry(project, key, one) for one in found) for key, found in needs.lists().items()}
 
 
-def _apply(side: Side, plugin: Installed, entries: dict[str, tuple[str, ...]]) -> Side:
-    """Write the grants, and read the project again."""
+def _outgrown(granted: Mapping[str, Sequence[str]], entries: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Files that were granted before, in a folder that is granted now."""
+    folders = {key: [Path(one) for one in found] for key, found in entries.items() if key in ("read", "write")}
+    return {
+        key: [one for one in granted.get(key, ()) if any(folder in Path(one).parents for folder in found)]
+        for key, found in folders.items()
+    }
+
+
+def _without(granted: Mapping[str, Sequence[str]], gone: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    kept = {key: tuple(one for one in found if one not in gone.get(key, ())) for key, found in granted.items()}
+    return {key: found for key, found in kept.items() if found}
+
+
+def _apply(
+    side: Side, plugin: Installed, entries: Mapping[str, tuple[str, ...]], gone: Mapping[str, Sequence[str]]
+) -> Side:
+    """Write the grants, take back those that are `gone`, and read the project again."""
     from dataclasses import replace
 
     from dativo.cli import allow
@@ -162,8 +183,12 @@ def _apply(side: Side, plugin: Installed, entries: dict[str, tuple[str, ...]]) -
 
     project = side.project
     before = dict(project.declared(plugin.name).get("sandbox") or {})
-    lists = {key: entries.get(key, ()) for key in allow.LISTS}
-    allow.keep(project, plugin, allow.changed(project, before, lists, None, revoke=False), before)
+    after = before
+    for lists, revoke in ((gone, True), (entries, False)):
+        if any(lists.values()):
+            whole = {key: tuple(lists.get(key, ())) for key in allow.LISTS}
+            after = allow.changed(project, after, whole, None, revoke=revoke)
+    allow.keep(project, plugin, after, before)
     return replace(side, project=Project.find(env=project.env))
 
 

@@ -7,13 +7,14 @@ is kept: no bookmark, no history. I6: observing grants nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.bus.plan import Sink, Source
+from dativo.config.project import working_directory
 from dativo.engines import singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
@@ -67,6 +68,8 @@ class Round:
     records: int = 0
     peak_kb: int = 0
     processes: int = 0
+    reached: set[str] = field(default_factory=set)
+    """The HOST:PORTs that it was connected to."""
 
     @property
     def passed(self) -> bool:
@@ -77,6 +80,17 @@ class Round:
 def once(side: Side, source: int | None, interrupts: Interrupts) -> Round:
     """Run it once. `source` is an open file of messages, for what reads some."""
     return _Trying(side, interrupts).round(source)
+
+
+def folders(value: Any) -> Iterator[str]:
+    """The folders that settings name, at any depth."""
+    if isinstance(value, str):
+        path = os.path.normpath(working_directory() / Path(value).expanduser()) if "\0" not in value else ""
+        if os.path.isdir(path) and path != "/":  # noqa: PTH112 - a text all along
+            yield path
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from folders(one)
 
 
 class _Trying:
@@ -108,11 +122,23 @@ class _Trying:
             total.connections.update({key: one for key, one in seen.connections.items() if one["denied"]})
         exits = [one for seen in self.found for one in seen.exits.values()]
         return Round(
-            needs(total, self.step.grants, Own.of(self.side.project), self.log.last(self.step.name)),
+            needs(
+                total,
+                self.step.grants,
+                Own.of(self.side.project),
+                lines=self.log.last(self.step.name),
+                named=folders(self.step.config),
+            ),
             problem,
             sum(one.get("records", 0) for seen in self.found for one in seen.end.streams.values()),
             max((max(one.peak_kb, one.max_rss_kb) for one in exits), default=0),
             max((one.peak_processes for one in exits), default=0),
+            {
+                f"{host}:{port}"
+                for seen in self.found
+                for (_, host, port), one in seen.connections.items()
+                if one["open"]
+            },
         )
 
     def _catalog(self) -> str | None:

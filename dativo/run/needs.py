@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dativo.bus.events import Access
 from dativo.config.policy import inside
 from dativo.run import places
 from dativo.run.attempt import Seen
@@ -59,14 +58,19 @@ class Needs:
         return {key: value for key, value in found.items() if value}
 
 
-def needs(seen: Seen, grants: Grants, own: Own, lines: Sequence[str]) -> Needs:
-    """What one attempt was refused. `lines` are the plugin's last words: what they name comes first."""
-    return _Weighing(seen, grants, own, " ".join(lines), lines).needs()
+def needs(seen: Seen, grants: Grants, own: Own, *, lines: Sequence[str], named: Iterable[str] = ()) -> Needs:
+    """What one attempt was refused.
+
+    `lines` are the plugin's last words: what they name comes first. `named` are the folders that its settings name:
+    what is in them is asked for as a whole.
+    """
+    return _Weighing(seen, grants, own, lines, tuple(named)).needs()
 
 
 class _Weighing:
-    def __init__(self, seen: Seen, grants: Grants, own: Own, said: str, lines: Sequence[str]) -> None:
-        self.seen, self.grants, self.own, self.said, self.lines = seen, grants, own, said, lines
+    def __init__(self, seen: Seen, grants: Grants, own: Own, lines: Sequence[str], named: tuple[str, ...]) -> None:
+        self.seen, self.grants, self.own, self.lines, self.named = seen, grants, own, lines, named
+        self.said = " ".join(lines)
         self.accesses = [one for one in seen.accesses if one.child == grants.name]
         self.withheld: dict[tuple[str, str], Withheld] = {}
 
@@ -80,7 +84,7 @@ class _Weighing:
             read = read or self._read(("look",), written)
             likely = [one for one in read if not self._aside(one)] or [one for one in read if self._named(one)]
         return Needs(
-            tuple(_grouped(likely, self._may_read)),
+            tuple(self._grouped(likely, self.grants.read, self._may_read)),
             tuple(written),
             tuple(one for one in dict.fromkeys(unix) if not self._aside(one)),
             tuple(network),
@@ -99,6 +103,7 @@ class _Weighing:
             for path in tried
             if not any(inside(path, one) for one in held)
             and path not in PRIVATE
+            and not any(inside(one, path) for one in self.grants.start)  # where its program is: it lists that
             and not (looks and not Path(path).is_file())
         ]
         return [path for path in found if self._may_read(path, tell=not looks)]
@@ -123,7 +128,7 @@ class _Weighing:
         # A file that is made, or replaced, needs its folder; a folder that is made is granted as itself.
         wanted = [top if top in below or os.path.lexists(top) else str(Path(top).parent) for top in tops]
         found = [path for path in dict.fromkeys(wanted) if self._may_write(path, tell=True)]
-        return _grouped(found, self._may_write)
+        return self._grouped(found, self.grants.write, self._may_write)
 
     def _may_write(self, path: str, *, tell: bool = False) -> bool:
         why = places.why_not_write(path, self.own, by_hand=False, beside=True)
@@ -142,6 +147,19 @@ class _Weighing:
         home = str(Path.home())
         dotted = inside(path, home) and path[len(home) :].lstrip("/").startswith(".")
         return (dotted or any(inside(path, one) for one in SETTINGS)) and not self._named(path)
+
+    def _grouped(self, paths: Sequence[str], held: Sequence[str], may: Callable[[str], bool]) -> list[str]:
+        """Files in a folder that a setting names as that folder, several in any other as well; nothing in another."""
+        by_folder: dict[str, list[str]] = {}
+        for path in paths:
+            chosen = [one for one in self.named if inside(path, one) and Path(one).is_dir() and may(one)]
+            by_folder.setdefault(max(chosen, key=len) if chosen else str(Path(path).parent), []).append(path)
+        found: list[str] = []
+        for folder, files in by_folder.items():
+            beside = sum(str(Path(one).parent) == folder for one in held)
+            whole = folder in self.named or len(files) + beside >= MANY
+            found += [folder] if whole and may(folder) else files
+        return [path for path in found if not any(inside(path, other) for other in found if other != path)]
 
     # -- hosts
 
@@ -188,24 +206,7 @@ def _covers(entry: str, target: str) -> bool:
     return domain.startswith("*.") and port == wanted and host.endswith(domain[1:])
 
 
-def _grouped(paths: Sequence[str], may: object) -> list[str]:
-    """Several files of a folder as the folder; nothing inside of another."""
-    by_folder: dict[str, list[str]] = {}
-    for path in paths:
-        by_folder.setdefault(str(Path(path).parent), []).append(path)
-    found: list[str] = []
-    for folder, files in by_folder.items():
-        whole = len(files) >= MANY and callable(may) and may(folder)
-        found += [folder] if whole else files
-    return [path for path in found if not any(inside(path, other) for other in found if other != path)]
-
-
 def merged(lists: Mapping[str, Sequence[str]], more: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """Two proposals as one."""
     keys = dict.fromkeys([*lists, *more])
     return {key: tuple(dict.fromkeys([*lists.get(key, ()), *more.get(key, ())])) for key in keys}
-
-
-def opened(accesses: Iterable[Access], place: str) -> int:
-    """How many different paths at or below a place were tried."""
-    return len({one.what for one in accesses if one.kind != "connect" and inside(one.what, place)})

@@ -9,6 +9,7 @@ use super::offers::{offer, Offer};
 use super::seccomp::{self, Needs};
 use super::{landlock, mount, places, privileges, supervisor};
 use crate::broker::{self, Rules};
+use crate::cgroup::Group;
 use crate::policy::{Layout, Profile};
 use crate::{memfd, pipes, tree, Zygote};
 use rustix::mount::{mount_change, MountPropagationFlags};
@@ -208,37 +209,21 @@ fn idmapped() -> Tried {
     tried().map_err(|e| format!("{}: {e}", place.display()))
 }
 
-/// Whether a child's memory can be capped by a control group. Only looked at: version, controller, right to write.
+/// Whether a child's whole tree can be bounded by a control group, as a run would make one.
 fn control_group() -> Layer {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let path_of = |wanted: &str| {
-        own.lines().find_map(|line| {
-            let mut parts = line.splitn(3, ':').skip(1);
-            let (controllers, path) = (parts.next()?, parts.next()?);
-            let named = controllers.split(',').any(|c| c == wanted);
-            named.then(|| path.trim_start_matches('/').to_string())
-        })
-    };
-    let writable = |place: &Path| rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok();
-    let answer = |works: bool, detail: &str| Layer {
-        works,
-        detail: Some(detail.to_string()),
-    };
-    let unified = Path::new("/sys/fs/cgroup");
-    if let Some(path) = path_of("").filter(|_| unified.join("cgroup.controllers").exists()) {
-        let group = unified.join(path);
-        let controllers = std::fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
-        if !controllers.split_whitespace().any(|c| c == "memory") {
-            return answer(false, "version 2 without the memory controller");
-        }
-        return match writable(&group.join("cgroup.subtree_control")) {
-            true => answer(true, "version 2"),
-            false => answer(false, "version 2, not delegated to this user"),
-        };
-    }
-    match path_of("memory").map(|path| unified.join("memory").join(path)) {
-        Some(group) if writable(&group) => answer(true, "version 1"),
-        Some(_) => answer(false, "version 1, not writable for this user"),
-        None => answer(false, "no control groups"),
+    let name = format!("probe-{}", std::process::id());
+    match Group::create(&name, Some(64 << 20), Some(64)) {
+        Ok(group) => Layer {
+            works: group.bounds_memory(),
+            detail: Some(match (group.bounds_memory(), group.bounds_processes()) {
+                (true, true) => "memory and processes".into(),
+                (true, false) => "memory alone".into(),
+                _ => "processes alone, no memory controller".into(),
+            }),
+        },
+        Err(reason) => Layer {
+            works: false,
+            detail: Some(reason),
+        },
     }
 }
