@@ -62,6 +62,19 @@ class Connection(Event):
 
 
 @dataclass(frozen=True)
+class Access(Event):
+    """Something that an observed plugin tried, whether or not it may."""
+
+    child: str = ""
+    kind: str = ""
+    """look, read, write, run or connect."""
+    what: str = ""
+    """An absolute path, or HOST:PORT."""
+    exists: bool | None = None
+    """Whether the path is there on this machine."""
+
+
+@dataclass(frozen=True)
 class Schema(Event):
     """A SCHEMA was forwarded."""
 
@@ -180,6 +193,7 @@ TYPES: dict[str, type[Event]] = {
     "spawned": Spawned,
     "confined": Confined,
     "connection": Connection,
+    "access": Access,
     "schema": Schema,
     "counters": Counters,
     "bookmark": Bookmark,

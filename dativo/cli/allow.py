@@ -53,9 +53,9 @@ def command(*, plugin: str, profile: str | None, approve: bool, revoke: bool, **
         raise errors.ConfigError("usage", "nothing to allow", hint=f"see dativo inspect {plugin} and --help")
     agreed = _approve(project, found) if approve else []
     before = dict(project.declared(plugin).get("sandbox") or {})
-    after = _changed(project, before, lists, profile, revoke=revoke)
+    after = changed(project, before, lists, profile, revoke=revoke)
     if after != before:
-        _keep(project, found, after, before)
+        keep(project, found, after, before)
     found = installed(project, plugin)
     grants = grants_of(project, found)
     report.result(
@@ -75,7 +75,7 @@ def _approve(project: Project, plugin: Installed) -> list[str]:
     return lines
 
 
-def _changed(
+def changed(
     project: Project, before: dict[str, Any], lists: dict[str, tuple[str, ...]], profile: str | None, *, revoke: bool
 ) -> dict[str, Any]:
     """The plugin's `sandbox:` section as it is to be."""
@@ -83,7 +83,7 @@ def _changed(
         return {}
     after = dict(before)
     for key in LISTS:
-        given = [_entry(project, key, text) for text in lists[key]]
+        given = [entry(project, key, text) for text in lists[key]]
         held = before.get(key) or []
         if not given:
             continue
@@ -102,7 +102,7 @@ def _changed(
     return after
 
 
-def _entry(project: Project, key: str, text: str) -> str:
+def entry(project: Project, key: str, text: str) -> str:
     """An entry as dativo.yml keeps it: paths relative to the project, hosts checked, variables by name."""
     from pathlib import Path
 
@@ -127,7 +127,7 @@ def _entry(project: Project, key: str, text: str) -> str:
     return text
 
 
-def _keep(project: Project, plugin: Installed, after: dict[str, Any], before: dict[str, Any]) -> None:
+def keep(project: Project, plugin: Installed, after: dict[str, Any], before: dict[str, Any]) -> None:
     """Write dativo.yml, and take it back when what it says cannot be granted."""
     from dativo.cli.inspect_ import grants_of
 

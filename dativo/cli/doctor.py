@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dativo import errors
 from dativo.cli import options, report
 from dativo.cli.version import uv_version
+
+if TYPE_CHECKING:
+    from dativo.bus.kernel import Kernel
+    from dativo.cli.kernel import Told
 
 LOW_SPACE = 256 << 20
 CLOCK_SLACK = 60.0
@@ -32,10 +37,14 @@ class Finding:
     detail: str
     hint: str | None = None
     more: tuple[str, ...] = ()
+    known: bool = True
+    """Whether it could be found out."""
 
     @property
     def verdict(self) -> str:
-        """ok, off (a run does without), or missing (it does not)."""
+        """ok, off (a run does without), missing (it does not), or unknown."""
+        if not self.known:
+            return "unknown"
         return "ok" if self.ok else "missing" if self.needed else "off"
 
 
@@ -44,27 +53,41 @@ class Finding:
     help="""\b
   dativo doctor
   dativo doctor --json
+  dativo doctor --apparmor | sudo tee /etc/apparmor.d/dativo-bus
 
-Try what a run needs on this machine: kernel, data plane, uv, state store, directories,
-installed plugins, clock and disk. Exit 3 if something needed is missing.
+Try what a run needs on this machine: the layers of the sandbox and its profiles, data
+plane, uv, state store, directories, installed plugins, clock and disk. Exit 3 if something
+needed is missing. docs/guides/sandbox-setup.md says what to do about each.
 """,
 )
+@click.option("--apparmor", is_flag=True, help="Print the AppArmor profile that Ubuntu needs for strict.")
 @options.env_option
 @options.json_option
-def command(env: str | None) -> int:
+def command(env: str | None, apparmor: bool) -> int:
     """Check this machine."""
-    found = list(findings(env))
+    if apparmor:
+        return _apparmor()
+    found, head = diagnosis(env)
     missing = [one for one in found if one.verdict == "missing"]
     report.result(
         {"ok": not missing, "checks": [{**asdict(one), "verdict": one.verdict} for one in found]},
-        lambda: _lines(found),
+        lambda: _lines(found, head),
     )
     if missing:
         report.note(f"{len(missing)} missing: " + ", ".join(one.name for one in missing))
     return 3 if missing else 0
 
 
-def _lines(found: list[Finding]) -> Iterator[str]:
+def _apparmor() -> int:
+    from dativo.bus.kernel import apparmor
+
+    text = apparmor()
+    report.result({"profile": text}, text.splitlines)
+    return 0
+
+
+def _lines(found: list[Finding], head: list[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in head)
     yield from report.columns([(one.verdict, one.name, one.detail) for one in found])
     for one in found:
         if not one.ok and (one.hint or one.more):
@@ -72,20 +95,52 @@ def _lines(found: list[Finding]) -> Iterator[str]:
             yield from (f"    {report.clean(line)}" for line in one.more)
 
 
-def findings(env: str | None) -> Iterator[Finding]:
-    """Every check, each guarded: one that fails is a finding, not the end."""
-    from dativo.cli.kernel import offers
+def diagnosis(env: str | None) -> tuple[list[Finding], list[str]]:
+    """Every finding, and the two lines that say the most of it."""
+    from dativo.cli import kernel
 
-    yield Finding("kernel", platform.system() == "Linux", True, f"{platform.system()} {platform.release()}")
-    for offer in offers():
-        yield Finding(offer.name, offer.works, offer.needed, offer.detail)
-    yield _guarded("dativo-bus", _bus)
+    bus = _guarded("dativo-bus", _bus)
+    machine, silent = _asked() if bus.ok else (None, None)
+    found = [Finding("kernel", platform.system() == "Linux", True, f"{platform.system()} {platform.release()}")]
+    found += [_layer(one) for one in kernel.told(machine)]
+    found += [bus, *([silent] if silent else []), *checks(env)]
+    if machine is None:
+        return found, []
+    shown = {one.name: one for one in found}
+    store, plugins, clock = shown["state store"], shown["plugins"], shown["clock"]
+    second = [
+        kernel.available(machine),
+        f"state store {store.detail.partition('  ')[0]}" if store.ok else "state store: see below",
+        f"plugins: {plugins.detail}" if plugins.ok else "plugins: see below",
+        "clock ok" if clock.ok else "clock: see below",
+    ]
+    return found, [kernel.first_line(machine), " · ".join(second)]
+
+
+def checks(env: str | None) -> Iterator[Finding]:
+    """Every check beside the kernel, each guarded: one that fails is a finding, not the end."""
     yield _guarded("uv", _uv)
     yield _guarded("run directory", _run_directory)
     yield _guarded("state store", lambda: _store(env))
     yield _guarded("clock", lambda: _clock(env))
     yield _guarded("disk space", lambda: _space(env))
     yield _guarded("plugins", lambda: _plugins(env))
+
+
+def _asked() -> tuple[Kernel | None, Finding | None]:
+    """What the data plane found by trying, or that it gave no answer."""
+    from dativo.bus.kernel import probe
+
+    try:
+        return probe(), None
+    except errors.DativoError as error:
+        return None, Finding("sandbox", False, True, error.message, error.remedy)
+
+
+def _layer(one: Told) -> Finding:
+    hint = one.remedy.text if one.remedy else None
+    more = one.remedy.commands if one.remedy else ()
+    return Finding(one.name, one.works, one.needed, one.detail, hint, more, known=one.known)
 
 
 def _guarded(name: str, check: Callable[[], Finding]) -> Finding:

@@ -1,147 +1,117 @@
-"""What this kernel offers, found by trying it in a child process, never by reading a version number (I7)."""
+"""The doctor's words about the sandbox: the kernel's layers as rows, the profiles that they make, the first lines."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import fcntl
 import os
-import platform
-import signal
-import struct
-from collections.abc import Callable
-from pathlib import Path
+import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
-PR_SET_NO_NEW_PRIVS = 38
-PR_SET_SECCOMP = 22
-PR_SET_CHILD_SUBREAPER = 36
-SECCOMP_MODE_FILTER = 2
-SECCOMP_RET_ALLOW = 0x7FFF0000
-BPF_RET = 0x06
-CLONE_NEWUSER = 0x10000000
-SYS_LANDLOCK_CREATE_RULESET = 444
-LANDLOCK_VERSION = 1
+from dativo.bus.kernel import Kernel, Remedy
+from dativo.cli import report
 
 
-class Offer(NamedTuple):
-    """One kernel facility: whether it works here, whether a run needs it, and what is known about it."""
+class Row(NamedTuple):
+    """A layer of the kernel: what it is called here and in the probe, whether a run needs it, what it is good for."""
+
+    name: str
+    layer: str
+    needed: bool
+    use: str
+
+
+ROWS = (
+    Row("no_new_privs", "no_new_privs", True, "keeps plugins from gaining privileges"),
+    Row("subreaper", "subreaper", True, "lets no plugin process outlive its run"),
+    Row("sealed memfd", "memfd_seal", True, "hands configs over without a file name"),
+    Row("pidfd", "pidfd", False, "sends signals to the right process"),
+    Row("landlock", "landlock", False, "fences files and signals"),
+    Row("seccomp", "seccomp", False, "filters system calls"),
+    Row("user namespaces", "user_namespace", False, "let all other namespaces be made without root"),
+    Row("mount namespaces", "mount_namespace", False, "give a plugin a tree of its own"),
+    Row("process namespaces", "pid_namespace", False, "leave no process behind, whatever it does"),
+    Row("proc in them", "proc_mount", False, "shows a plugin its own processes only"),
+    Row("network namespaces", "network_namespace", False, "let only granted hosts be reached"),
+    Row("ipc namespaces", "ipc_namespace", False, "share no memory with others"),
+    Row("cgroup memory", "cgroup", False, "caps the memory of a whole plugin"),
+)
+IDMAPPED = Row("idmapped mounts", "idmapped_mounts", False, "keep a file's owner for plugins that root starts")
+PROFILES = {"limits": True, "standard": True, "strict": False}
+"""Which profiles there are, and whether a run needs them."""
+KEPT_BY = {"none": "limits of each process", "floor": "Landlock and seccomp, no namespaces", "namespaces": "namespaces"}
+UNKNOWN = "not tried: dativo-bus could not be asked"
+
+
+class Told(NamedTuple):
+    """One row of the table."""
 
     name: str
     works: bool
     needed: bool
     detail: str
+    remedy: Remedy | None = None
+    known: bool = True
 
 
-def offers() -> list[Offer]:
-    """Everything that Dativo uses or will use of this kernel."""
-    landlock = _landlock()
-    cgroup = _cgroup_memory()
-    return [
-        Offer("no_new_privs", _in_child(_no_new_privs), True, "keeps plugins from gaining privileges"),
-        Offer("subreaper", _in_child(_subreaper), True, "lets no plugin process outlive its run"),
-        Offer("sealed memfd", _sealed_memfd(), True, "hands configs over without a file name"),
-        Offer("pidfd", _pidfd(), False, "sends signals to the right process"),
-        Offer("landlock", landlock > 0, False, f"could fence files{f', ABI {landlock}' if landlock > 0 else ''}"),
-        Offer("seccomp", _in_child(_seccomp), False, "could filter system calls"),
-        Offer("user namespaces", _in_child(_user_namespace), False, "could fence networks without root"),
-        Offer("cgroup memory", cgroup is None, False, cgroup or "caps the memory of a whole plugin"),
+def told(found: Kernel | None) -> Iterator[Told]:
+    """Every layer and every profile. `found` is None where nobody could be asked."""
+    if found is None:
+        yield from (Told(row.name, False, row.needed, UNKNOWN, known=False) for row in ROWS)
+        yield from (Told(f"profile {name}", False, needed, UNKNOWN, known=False) for name, needed in PROFILES.items())
+        return
+    explained: set[str] = set()
+    for row in (*ROWS, IDMAPPED) if found.root else ROWS:
+        layer, remedy = found.layer(row.layer), found.remedy(row.layer)
+        if remedy is not None and remedy.text in explained:
+            remedy = None  # one reason is told once
+        elif remedy is not None:
+            explained.add(remedy.text)
+        yield Told(row.name, layer.works, row.needed, _detail(found, row), remedy)
+    for name, needed in PROFILES.items():
+        profile = found.profile(name)
+        if profile.available:
+            yield Told(f"profile {name}", True, needed, f"kept by {KEPT_BY.get(profile.layout, profile.layout)}")
+        else:
+            yield Told(f"profile {name}", False, needed, profile.reason)
+
+
+def _detail(found: Kernel, row: Row) -> str:
+    layer = found.layer(row.layer)
+    if not layer.works:
+        instead = "; it is looked at instead" if row.layer == "cgroup" else ""
+        return f"{layer.detail or 'not here'}{instead}"
+    more = f"ABI {found.landlock}" if row.layer == "landlock" else layer.detail
+    return f"{row.use}, {more}" if more else row.use
+
+
+def first_line(found: Kernel) -> str:
+    """`kernel 6.18   landlock 7 ✓  seccomp ✓  …`."""
+    yes, no = ("✓", "\N{EN DASH}") if _glyphs() else ("yes", "no")
+    mark = {True: yes, False: no}
+    release = ".".join(found.release.split("-", 1)[0].split(".")[:2])
+    version = f" {found.landlock}" if found.landlock else ""
+    spaces = all(found.layer(name).works for name in ("user_namespace", "mount_namespace", "proc_mount"))
+    capped = found.layer("cgroup").works
+    parts = [
+        f"landlock{version} {mark[found.layer('landlock').works]}",
+        f"seccomp {mark[found.layer('seccomp').works]}",
+        f"{'' if found.root else 'user '}namespaces {mark[spaces]}",
+        f"cgroup memory {mark[capped]}{'' if capped else ' (polled instead)'}",
     ]
+    return f"kernel {release}   {'  '.join(parts)}"
 
 
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+def available(found: Kernel) -> str:
+    """`strict is available`, or which one is."""
+    if found.profile("strict").available:
+        return "strict is available"
+    standard = found.profile("standard")
+    if not standard.available:
+        return "limits is available, standard and strict are not"
+    floor = " (floor: Landlock and seccomp)" if standard.layout == "floor" else ""
+    return f"standard is available{floor}, strict is not"
 
 
-def _in_child(attempt: Callable[[], bool]) -> bool:
-    """Try in a forked child: these settings cannot be taken back."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(0 if attempt() else 1)
-        except BaseException:  # the child must never return into the caller's stack
-            os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
-def _no_new_privs() -> bool:
-    return bool(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-
-
-def _subreaper() -> bool:
-    return bool(_libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-def _seccomp() -> bool:
-    """Install a filter that allows everything."""
-    rule = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RET, 0, 0, SECCOMP_RET_ALLOW))
-    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(rule)))
-    return _no_new_privs() and _libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) == 0
-
-
-def _user_namespace() -> bool:
-    """Make one and become root in it, which is what a fence needs."""
-    uid = os.getuid()
-    if _libc().unshare(CLONE_NEWUSER) != 0:
-        return False
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1\n", encoding="ascii")
-    return os.getuid() == 0
-
-
-def _sealed_memfd() -> bool:
-    try:
-        fd = os.memfd_create("dativo-doctor", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    except OSError:
-        return False
-    try:
-        os.write(fd, b"x")
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
-        os.write(fd, b"y")
-    except OSError as problem:
-        return problem.errno == errno.EPERM
-    finally:
-        os.close(fd)
-    return False
-
-
-def _pidfd() -> bool:
-    try:
-        fd = os.pidfd_open(os.getpid())
-    except OSError:
-        return False
-    try:
-        signal.pidfd_send_signal(fd, 0)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def _landlock() -> int:
-    """The ABI version, 0 or less where there is none."""
-    if platform.machine() not in ("x86_64", "aarch64", "riscv64"):
-        return 0  # the number is the same there; elsewhere it is not known
-    return int(_libc().syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), LANDLOCK_VERSION))
-
-
-def _cgroup_memory() -> str | None:
-    """None if a memory-capped group can be made for a child, else why not."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return "no cgroups"
-    own = next((line[3:] for line in lines if line.startswith("0::")), None)
-    root = Path("/sys/fs/cgroup")
-    if own is None or not (root / "cgroup.controllers").exists():
-        return "no unified hierarchy; memory is capped per process"
-    group = root / own.lstrip("/") / f"dativo-doctor-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError as problem:
-        return f"not delegated ({problem.strerror}); memory is capped per process"
-    try:
-        capped = (group / "memory.max").exists()
-    finally:
-        group.rmdir()
-    return None if capped else "the memory controller is not enabled here; memory is capped per process"
+def _glyphs() -> bool:
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return report.is_terminal(sys.stdout) and encoding == "utf8" and os.environ.get("TERM") not in ("dumb", "linux")

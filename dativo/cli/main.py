@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": ("Plugins", "dativo.cli.list_:command", "Show the installed plugins."),
     "sync": ("Plugins", "dativo.cli.sync:command", "Install exactly what dativo.lock says."),
     "inspect": ("Plugins", "dativo.cli.inspect_:command", "Show what a plugin may do, in words, with a score."),
+    "learn": ("Plugins", "dativo.cli.learn:command", "Run a plugin and propose the least that it must be granted."),
     "allow": ("Plugins", "dativo.cli.allow:command", "Grant a plugin hosts and files, or approve what it asks for."),
     "discover": ("Plugins", "dativo.cli.discover:command", "Show the streams and columns a tap offers."),
     "select": ("Plugins", "dativo.cli.select:command", "Show or change which streams and columns are read."),

@@ -84,8 +84,11 @@ def debugging() -> bool:
 
 def colours(stream: TextIO) -> bool:
     """Whether a stream is a terminal that wants colours."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal."""
     try:
         return stream.isatty()
     except ValueError:  # closed

@@ -55,6 +55,9 @@ class Seen:
     connections: dict[tuple[str, str, int | None], dict[str, Any]] = field(default_factory=dict)
     """(plugin, host, port) -> how often, how much and how it went."""
 
+    accesses: list[events.Access] = field(default_factory=list)
+    """What observed plugins tried; the data plane bounds it."""
+
     def denied(self, child: str) -> list[tuple[str, int | None, str | None]]:
         """The hosts that a plugin was refused, in the order they were tried; a port is known or None."""
         return [(host, port, one["reason"]) for (name, host, port), one in self.connections.items()
@@ -116,6 +119,8 @@ class Attempt:
                 self._keep(event, seen)
             elif isinstance(event, events.SourceEof):
                 asking, bus.patience = True, WAITING
+            elif isinstance(event, events.Access):
+                seen.accesses.append(event)
             elif event is not None:
                 self._take(event, seen)
             if self.keeper is not None:

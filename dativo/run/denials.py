@@ -48,7 +48,7 @@ def _network(found: errors.DativoError, grants: Grants, seen: Seen, lines: Seque
         return None
     said = " ".join(lines)
     host, port, reason = next((one for one in denied if one[0] in said), denied[-1])
-    target = f"{host}:{port or _port(lines, grants)}"
+    target = f"{host}:{port or port_said(lines, grants)}"
     held = grants.network
     hosts = ", ".join(map(grants.whose, held)) if isinstance(held, tuple) and held else None
     allowed = f"allowed: {hosts or 'nothing'}"
@@ -63,7 +63,7 @@ def _network(found: errors.DativoError, grants: Grants, seen: Seen, lines: Seque
     )
 
 
-def _port(lines: Sequence[str], grants: Grants) -> int:
+def port_said(lines: Sequence[str], grants: Grants) -> int:
     """The port of a host of which only the name was asked for: what the plugin says last, else what it may use."""
     for line in reversed(lines):
         for match in _PORT.finditer(line):

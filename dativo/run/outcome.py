@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
+from dativo.bus import kernel
 from dativo.bus.events import End
 from dativo.run.interrupts import Interrupts
 
@@ -82,6 +83,8 @@ def failure(
     if cause and exit_code and code not in _NO_CAUSE and not code.startswith(_OWN_WORDS):
         message = f"{message}: {cause}"
     hint = f"set {end.setting}" if end.setting and code not in errors.CATALOG else None
+    if code == "sandbox.unavailable":
+        hint = kernel.advice()
     return errors.from_code(code, message, hint=hint, details=tuple(details), context=about)
 
 

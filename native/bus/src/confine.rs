@@ -98,6 +98,8 @@ pub struct Sandbox {
     pub shm: u64,
     /// Bytes of /tmp and HOME.
     pub scratch: u64,
+    /// Whether what it tries is told in `access` events.
+    pub observe: bool,
 }
 
 impl Default for Sandbox {
@@ -112,6 +114,7 @@ impl Default for Sandbox {
             unix: Vec::new(),
             shm: 64 << 20,
             scratch: 256 << 20,
+            observe: false,
         }
     }
 }

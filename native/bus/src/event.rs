@@ -49,7 +49,7 @@ pub struct Usage {
 /// Totals by stream name.
 pub type Streams<'a> = BTreeMap<&'a str, StreamTotals>;
 
-/// One event. Optional fields that are absent are left out, but for `code`, `signal`, `reason` and `child`.
+/// One event. Optional fields that are absent are left out, but for `code`, `signal`, `reason`, `child` and `exists`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs)] // the fields are documented in protocol/schemas/event.schema.json
@@ -83,6 +83,12 @@ pub enum Event<'a> {
         sent: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         received: Option<u64>,
+    },
+    Access {
+        child: &'a str,
+        kind: &'a str,
+        what: &'a str,
+        exists: Option<bool>,
     },
     /// Its `schema` is spliced in.
     Schema {

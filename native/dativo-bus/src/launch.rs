@@ -135,6 +135,7 @@ fn confinement(child: &plan::Child, scratch: PathBuf) -> Confinement {
             IoClass::Idle => 3,
         }),
         groups: Vec::new(),
+        observe: sandbox.observe,
     }
 }
 

@@ -27,7 +27,7 @@ mod supervisor;
 mod watch;
 
 use dativo_bus_engine::plan::Plan;
-use dativo_sandbox::{Inherited, Zygote};
+use dativo_sandbox::{launcher, Inherited, Zygote};
 use options::{Action, Options};
 use std::io::Read;
 use std::process::ExitCode;
@@ -44,12 +44,8 @@ fn main() -> ExitCode {
             .and_then(|inherited| Ok((inherited, Zygote::start()?)))
             .map_err(|e| complain(&format!("cannot begin: {e}"), BAD_ENVIRONMENT))
             .and_then(|(inherited, zygote)| run(&options, inherited, zygote)),
-        Ok(Action::Print(text)) => {
-            use std::io::Write;
-            // A closed stdout is the reader's choice.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(Action::Probe) => probe(),
+        Ok(Action::Print(text)) => Ok(print(&text)),
         Err(message) => Err(complain(&message, BAD_PLAN)),
     };
     match outcome {
@@ -77,6 +73,20 @@ fn run(options: &Options, mut inherited: Inherited, zygote: Zygote) -> Result<Ex
     let outcome =
         supervisor::run(plan, ends, zygote).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))
+}
+
+fn probe() -> Result<ExitCode, ExitCode> {
+    let found = launcher::probe::probe().and_then(|found| Ok(serde_json::to_string(&found)?));
+    found
+        .map(|text| print(&format!("{text}\n")))
+        .map_err(|e| complain(&format!("cannot probe: {e}"), BAD_ENVIRONMENT))
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    // A closed stdout is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 fn complain(message: &str, code: u8) -> ExitCode {

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 
 const HELP: &str = "\
 Usage: dativo-bus [--plan-fd N] [--events-fd N]
+       dativo-bus --probe
 
 The data plane of Dativo. Reads a plan (JSON) from a descriptor, runs it, writes events (JSON lines) to another.
 
 Options:
   --plan-fd N           read the plan from descriptor N [default: 0]
   --events-fd N         write events to descriptor N [default: 1]
+  --probe               try every layer of the sandbox and print what works here, as JSON
   --schema plan|event   print the JSON Schema of the plan or of the events
   --version             print the version
   --help                print this
@@ -33,6 +35,8 @@ pub struct Options {
 pub enum Action {
     /// Run a plan.
     Run(Options),
+    /// Say what this machine gives.
+    Probe,
     /// Print a text and exit.
     Print(String),
 }
@@ -58,6 +62,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
         match name.as_str() {
             "--plan-fd" => options.plan_fd = number(&name, &value()?)?,
             "--events-fd" => options.events_fd = number(&name, &value()?)?,
+            "--probe" => return Ok(Action::Probe),
             "--schema" => match value()?.as_str() {
                 "plan" => return Ok(Action::Print(PLAN_SCHEMA.into())),
                 "event" => return Ok(Action::Print(EVENT_SCHEMA.into())),

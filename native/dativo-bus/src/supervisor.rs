@@ -311,6 +311,12 @@ impl Supervisor {
                     sent: report.sent,
                     received: report.received,
                 }),
+                Some(Told::Access(access)) => self.journal.tell(&Event::Access {
+                    child: &child.name,
+                    kind: access.kind.name(),
+                    what: &access.what,
+                    exists: access.exists,
+                }),
                 Some(Told::Nothing) => return Ok(()),
                 None => child.reports = None,
             }

@@ -74,6 +74,7 @@ fn start(zygote: &Zygote, scratch: &Path, profile: Profile, layout: Layout, netw
         nice: 0,
         ionice: None,
         groups: Vec::new(),
+        observe: false,
     };
     let spec = Spec {
         argv: &[PROGRAM.to_string()],

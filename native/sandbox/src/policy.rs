@@ -70,6 +70,8 @@ pub struct Confinement {
     pub ionice: Option<u8>,
     /// Files to write "0" into: the control groups that it joins.
     pub groups: Vec<PathBuf>,
+    /// What it tries is told.
+    pub observe: bool,
 }
 
 /// The whole document.

@@ -73,6 +73,7 @@ impl Reports {
     pub fn next(&self) -> io::Result<Option<Told>> {
         match receive(&self.socket, false) {
             Ok(Some((Word::Connection(report), _))) => Ok(Some(Told::Connection(report))),
+            Ok(Some((Word::Access(access), _))) => Ok(Some(Told::Access(access))),
             Ok(Some(_)) => Ok(Some(Told::Nothing)),
             Ok(None) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Some(Told::Nothing)),
@@ -92,6 +93,8 @@ impl AsFd for Reports {
 pub enum Told {
     /// A connection.
     Connection(crate::broker::Report),
+    /// Something that it tried.
+    Access(crate::launcher::observe::Access),
     /// Nothing now.
     Nothing,
 }

@@ -1,6 +1,7 @@
 //! What the launcher says to the bus: one JSON datagram each, over a socket pair.
 
 use crate::broker::Report;
+use crate::launcher::observe::Access;
 use rustix::net::{
     recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags,
@@ -59,6 +60,8 @@ pub enum Word {
     },
     /// Something on the network.
     Connection(Report),
+    /// Something that was tried, while it is observed.
+    Access(Access),
 }
 
 /// Sends a word, with a descriptor if there is one.

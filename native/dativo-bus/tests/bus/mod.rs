@@ -62,7 +62,7 @@ impl Drop for Place {
 }
 
 /// The interpreter itself: `python3` may be a shell script that picks one and adds to the environment.
-fn python() -> String {
+pub fn python() -> String {
     static PYTHON: OnceLock<String> = OnceLock::new();
     let find = || {
         let asked = Command::new("python3")

@@ -21,6 +21,7 @@ const RETURN: u16 = 0x06;
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 const KILL: u32 = 0x8000_0000;
+const NOTIFY: u32 = 0x7fc0_0000;
 
 /// `seccomp_data`: nr at 0, arch at 4, then the arguments, of which the low halves are looked at.
 const NUMBER: u32 = 0;
@@ -35,6 +36,8 @@ pub(crate) type Number = u32;
 pub(crate) enum Rule {
     /// Refused with this errno; 0 pretends success.
     Refuse(i32),
+    /// Told to a listener, which answers.
+    Notify,
     /// Refused with the errno if the argument has any of these bits.
     RefuseBits(u32, u32, i32),
     /// Refused with the errno if the argument is one of these.
@@ -121,6 +124,7 @@ fn skip_unless(code: u16, k: u32, length: usize) -> Vec<Instruction> {
 fn verdict(rule: &Rule) -> Vec<Instruction> {
     match rule {
         Rule::Refuse(code) => vec![errno(*code)],
+        Rule::Notify => vec![op(RETURN, NOTIFY)],
         Rule::RefuseBits(index, bits, code) => vec![
             argument(*index),
             branch(ANY_BIT, *bits, 0, 1),

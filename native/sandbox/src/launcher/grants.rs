@@ -55,7 +55,7 @@ pub(crate) fn grants(confinement: &Confinement, program: &Path, uid: Option<u32>
 }
 
 /// A user namespace in which `owner` outside is `uid` inside, for mapping a mount's owners.
-fn mapping((user, group): (u32, u32), uid: u32) -> io::Result<OwnedFd> {
+pub(super) fn mapping((user, group): (u32, u32), uid: u32) -> io::Result<OwnedFd> {
     let (gate_in, gate_out) = pipes::pipe(0)?;
     let flags = libc::CLONE_NEWUSER | libc::SIGCHLD;
     // SAFETY: this process has one thread; the child waits for the pipe's end and ends.

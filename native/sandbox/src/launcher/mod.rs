@@ -9,17 +9,22 @@
 //! Who may import it: [`crate::zygote`].
 
 mod bpf;
+pub mod calls;
 mod grants;
 mod landlock;
 mod mount;
 mod namespaces;
+pub mod observe;
+mod offers;
 mod places;
 mod plugin;
 mod privileges;
+pub mod probe;
 mod promise;
 mod root;
 mod seccomp;
 mod supervisor;
+mod tracee;
 
 use crate::policy::{Layout, Policy, Profile};
 use crate::status::{send, Holding, Word};
@@ -84,6 +89,9 @@ fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
         Ok(program) => program,
         Err(refusal) => return refusal,
     };
+    if let Some(refusal) = observe::refused(confinement) {
+        return refusal;
+    }
     if confinement.profile <= Profile::Limits {
         let (guarantees, missing) = promise::of(confinement, Holding::None, "");
         return plugin::run_here(policy, status, files, &program, Holding::None, guarantees, missing);
@@ -96,9 +104,11 @@ fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
             Err(namespaces::Obstacle::Machine(reason)) => reason,
         },
     };
-    if confinement.profile == Profile::Strict || confinement.layout == Layout::Namespaces {
+    let needs = confinement.profile == Profile::Strict || confinement.layout == Layout::Namespaces;
+    if needs || confinement.observe {
+        let who = if needs { "strict" } else { "observing" };
         return Refusal::of_sandbox(format!(
-            "strict needs namespaces of its own, and they cannot be had: {reason}"
+            "{who} needs namespaces of its own, and they cannot be had: {reason}"
         ));
     }
     if let Err(refusal) = promise::floor_holds(confinement) {

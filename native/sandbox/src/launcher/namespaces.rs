@@ -5,6 +5,7 @@
 
 use super::grants::grants;
 use super::mount::Prepared;
+use super::observe::Observer;
 use super::privileges as give_up;
 use super::root;
 use super::{exit, plugin, promise, supervisor, Refusal};
@@ -41,6 +42,8 @@ struct Inside<'a> {
     prepared: Vec<Prepared>,
     link: OwnedFd,
     status: &'a OwnedFd,
+    /// Where the plugin's process sends what it is observed through.
+    observer: Option<OwnedFd>,
     files: &'a [OwnedFd],
 }
 
@@ -67,6 +70,11 @@ pub(crate) fn start(
     supervisor::block_signals();
     let pair = |kind| socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(io::Error::from);
     let (link, inner) = pair(SocketType::SEQPACKET).map_err(machine("socketpair"))?;
+    let observed = confinement
+        .observe
+        .then(|| pair(SocketType::SEQPACKET))
+        .transpose()
+        .map_err(machine("socketpair"))?;
     let (exec_in, exec_out) = pipes::pipe(0).map_err(machine("pipe"))?;
     let mut flags = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
@@ -100,6 +108,7 @@ pub(crate) fn start(
             link: inner,
             status,
             files,
+            observer: observed.map(|(_, inner)| inner),
         };
         init(inside, exec_out)
     }
@@ -112,11 +121,24 @@ pub(crate) fn start(
             return Err(obstacle);
         }
     };
+    let hosts = rules.as_ref().map(Rules::hosts_file).unwrap_or_default();
+    let observer = observed
+        .map(|(outer, _)| Observer::start(outer, status, confinement, &hosts))
+        .transpose()
+        .map_err(machine("observer"))?;
     let broker = rules
         .map(|rules| supervisor::serve(rules, listeners, status))
         .transpose();
     let broker = broker.map_err(machine("broker"))?;
-    supervisor::watch(pid, link, exec_in, status, &policy.keep, broker.as_ref())
+    supervisor::watch(
+        pid,
+        link,
+        exec_in,
+        status,
+        &policy.keep,
+        broker.as_ref(),
+        observer.as_ref(),
+    )
 }
 
 /// The launcher's part until the plugin may start: maps, listeners, the report, the word to go.
@@ -166,7 +188,7 @@ fn reason(link: &OwnedFd) -> Option<Obstacle> {
 }
 
 /// One user inside, the one outside; root also gets one for the plugin.
-fn map_users(pid: libc::pid_t, uid: Option<u32>) -> io::Result<()> {
+pub(super) fn map_users(pid: libc::pid_t, uid: Option<u32>) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let write = |what: &str, text: String| std::fs::write(format!("/proc/{pid}/{what}"), text);
     if let Some(uid) = uid {
@@ -254,7 +276,13 @@ fn run(inside: &Inside<'_>, exec_out: OwnedFd) -> ! {
     // SAFETY: this process has one thread.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        let Err(refusal) = plugin::enter(inside.policy, inside.program, Holding::Namespaces, inside.uid);
+        let Err(refusal) = plugin::enter(
+            inside.policy,
+            inside.program,
+            Holding::Namespaces,
+            inside.uid,
+            inside.observer.as_ref(),
+        );
         let word = Word::Failed {
             sandbox: refusal.sandbox,
             message: refusal.message,

@@ -58,7 +58,7 @@ pub(crate) fn run_here(
     if let Err(e) = send(status, &word, Some(scratch.as_fd())) {
         return Refusal::of_sandbox(format!("cannot report: {e}"));
     }
-    let Err(refusal) = enter(policy, program, holding, None);
+    let Err(refusal) = enter(policy, program, holding, None, None);
     refusal
 }
 
@@ -95,6 +95,7 @@ pub(crate) fn enter(
     program: &Path,
     holding: Holding,
     uid: Option<u32>,
+    observer: Option<&OwnedFd>,
 ) -> Result<Infallible, Refusal> {
     let profile = policy.confinement.profile;
     let fenced = profile >= Profile::Standard;
@@ -141,6 +142,9 @@ pub(crate) fn enter(
     keep_open(&policy.keep).map_err(|e| sandbox("cannot close descriptors", e))?;
     let ready = Ready::new(policy, program, holding).map_err(|e| sandbox("cannot prepare its arguments", e))?;
     unblock_signals();
+    if let Some(observer) = observer {
+        super::observe::begin(observer).map_err(|e| sandbox("cannot be observed", e))?;
+    }
     if fenced {
         let hosts = matches!(policy.confinement.network, Network::Hosts(_));
         let any = policy.confinement.network == Network::Any;

@@ -76,6 +76,7 @@ mod tests {
             nice: 0,
             ionice: None,
             groups: Vec::new(),
+            observe: false,
         }
     }
 

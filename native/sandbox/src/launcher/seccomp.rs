@@ -5,6 +5,7 @@
 
 use super::bpf::{assemble, Family, Instruction, Number, Rule};
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 const EPERM: i32 = 1;
 const ENOSYS: i32 = 38;
@@ -33,21 +34,36 @@ pub(crate) struct Needs {
 
 /// Installs the filter for this process and all that it starts. no_new_privs must be set.
 pub(crate) fn install(needs: Needs) -> io::Result<()> {
+    load(&rules(needs), 0).map(drop)
+}
+
+/// Installs a second filter that tells a listener of these calls; where both have a word, the first one's refusal holds.
+pub(crate) fn notify(calls: &[libc::c_long]) -> io::Result<OwnedFd> {
+    const NEW_LISTENER: libc::c_uint = 1 << 3;
+    // Linux 5.19: a signal does not interrupt a call that waits for its answer.
+    const WAIT_KILLABLE: libc::c_uint = 1 << 5;
+    let rules: Vec<(Number, Rule)> = calls.iter().map(|call| (*call as Number, Rule::Notify)).collect();
+    let fd = load(&rules, NEW_LISTENER | WAIT_KILLABLE).or_else(|_| load(&rules, NEW_LISTENER))?;
+    // SAFETY: the kernel made this descriptor for this call; nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn load(rules: &[(Number, Rule)], flags: libc::c_uint) -> io::Result<libc::c_int> {
     #[repr(C)]
     struct Program {
         length: u16,
         filter: *const Instruction,
     }
-    let code = assemble(ARCH, UNKNOWN, &rules(needs));
+    let code = assemble(ARCH, UNKNOWN, rules);
     let program = Program {
         length: code.len() as u16,
         filter: code.as_ptr(),
     };
     const SET_MODE_FILTER: libc::c_uint = 1;
     // SAFETY: `program` and the code that it points to live until the call returns; the kernel copies them.
-    match unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, 0, &program as *const Program) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    match unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, flags, &program as *const Program) } {
+        -1 => Err(io::Error::last_os_error()),
+        listener => Ok(listener as libc::c_int),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::exit;
 use super::namespaces::{machine, Obstacle};
+use super::observe::Observer;
 use crate::broker::{self, Broker, Report, Rules};
 use crate::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use crate::status::{send, Word};
@@ -62,12 +63,16 @@ pub(crate) fn watch(
     status: &OwnedFd,
     keep: &[RawFd],
     broker: Option<&Broker>,
+    observer: Option<&Observer>,
 ) -> Result<Infallible, Obstacle> {
     leave_descriptors(keep).map_err(machine("supervisor"))?;
     // Nothing comes when the program was started: its end of the pipe is closed then.
     let started = File::from(exec_in).read(&mut [0u8; 1]).is_ok_and(|count| count == 0);
     if started {
         let _ = send(status, &Word::Started, None);
+        if let Some(observer) = observer {
+            observer.started();
+        }
     }
     let signals = listened().map_err(machine("supervisor"))?;
     loop {
@@ -78,6 +83,9 @@ pub(crate) fn watch(
                 if unsafe { libc::waitpid(init, &mut state, libc::WNOHANG) } == init {
                     // What it had open is closed by now; that is told before the end.
                     broker.map(|broker| broker.settle(SETTLE));
+                    if let Some(observer) = observer {
+                        observer.settle(SETTLE);
+                    }
                     leave_as(&link)
                 }
             }
