@@ -3,7 +3,7 @@
 mod namespace;
 
 use dativo_sandbox::broker::{Machine, Resolve};
-use namespace::hosts::{ask, connect, count, echo, ends_with, exchange, host, nobody};
+use namespace::hosts::{ask, connect, count, echo, ends_with, exchange, host, moody, nobody};
 use namespace::run;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -254,4 +254,41 @@ fn many_connections_at_a_time_and_no_more_than_that() {
     };
     let of = |outcome: &str| ran.reports.iter().filter(|r| r.outcome.name() == outcome).count();
     assert_eq!((of("open"), of("closed"), of("failed"), of("denied")), (256, 256, 1, 0));
+}
+
+#[test]
+fn no_connection_is_left_over_whatever_both_sides_do() {
+    let port = host("127.0.0.1", moody);
+    let Some(ran) = run(&[format!("localhost:{port}")], Machine::here(), || {
+        let threads = (0..8u8).map(|seed| {
+            std::thread::spawn(move || {
+                for round in 0..60u8 {
+                    let mut stream = connect("127.0.0.1", port);
+                    let short = Some(Duration::from_millis(5));
+                    stream
+                        .set_read_timeout(short)
+                        .and(stream.set_write_timeout(short))
+                        .unwrap();
+                    let mut piece = vec![seed.wrapping_add(round); usize::from(round % 5) * 300_000 + 1];
+                    // Errors are expected: resets, full buffers, ends.
+                    let _ = stream.write_all(&piece);
+                    match round % 3 {
+                        0 => drop(stream.read(&mut piece)),
+                        1 => drop(stream.shutdown(Shutdown::Write).and_then(|()| stream.read(&mut piece))),
+                        _ => {}
+                    }
+                }
+            })
+        });
+        threads
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        String::new()
+    }) else {
+        return;
+    };
+    // `run` has seen that none is left.
+    let of = |outcome: &str| ran.reports.iter().filter(|r| r.outcome.name() == outcome).count();
+    assert_eq!((of("open"), of("closed"), of("denied"), of("failed")), (480, 480, 0, 0));
 }

@@ -78,7 +78,7 @@ fn child(rules: &Rules, channel: UnixStream, plugin: impl FnOnce() -> String) ->
     // SAFETY: plain numbers. Descriptors of tests that run at the same time must not be kept open here, and nothing
     // that owns one of them is used or dropped in this process; the alarm ends it whatever happens.
     unsafe {
-        libc::alarm(60);
+        libc::alarm(120);
         libc::dup2(channel.as_raw_fd(), 3);
         libc::close_range(4, libc::c_uint::MAX, 0);
     }
