@@ -52,6 +52,13 @@ pub fn moody(mut stream: TcpStream) {
     }
 }
 
+/// Reads to the end and says nothing, longer than any test.
+pub fn wait(mut stream: TcpStream) {
+    // It may be reset.
+    let _ = io::copy(&mut stream, &mut io::sink());
+    std::thread::sleep(Duration::from_secs(100));
+}
+
 /// A connection from inside.
 pub fn connect(address: &str, port: u16) -> TcpStream {
     let stream = TcpStream::connect((address, port)).unwrap();
