@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dativo import errors
-from dativo.bus import events
+from dativo.bus import events, process
 from dativo.bus.orphans import children, kill_orphans
 from dativo.bus.plan import Plan
 from dativo.bus.process import start
@@ -22,6 +22,8 @@ END = '{"event":"end","verdict":"done","reason":null,"child":null,"message":"","
 def replay(monkeypatch, tmp_path):
     """Start the stand-in with these events and this last word."""
     monkeypatch.setenv("DATIVO_BUS", str(REPLAY))
+    # The real one gets no environment; the stand-in is told what to do in it.
+    monkeypatch.setattr(process, "NEEDED", ("PATH", "REPLAY", "REPLAY_PLAN"))
 
     def begin(*lines: str, **ends):
         record = tmp_path / "events"

@@ -17,6 +17,8 @@ from dativo.bus.find import find_bus
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "native" / "dativo-bus" / "tests" / "plugins"
+LIMITS = {"profile": "limits"}
+"""The interpreter is wherever the tests run; fences are tested in tests/escape and tests/pipelines."""
 CODE = re.compile(r'"((?:plugin|target|pipe|run|env|data|state)\.[a-z_]+)"')
 
 
@@ -26,7 +28,7 @@ def schema(name):
 
 def child(role, mode, **more):
     argv = [sys.executable, str(PLUGINS / f"{role}.py"), mode]
-    return {"name": f"{role}-test", "role": role, "argv": argv, "env": {"PYTHONUTF8": "1"}, **more}
+    return {"name": f"{role}-test", "role": role, "argv": argv, "env": {"PYTHONUTF8": "1"}, "sandbox": LIMITS, **more}
 
 
 def run(tmp_path, *children, **more):

@@ -367,7 +367,7 @@ def test_a_policy_that_cannot_be_read_stops_everything(bench: Bench):
 def test_defaults_and_where_they_go(bench: Bench):
     found = bench.grants({}).confinement({})
     assert found["limits"] == {"memory": 2 << 30, "processes": 64, "nice": 0}
-    assert found["rlimits"] == {"core": 0, "data": 2 << 30, "nproc": 64, "nofile": 1024}
+    assert found["rlimits"] == {"core": 0, "data": 2 << 30, "nofile": 1024}
     assert found["sandbox"]["scratch"] == 256 << 20
 
 

@@ -46,8 +46,8 @@ def test_a_jobs_limits_reach_every_plugin(faulty: Faulty, tmp_path: Path):
     answer = faulty.dativo("run", str(file), "--dry-run", "--json").expect()
     plan = json.loads(answer.stdout)
     limits = {child["name"]: child["rlimits"] for child in plan["children"]}
-    assert limits["tap-fault"] == {"core": 0, "data": 1 << 30, "nofile": 32, "nproc": 64}
-    assert limits["target-fault"] == {"core": 0, "data": 1 << 30, "nofile": 64, "nproc": 64}
+    assert limits["tap-fault"] == {"core": 0, "data": 1 << 30, "nofile": 32}
+    assert limits["target-fault"] == {"core": 0, "data": 1 << 30, "nofile": 64}
     trees = [child["limits"] for child in plan["children"]]
     assert trees == [{"memory": 1 << 30, "processes": 64, "wall": 3600.0, "nice": 0}] * 2
     assert plan["limits"]["max_line"] == 2 << 20

@@ -73,8 +73,10 @@ pub(crate) fn start(
     }
 }
 
-/// Ends and collects everything that descends from this process.
+/// Ends and collects everything that descends from this process; mostly that is nothing.
 fn end_all() {
-    tree::kill_descendants(&[]);
-    supervisor::collect_all();
+    if supervisor::has_children() {
+        tree::kill_descendants(&[]);
+        supervisor::collect_all();
+    }
 }

@@ -5,8 +5,10 @@
 /// Programs and libraries. Some are symbolic links into /usr and stay that.
 pub(crate) const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"];
 
-/// Folders of /etc and /sys that libraries read and that tell nothing about anybody.
+/// Folders and larger files of /etc and /sys that libraries read and that tell nothing about anybody.
 pub(crate) const SHARED: &[&str] = &[
+    "/etc/ld.so.cache",
+    "/etc/mime.types",
     "/etc/ssl/certs",
     "/etc/pki/tls/certs",
     "/etc/pki/ca-trust/extracted",
@@ -15,15 +17,13 @@ pub(crate) const SHARED: &[&str] = &[
     "/sys/devices/system/cpu",
 ];
 
-/// Files of the same kind. A plugin with a root of its own gets copies.
+/// Small files of the same kind. A plugin with a root of its own gets copies.
 pub(crate) const COPIED: &[&str] = &[
-    "/etc/ld.so.cache",
     "/etc/ssl/openssl.cnf",
     "/etc/ssl/cert.pem",
     "/etc/pki/tls/openssl.cnf",
     "/etc/localtime",
     "/etc/timezone",
-    "/etc/mime.types",
     "/etc/services",
     "/etc/protocols",
     "/etc/os-release",
@@ -55,7 +55,7 @@ pub(crate) const LINKS: &[(&str, &str)] = &[
 /// may read (kcore, kmsg, timer_list, …) no plugin may.
 pub(crate) const MASKED: &[&str] = &["keys", "key-users"];
 
-/// Parts of /proc that libraries read, for a plugin that has no /proc of its own.
+/// Parts of /proc and /sys that libraries read, for a plugin that has no /proc of its own.
 pub(crate) const PROC: &[&str] = &[
     "/proc/cpuinfo",
     "/proc/meminfo",
@@ -68,4 +68,6 @@ pub(crate) const PROC: &[&str] = &[
     "/proc/sys/kernel/osrelease",
     "/proc/sys/kernel/random/uuid",
     "/proc/sys/kernel/random/boot_id",
+    // Databases look up their share of the memory there, and take a refusal for an error.
+    "/sys/fs/cgroup",
 ];

@@ -22,7 +22,7 @@ use std::path::{Component, Path, PathBuf};
 /// Where the new root is attached for the moment before it becomes the root. Any directory does.
 const STEP: &str = "/tmp";
 /// A file of /etc that is larger is not what it should be.
-const LARGEST_COPY: usize = 512 << 10;
+const LARGEST_COPY: usize = 64 << 10;
 
 /// What went wrong, and where.
 pub(crate) type Failure = (String, io::Error);
@@ -88,8 +88,15 @@ pub(crate) fn enter(
     let mut prepared = prepared;
     // Outer ones first: what is inside is then mounted on top.
     prepared.sort_by_key(|p| p.at.components().count());
+    let covered = prepared.iter().any(|p| confinement.scratch.starts_with(&p.at));
     for one in prepared {
         root.attach_as_is(&one.at, &one.mount)?;
+    }
+    if covered {
+        // A grant that it lies in was mounted over it.
+        let path = &confinement.scratch;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        root.attach_as_is(path, &at(path, open_tree(&scratch, "", flags))?)?;
     }
     for (path, mask) in masks {
         match mask {

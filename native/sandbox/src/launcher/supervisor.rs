@@ -124,6 +124,12 @@ pub(crate) fn next(signals: &SignalFd, child: libc::pid_t) -> Next {
     Next::Other
 }
 
+/// Whether there is any child, running or ended. What a plugin has left behind becomes one.
+pub(crate) fn has_children() -> bool {
+    // SAFETY: only asks; a null status is allowed.
+    unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) == 0 }
+}
+
 /// Waits for every child that there is.
 pub(crate) fn collect_all() {
     // SAFETY: waits for any child; a null status is allowed.
