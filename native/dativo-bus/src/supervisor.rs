@@ -299,8 +299,8 @@ impl Supervisor {
     /// Passes on what a child's supervisor tells of its connections.
     pub(crate) fn read_reports(&mut self, index: usize) -> io::Result<()> {
         let child = &mut self.children[index];
-        while let Some(reports) = &child.reports {
-            match reports.next()? {
+        while let Some(reports) = &mut child.reports {
+            match reports.take()? {
                 Some(Told::Connection(report)) => self.journal.tell(&Event::Connection {
                     child: &child.name,
                     host: &report.host,

@@ -7,7 +7,8 @@ use crate::zygote::Zygote;
 use crate::{memfd, Pid};
 use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
@@ -67,19 +68,27 @@ impl Spawned {
 #[derive(Debug)]
 pub struct Reports {
     socket: OwnedFd,
+    /// One that came while it was waited for something else.
+    first: Option<Word>,
 }
 
 impl Reports {
     /// The next connection that was told, without waiting. `Ok(None)`: nothing more will come.
-    pub fn next(&self) -> io::Result<Option<Told>> {
-        match receive(&self.socket, false) {
-            Ok(Some((Word::Connection(report), _))) => Ok(Some(Told::Connection(report))),
-            Ok(Some((Word::Access(access), _))) => Ok(Some(Told::Access(access))),
-            Ok(Some(_)) => Ok(Some(Told::Nothing)),
-            Ok(None) => Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Some(Told::Nothing)),
-            Err(e) => Err(e),
-        }
+    pub fn take(&mut self) -> io::Result<Option<Told>> {
+        let word = match self.first.take() {
+            Some(word) => word,
+            None => match receive(&self.socket, false) {
+                Ok(Some((word, _))) => word,
+                Ok(None) => return Ok(None),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Some(Told::Nothing)),
+                Err(e) => return Err(e),
+            },
+        };
+        Ok(Some(match word {
+            Word::Connection(report) => Told::Connection(report),
+            Word::Access(access) => Told::Access(access),
+            Word::Confined { .. } | Word::Failed { .. } => Told::Nothing,
+        }))
     }
 }
 
@@ -89,7 +98,7 @@ impl AsFd for Reports {
     }
 }
 
-/// What [`Reports::next`] found.
+/// What [`Reports::take`] found.
 #[derive(Debug)]
 pub enum Told {
     /// A connection.
@@ -166,44 +175,42 @@ pub fn spawn(zygote: &Zygote, spec: &Spec<'_>) -> Result<Spawned, SpawnError> {
     })
 }
 
-/// Reads what the launcher says until the program runs.
+/// Waits until the program runs, or until the launcher says why it does not.
 fn confirmed(pid: Pid, socket: OwnedFd) -> Result<Spawned, SpawnError> {
-    let mut spawned: Option<Spawned> = None;
-    loop {
-        match (receive(&socket, true)?, &mut spawned) {
-            (
-                Some((
-                    Word::Confined {
-                        layout,
-                        guarantees,
-                        missing,
-                    },
-                    scratch,
-                )),
-                _,
-            ) => {
-                let socket = socket.try_clone()?;
-                let reports = Reports { socket };
-                spawned = Some(Spawned {
-                    pid,
-                    layout,
-                    guarantees,
-                    missing,
-                    scratch,
-                    reports,
-                });
-            }
-            (Some((Word::Failed { sandbox, message }, _)), _) => return Err(SpawnError { sandbox, message }),
-            // Where there is no supervisor, the launcher's end closes when it becomes the program.
-            (Some((Word::Started, _)) | None, found @ Some(_)) => match found.take() {
-                Some(spawned) => return Ok(spawned),
-                None => continue,
+    let lost = || SpawnError {
+        sandbox: true,
+        message: "its launcher ended before it had started anything".into(),
+    };
+    let failed = |sandbox: bool, message: String| SpawnError { sandbox, message };
+    let (layout, guarantees, missing, fds) = match receive(&socket, true)? {
+        Some((
+            Word::Confined {
+                layout,
+                guarantees,
+                missing,
             },
-            (Some(_), _) => {}
-            (None, None) => {
-                let message = "its launcher ended before it had started anything".to_string();
-                return Err(SpawnError { sandbox: true, message });
-            }
-        }
-    }
+            fds,
+        )) => (layout, guarantees, missing, fds),
+        Some((Word::Failed { sandbox, message }, _)) => return Err(failed(sandbox, message)),
+        _ => return Err(lost()),
+    };
+    let mut fds = fds.into_iter();
+    let (scratch, exec) = (fds.next(), fds.next().ok_or_else(lost)?);
+    // Closed by exec, or by the end of who could not.
+    File::from(exec).read_to_end(&mut Vec::new())?;
+    let first = match receive(&socket, false) {
+        Ok(Some((Word::Failed { sandbox, message }, _))) => return Err(failed(sandbox, message)),
+        Ok(Some((word, _))) => Some(word),
+        Ok(None) => None,
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
+        Err(e) => return Err(e.into()),
+    };
+    Ok(Spawned {
+        pid,
+        layout,
+        guarantees,
+        missing,
+        scratch,
+        reports: Reports { socket, first },
+    })
 }

@@ -40,7 +40,8 @@ impl Holding {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
-    /// What holds; the program has not run yet. The scratch directory's descriptor comes along.
+    /// What holds; the program has not run yet. With it come the scratch directory, and a pipe that ends when the program
+    /// runs, or when it is told that it does not.
     Confined {
         /// Which layers.
         layout: Holding,
@@ -49,8 +50,6 @@ pub enum Word {
         /// What cannot be promised, each with its reason.
         missing: Vec<String>,
     },
-    /// The program runs.
-    Started,
     /// It could not be started.
     Failed {
         /// The sandbox is why, and not the program.
@@ -64,23 +63,22 @@ pub enum Word {
     Access(Access),
 }
 
-/// Sends a word, with a descriptor if there is one.
-pub(crate) fn send(socket: impl AsFd, word: &Word, with: Option<BorrowedFd<'_>>) -> io::Result<()> {
+/// Sends a word, with up to two descriptors.
+pub(crate) fn send(socket: impl AsFd, word: &Word, with: &[BorrowedFd<'_>]) -> io::Result<()> {
     let text = serde_json::to_vec(word)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds: Vec<BorrowedFd<'_>> = with.into_iter().collect();
-    if !fds.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    if !with.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(with));
     }
     sendmsg(socket, &[IoSlice::new(&text)], &mut ancillary, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-/// The next word and the descriptor that came with it; `None` when the launcher hung up.
-pub(crate) fn receive(socket: impl AsFd, wait: bool) -> io::Result<Option<(Word, Option<OwnedFd>)>> {
+/// The next word and the descriptors that came with it; `None` when the launcher hung up.
+pub(crate) fn receive(socket: impl AsFd, wait: bool) -> io::Result<Option<(Word, Vec<OwnedFd>)>> {
     let mut text = vec![0u8; LONGEST];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = match wait {
         true => RecvFlags::CMSG_CLOEXEC,
@@ -97,10 +95,10 @@ pub(crate) fn receive(socket: impl AsFd, wait: bool) -> io::Result<Option<(Word,
     if count == 0 {
         return Ok(None);
     }
-    let mut came = None;
+    let mut came = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
-            came = fds.last().or(came);
+            came.extend(fds);
         }
     }
     Ok(Some((serde_json::from_slice(&text[..count])?, came)))

@@ -52,6 +52,7 @@ fn serve(socket: OwnedFd, parent: libc::pid_t) -> ! {
     if settle(&socket, parent).is_err() {
         launcher::exit(1)
     }
+    launcher::warm();
     loop {
         let fds = match receive_fds(&socket) {
             Ok(fds) if fds.len() >= FIXED => fds,

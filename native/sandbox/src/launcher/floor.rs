@@ -5,7 +5,6 @@
 
 use super::supervisor::{self, Next};
 use super::{exit, plugin, privileges, Refusal};
-use crate::pipes;
 use crate::policy::Policy;
 use crate::status::{send, Holding, Word};
 use crate::tree;
@@ -20,17 +19,14 @@ pub(crate) fn start(
     program: &Path,
     (guarantees, missing): (Vec<String>, Vec<String>),
 ) -> Refusal {
-    if let Err(refusal) = plugin::report(policy, status, files, Holding::Floor, guarantees, missing) {
-        return refusal;
-    }
+    let exec = match plugin::report(policy, status, files, Holding::Floor, guarantees, missing) {
+        Ok(exec) => exec,
+        Err(refusal) => return refusal,
+    };
     let failed = |e: std::io::Error| Refusal::of_sandbox(format!("cannot supervise: {e}"));
     supervisor::block_signals();
     let bus = match tree::become_subreaper().and_then(|()| privileges::end_with_parent()) {
         Ok(bus) => bus,
-        Err(e) => return failed(e),
-    };
-    let (exec_in, exec_out) = match pipes::pipe(0) {
-        Ok(ends) => ends,
         Err(e) => return failed(e),
     };
     // SAFETY: this process has one thread, so the child may do anything that this one may.
@@ -39,21 +35,19 @@ pub(crate) fn start(
         return failed(std::io::Error::last_os_error());
     }
     if pid == 0 {
-        drop(exec_in);
         // A process group of its own, which signals are passed on to.
         let _ = rustix::process::setsid();
-        let Err(refusal) = plugin::enter(policy, program, Holding::Floor, None, None);
+        let Err(refusal) = plugin::enter(policy, program, Holding::Floor, None, None, &mut || {});
         let word = Word::Failed {
             sandbox: refusal.sandbox,
             message: refusal.message,
         };
-        // Both are for a launcher that may be gone.
-        let _ = send(status, &word, None);
-        let _ = rustix::io::write(&exec_out, b"x");
+        // A bus that is gone needs no report.
+        let _ = send(status, &word, &[]);
         exit(125)
     }
-    drop(exec_out);
-    let signals = match supervisor::settle(exec_in, status, &policy.keep) {
+    drop(exec);
+    let signals = match supervisor::settle(&policy.keep) {
         Ok(signals) => signals,
         Err(e) => return failed(e),
     };

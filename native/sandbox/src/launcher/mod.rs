@@ -68,8 +68,13 @@ pub(crate) fn run(policy: Policy, status: OwnedFd, files: Vec<OwnedFd>) -> ! {
         message: refusal.message,
     };
     // A bus that is gone needs no report.
-    let _ = send(&status, &word, None);
+    let _ = send(&status, &word, &[]);
     exit(REFUSED)
+}
+
+/// Reads what every launcher wants to know, so that those forked from this process know it.
+pub(crate) fn warm() {
+    root::copies();
 }
 
 /// Ends this process without any clean-up of Rust's.

@@ -113,7 +113,7 @@ pub(crate) fn start(
         init(inside, exec_out)
     }
     drop((inner, exec_out, prepared));
-    let outcome = meet(pid, policy, status, &link, uid, rules.is_some());
+    let outcome = meet(pid, policy, (status, &exec_in), &link, uid, rules.is_some());
     let listeners = match outcome {
         Ok(listeners) => listeners,
         Err(obstacle) => {
@@ -130,22 +130,14 @@ pub(crate) fn start(
         .map(|rules| supervisor::serve(rules, listeners, status))
         .transpose();
     let broker = broker.map_err(machine("broker"))?;
-    supervisor::watch(
-        pid,
-        link,
-        exec_in,
-        status,
-        &policy.keep,
-        broker.as_ref(),
-        observer.as_ref(),
-    )
+    supervisor::watch(pid, link, exec_in, &policy.keep, broker.as_ref(), observer.as_ref())
 }
 
 /// The launcher's part until the plugin may start: maps, listeners, the report, the word to go.
 fn meet(
     pid: libc::pid_t,
     policy: &Policy,
-    status: &OwnedFd,
+    (status, exec_in): (&OwnedFd, &OwnedFd),
     link: &OwnedFd,
     uid: Option<u32>,
     hosts: bool,
@@ -171,7 +163,7 @@ fn meet(
         guarantees,
         missing,
     };
-    send(status, &word, Some(scratch.as_fd())).map_err(machine("status"))?;
+    send(status, &word, &[scratch.as_fd(), exec_in.as_fd()]).map_err(machine("status"))?;
     to_init.write_all(b"g").map_err(machine("init"))?;
     Ok(listeners)
 }
@@ -258,7 +250,6 @@ fn prepare(inside: &Inside<'_>, exec_out: OwnedFd) -> Result<Infallible, (u8, St
     let filled = plugin::fill_scratch(inside.policy, inside.files, inside.uid);
     filled.map_err(|e| fail("scratch", e))?;
     send_fds(&inside.link, &[scratch]).map_err(|e| fail("scratch", e))?;
-    wait_for(&inside.link, b'g');
     run(inside, exec_out)
 }
 
@@ -282,14 +273,15 @@ fn run(inside: &Inside<'_>, exec_out: OwnedFd) -> ! {
             Holding::Namespaces,
             inside.uid,
             inside.observer.as_ref(),
+            // It has got ready meanwhile; what holds is told before its program runs.
+            &mut || wait_for(&inside.link, b'g'),
         );
         let word = Word::Failed {
             sandbox: refusal.sandbox,
             message: refusal.message,
         };
-        // Both are for a launcher that may be gone.
-        let _ = send(inside.status, &word, None);
-        let _ = rustix::io::write(&exec_out, b"x");
+        // A bus that is gone needs no report.
+        let _ = send(inside.status, &word, &[]);
         exit(125)
     }
     if pid < 0 {

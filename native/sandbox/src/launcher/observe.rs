@@ -192,7 +192,7 @@ impl Witness {
     fn tell(&mut self) {
         for access in self.waiting.drain(..) {
             // A bus that is gone has no use for it.
-            let _ = send(&self.status, &Word::Access(access), None);
+            let _ = send(&self.status, &Word::Access(access), &[]);
         }
     }
 }

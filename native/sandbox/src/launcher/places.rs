@@ -23,11 +23,8 @@ pub(crate) const COPIED: &[&str] = &[
     "/etc/ssl/cert.pem",
     "/etc/pki/tls/openssl.cnf",
     "/etc/localtime",
-    "/etc/timezone",
     "/etc/services",
-    "/etc/protocols",
     "/etc/os-release",
-    "/etc/gai.conf",
 ];
 
 /// What names are looked up in. A plugin with a root of its own gets its own.

@@ -5,6 +5,7 @@ use super::privileges as give_up;
 use super::seccomp::{self, Needs};
 use super::{landlock, Refusal};
 use crate::limits::Limit;
+use crate::pipes;
 use crate::policy::{Network, Policy, Profile, SCRATCH_PARTS};
 use crate::status::{send, Holding, Word};
 use std::convert::Infallible;
@@ -44,14 +45,18 @@ pub(crate) fn run_here(
     program: &Path,
     (guarantees, missing): (Vec<String>, Vec<String>),
 ) -> Refusal {
-    if let Err(refusal) = report(policy, status, files, Holding::None, guarantees, missing) {
-        return refusal;
-    }
-    let Err(refusal) = enter(policy, program, Holding::None, None, None);
+    let exec = match report(policy, status, files, Holding::None, guarantees, missing) {
+        Ok(exec) => exec,
+        Err(refusal) => return refusal,
+    };
+    let Err(refusal) = enter(policy, program, Holding::None, None, None, &mut || {});
+    // It closes with this process, when the refusal has been told.
+    std::mem::forget(exec);
     refusal
 }
 
-/// Fills the scratch directory and tells what holds: on the machine's own root there is nothing more to prepare.
+/// Fills the scratch directory and tells what holds: on the machine's own root there is nothing more to prepare. What it
+/// gives back is to be open until the program runs.
 pub(crate) fn report(
     policy: &Policy,
     status: &OwnedFd,
@@ -59,7 +64,7 @@ pub(crate) fn report(
     layout: Holding,
     guarantees: Vec<String>,
     missing: Vec<String>,
-) -> Result<(), Refusal> {
+) -> Result<OwnedFd, Refusal> {
     let place = policy.confinement.scratch.display();
     let scratch =
         fill_scratch(policy, files, None).map_err(|e| Refusal::of_sandbox(format!("cannot fill {place}: {e}")))?;
@@ -68,7 +73,11 @@ pub(crate) fn report(
         guarantees,
         missing,
     };
-    send(status, &word, Some(scratch.as_fd())).map_err(|e| Refusal::of_sandbox(format!("cannot report: {e}")))
+    let told = pipes::pipe(0).and_then(|(exec_in, exec_out)| {
+        send(status, &word, &[scratch.as_fd(), exec_in.as_fd()])?;
+        Ok(exec_out)
+    });
+    told.map_err(|e| Refusal::of_sandbox(format!("cannot report: {e}")))
 }
 
 /// Makes the parts of a scratch directory and its files; gives back its descriptor.
@@ -98,13 +107,15 @@ pub(crate) fn fill_scratch(policy: &Policy, files: &[OwnedFd], owner: Option<u32
     Ok(File::open(scratch)?.into())
 }
 
-/// Gives up everything that the profile takes away, and runs the program. Comes back only with the reason why not.
+/// Gives up everything that the profile takes away, waits for the word, and runs the program. Comes back only with the
+/// reason why not.
 pub(crate) fn enter(
     policy: &Policy,
     program: &Path,
     holding: Holding,
     uid: Option<u32>,
     observer: Option<&OwnedFd>,
+    wait: &mut dyn FnMut(),
 ) -> Result<Infallible, Refusal> {
     let profile = policy.confinement.profile;
     let fenced = profile >= Profile::Standard;
@@ -165,6 +176,7 @@ pub(crate) fn enter(
         })
         .map_err(|e| sandbox("cannot install the system call filter", e))?;
     }
+    wait();
     Err(ready.exec(program))
 }
 

@@ -18,6 +18,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Where the new root is attached for the moment before it becomes the root. Any directory does.
 const STEP: &str = "/tmp";
@@ -65,7 +66,7 @@ pub(crate) fn enter(
         .map(|p| at(&p, clone(null)).map(|mount| (p.clone(), mount)))
         .collect::<Result<_, Failure>>()?;
     let mut files = name_files(confinement, owner, hosts);
-    files.extend(copies());
+    files.extend_from_slice(copies());
 
     let below = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     at(STEP, move_mount(&root.fd, "", CWD, STEP, below))?;
@@ -139,8 +140,13 @@ fn system_mounts() -> Vec<(&'static str, Place)> {
 /// Files of the root: path and content.
 type Files = Vec<(PathBuf, Vec<u8>)>;
 
-/// Copies of the machine's own, cheaper than a mount each.
-fn copies() -> Files {
+/// Copies of the machine's own, cheaper than a mount each; the zygote has read them for all launchers.
+pub(crate) fn copies() -> &'static [(PathBuf, Vec<u8>)] {
+    static COPIES: OnceLock<Files> = OnceLock::new();
+    COPIES.get_or_init(read_copies)
+}
+
+fn read_copies() -> Files {
     let copy = |path: &&str| Some((PathBuf::from(path), std::fs::read(path).ok()?));
     places::COPIED
         .iter()

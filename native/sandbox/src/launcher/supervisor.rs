@@ -50,7 +50,7 @@ pub(crate) fn serve(rules: Rules, listeners: Vec<OwnedFd>, status: &OwnedFd) -> 
     let status = status.try_clone()?;
     let report = move |report: Report| {
         // A report that the bus does not take is not worth more than the connection.
-        let _ = send(&status, &Word::Connection(report), None);
+        let _ = send(&status, &Word::Connection(report), &[]);
     };
     broker::serve(rules, listeners, report)
 }
@@ -60,13 +60,14 @@ pub(crate) fn watch(
     init: libc::pid_t,
     link: OwnedFd,
     exec_in: OwnedFd,
-    status: &OwnedFd,
     keep: &[RawFd],
     broker: Option<&Broker>,
     observer: Option<&Observer>,
 ) -> Result<Infallible, Obstacle> {
-    let signals = settle(exec_in, status, keep).map_err(machine("supervisor"))?;
+    let signals = settle(keep).map_err(machine("supervisor"))?;
     if let Some(observer) = observer {
+        // What is tried before that is the launcher's own doing. It ends when the program runs.
+        let _ = File::from(exec_in).read_to_end(&mut Vec::new());
         observer.started();
     }
     loop {
@@ -96,14 +97,9 @@ pub(crate) enum Next {
     Other,
 }
 
-/// Lets go of what is the plugin's, tells the bus when its program runs, and listens to signals.
-pub(crate) fn settle(exec_in: OwnedFd, status: &OwnedFd, keep: &[RawFd]) -> io::Result<SignalFd> {
+/// Lets go of what is the plugin's, and listens to signals.
+pub(crate) fn settle(keep: &[RawFd]) -> io::Result<SignalFd> {
     leave_descriptors(keep)?;
-    // Nothing comes when the program was started: its end of the pipe is closed then.
-    if File::from(exec_in).read(&mut [0u8; 1]).is_ok_and(|count| count == 0) {
-        // A bus that is gone is noticed by its death.
-        let _ = send(status, &Word::Started, None);
-    }
     listened()
 }
 
@@ -127,7 +123,14 @@ pub(crate) fn next(signals: &SignalFd, child: libc::pid_t) -> Next {
 /// Whether there is any child, running or ended. What a plugin has left behind becomes one.
 pub(crate) fn has_children() -> bool {
     // SAFETY: only asks; a null status is allowed.
-    unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) == 0 }
+    unsafe {
+        libc::waitid(
+            libc::P_ALL,
+            0,
+            std::ptr::null_mut(),
+            libc::WEXITED | libc::WNOHANG | libc::WNOWAIT,
+        ) == 0
+    }
 }
 
 /// Waits for every child that there is.
