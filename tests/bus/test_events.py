@@ -11,6 +11,7 @@ def test_every_event_of_the_brief_is_typed():
         '{"event":"spawned","child":"tap-x","role":"tap","pid":7}': events.Spawned,
         '{"event":"confined","child":"t","profile":"standard","layout":"floor","missing":["x"]}': events.Confined,
         '{"event":"connection","child":"t","host":"db","port":null,"outcome":"denied"}': events.Connection,
+        '{"event":"access","child":"t","kind":"read","what":"/srv/x","exists":true}': events.Access,
         '{"event":"schema","stream":"t","schema":{},"key_properties":null,"changed":false}': events.Schema,
         '{"event":"counters","streams":{"t":{"records":1,"bytes":2}},"junk":{"blank":0},"records":1}': events.Counters,
         '{"event":"bookmark","records":1,"of":2,"seq":1,"value":{"a":1}}': events.Bookmark,
