@@ -75,6 +75,10 @@ test-python: $(VENV)/.dev ## Python tests, vectors, pipelines, docs, architectur
 chaos: $(VENV)/.dev packages ## kill every process at 50 random moments
 	@PATH="$(BIN):$$PATH" DATIVO_CHAOS_KILLS=50 $(BIN)/pytest -q tests/chaos
 
+.PHONY: escape
+escape: $(VENV)/.dev ## attack the sandbox, in every profile; as root the matrix goes to docs/concepts/sandbox.md
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.escape --at-once 2 $(if $(filter 0,$(shell id -u)),--write docs/concepts/sandbox.md)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## speed and memory, as ratios to a limit measured in the same run
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench

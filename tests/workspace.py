@@ -79,11 +79,10 @@ class Workspace:
         return subprocess.Popen(
             ["bash", "-c", line],
             cwd=self.folder,
-            env=self.environment(job),
             text=True,
             errors="replace",
             process_group=0,
-            **{**streams, **options},
+            **{"env": self.environment(job), **streams, **options},
         )
 
     def shell(self, line: str, job: str | None = None) -> Answer:

@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from dativo.secrets.redact import REDACTOR
+
 HIDDEN = "***"
 
 
@@ -73,8 +75,8 @@ class Plan:
     policy: Policy = field(default_factory=Policy)
     grace: Grace = field(default_factory=Grace)
     counters_every: float = 0.25
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    """Values that no event may show (I13)."""
+    secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
+    """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
 
     def document(self, control_fd: int | None = None) -> dict[str, Any]:
         """The plan as JSON data; the control pipe's number is known only when the bus is started."""
@@ -99,6 +101,11 @@ class Plan:
     def encode(self, control_fd: int | None = None) -> bytes:
         """The bytes that the bus reads."""
         return json.dumps(self.document(control_fd), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def back_fds(self) -> list[int]:
+        """The descriptors through which files come back: the bus has to inherit them."""
+        files = [file for child in self.children for file in child.get("files", {}).values()]
+        return [file["back_fd"] for file in files if file.get("back_fd") is not None]
 
     def shown(self) -> dict[str, Any]:
         """The plan for people: contents of files and values of passed variables are hidden (I13)."""

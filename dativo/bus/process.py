@@ -164,6 +164,7 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
     control_read, control_write = os.pipe2(os.O_CLOEXEC)
     stderr = os.memfd_create("dativo-bus-stderr", os.MFD_CLOEXEC)
     document = _sealed("dativo-plan", plan.encode(control_read))
+    back = plan.back_fds()
     try:
         process = subprocess.Popen(
             [executable, "--plan-fd", str(document), "--events-fd", str(events_write)],
@@ -171,7 +172,7 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=stderr,
             env={name: os.environ[name] for name in NEEDED if name in os.environ},
-            pass_fds=(document, events_write, control_read),
+            pass_fds=(document, events_write, control_read, *back),
             process_group=0,  # Ctrl-C reaches the control plane only, which then asks for a drain
         )
     except OSError as problem:

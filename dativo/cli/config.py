@@ -93,7 +93,8 @@ def _keys(values: dict[str, Any], schema: dict[str, Any]) -> list[str]:
 
 
 def _row(key: str, values: dict[str, Any], schema: dict[str, Any], origins: dict[str, str]) -> dict[str, Any]:
-    from dativo.cli.masking import is_secret, masked
+    from dativo.cli.masking import masked
+    from dativo.secrets.names import is_secret
 
     described = _described(schema, (key,))
     return {
@@ -133,8 +134,10 @@ def _text(value: Any) -> str:
 
 
 def _set(project: Project, plugin: str, schema: dict[str, Any], key: str, text: str) -> None:
-    from dativo.cli.masking import is_secret, masked
+    from dativo.cli.masking import masked
     from dativo.config.variables import references
+    from dativo.secrets.names import is_secret
+    from dativo.secrets.reference import is_reference
 
     path = _path(schema, key)
     _known(plugin, schema, path)
@@ -147,9 +150,11 @@ def _set(project: Project, plugin: str, schema: dict[str, Any], key: str, text: 
         {"plugin": plugin, "setting": key, "value": shown, "file": str(project.settings_file)},
         [f"  {plugin}: {key} = {_text(shown)} in {place}"],
     )
-    if is_secret(path[-1], described) and not references(value):
+    if is_secret(path[-1], described) and not references(value) and not is_reference(value):
         variable = f"{plugin}_{key}".upper().replace("-", "_").replace(".", "_")
-        report.warn(f"{key} now stands in plain text in {place}; safer: '${{{variable}}}' here, its value in .env")
+        report.warn(
+            f"{key} now stands in plain text in {place}; safer: '${{{variable}}}' here, its value in .env, or secret://…"
+        )
 
 
 def _path(schema: dict[str, Any], key: str) -> tuple[str, ...]:
@@ -177,8 +182,12 @@ def _typed(plugin: str, key: str, described: dict[str, Any], text: str) -> Any:
     """The text as the setting's type. A reference to a variable is kept; what it holds is checked when it is read."""
     from dativo.config.variables import escaped, references
     from dativo.run import settings
+    from dativo.secrets import reference
 
     if references(text):
+        return text
+    if reference.is_reference(text):
+        reference.parse(text, f"{plugin}: {key}")
         return text
     value = settings.parse(described, text)
     if described:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dativo import __version__, errors
 from dativo.cli.main import COMMANDS
+from dativo.secrets.redact import REDACTOR
 
 
 def write_report(problem: BaseException) -> Path | None:
@@ -33,7 +34,7 @@ def write_report(problem: BaseException) -> Path | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = folder / f"{stamp}-{os.getpid()}.txt"
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        path.write_text(REDACTOR.text("\n".join(lines)) + "\n", encoding="utf-8")
     except (OSError, errors.DativoError):
         return None
     return path

@@ -54,13 +54,14 @@ def command(
         report.note(f"{len(catalog['streams'])} streams written to {output}")
         if not report.OUTPUT.json:
             return
-    report.result(catalog, lambda: _lines(plugin, catalog))
+    report.result(catalog, lambda: _lines(plugin, catalog), exact=True)
 
 
 def discovered(project: Any, plugin: str, *, sets: tuple[str, ...] = (), files: tuple[str, ...] = ()) -> dict[str, Any]:
     """The catalog of a tap, configured as a run would be."""
     from dativo.observe.log import PluginLog
     from dativo.run import probe
+    from dativo.run.disclosure import disclosed
     from dativo.run.interrupts import Interrupts
     from dativo.run.settings import Given, words
     from dativo.run.step import prepare
@@ -68,7 +69,7 @@ def discovered(project: Any, plugin: str, *, sets: tuple[str, ...] = (), files: 
     step = prepare(project, plugin, Given(sets=words(sets, "--set"), files=list(files)), flag="--set {}=…")
     if not step.can("discover"):
         raise errors.ConfigError("usage", f"{plugin} cannot discover streams", hint="only taps with --discover can")
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, disclosed([step]) as (step,):
         log = PluginLog(shown=report.OUTPUT.verbosity > 0)
         catalog = probe.discover(step.plugin, step.config, interrupts=interrupts, log=log, **step.surroundings())
     _checked(plugin, catalog)

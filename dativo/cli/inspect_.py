@@ -74,8 +74,8 @@ def unset(plugin: Installed, grants: Grants) -> list[str]:
 
 
 def _given(project: Project, plugin: Installed) -> list[dict[str, Any]]:
-    from dativo.cli.masking import is_secret
     from dativo.run.settings import properties
+    from dativo.secrets.names import is_secret
 
     described = properties(plugin.settings_schema)
     config = project.declared(plugin.name).get("config") or {}

@@ -1,4 +1,4 @@
-"""Which settings are secret, and how they are shown: by the plugin's own flag, else by what the name says (I13)."""
+"""How settings that are secret are shown (I13). Which they are, `dativo.secrets.names` tells."""
 
 from __future__ import annotations
 
@@ -7,24 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dativo.config.variables import references
+from dativo.secrets.names import is_secret
+from dativo.secrets.reference import is_reference
 
 HIDDEN = "••••"
-_SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|passw|secret|token|api_?key|private_?key|access_?key|credential|(^|_)auth(_|$)|_jwt|"
-    r"connection_string|(^|_)dsn$|sqlalchemy_url|signature",
-    re.IGNORECASE,
-)
 _IN_URL = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+(?=@)")
 
 
-def is_secret(key: str, described: Mapping[str, Any]) -> bool:
-    """Whether a setting holds a secret."""
-    flagged = described.get("secret", described.get("writeOnly"))
-    return bool(flagged) if isinstance(flagged, bool) else bool(_SECRET.search(key))
-
-
 def masked(key: str, value: Any, described: Mapping[str, Any]) -> Any:
-    """A value as it may be shown. A text of references to variables is shown: those are names, not values."""
+    """A value as it may be shown. References to variables and secrets are shown: those are names, not values."""
     if value is None or isinstance(value, bool):
         return value
     if is_secret(key, described):
@@ -40,6 +31,8 @@ def masked(key: str, value: Any, described: Mapping[str, Any]) -> Any:
 
 
 def _only_references(value: Any) -> bool:
+    if is_reference(value):
+        return True
     if not isinstance(value, str) or not references(value) or ":-" in value:
         return False
     return re.fullmatch(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})+", value) is not None

@@ -62,6 +62,13 @@ def verbosity_options(command: F) -> F:
     )(command)
 
 
+def tenant_option(command: F) -> F:
+    """`--tenant NAME` -> argument `tenant`: whose secrets may be named."""
+    return click.option(
+        "--tenant", envvar="DATIVO_TENANT", metavar="NAME", default=None, help="Tenant whose secrets may be named."
+    )(command)
+
+
 def env_option(command: F) -> F:
     """`--env NAME` -> argument `env`: the environment of dativo.yml to use."""
     return click.option(

@@ -181,6 +181,7 @@ def _common(plugin: Installed) -> list[click.Option]:
     @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A setting that has no flag.")
     @options.job_option
     @options.env_option
+    @options.tenant_option
     @click.option("--about", is_flag=True, help="Show what the plugin says about itself.")
     @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Of --about.")
     @click.option("--version", is_flag=True, help="Show the plugin's version.")
@@ -216,10 +217,11 @@ def _about(plugin: Installed, form: str) -> int:
 
 def _discover(side: Side) -> int:
     from dativo.run import probe
+    from dativo.run.disclosure import disclosed
 
-    step = side.step()
-    catalog = probe.discover(step.plugin, step.config, **step.surroundings())
-    report.result(catalog, lambda: json.dumps(catalog, indent=2, ensure_ascii=False).splitlines())
+    with disclosed([side.step()]) as (step,):
+        catalog = probe.discover(step.plugin, step.config, **step.surroundings())
+    report.result(catalog, lambda: json.dumps(catalog, indent=2, ensure_ascii=False).splitlines(), exact=True)
     return 0
 
 

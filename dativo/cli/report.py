@@ -6,6 +6,7 @@ prints through `result`, `note` and `warn`, and returns None or its exit code.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -14,11 +15,12 @@ import select
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 
 from dativo import errors
+from dativo.secrets.redact import REDACTOR, Shown
 
 
 @dataclass
@@ -59,6 +61,20 @@ def prepare_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         encoding = None if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    # I13: whatever anything in this process prints goes through here, tracebacks and SDKs' warnings too. On stdout,
+    # where a plugin's catalog may go, only values that cannot be a word of it by chance are hidden; `result` and
+    # `print_error`, which know what they print, hide all.
+    if not isinstance(sys.stderr, Shown):
+        sys.stderr = cast(TextIO, Shown(sys.stderr, REDACTOR))
+    if not isinstance(sys.stdout, Shown):
+        sys.stdout = cast(TextIO, Shown(sys.stdout, REDACTOR, sure=True))
+
+
+def release_streams() -> None:
+    """Let go of what a stream held back because it could have been the beginning of a value."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, Shown):
+            stream.release()
 
 
 def debugging() -> bool:
@@ -86,13 +102,17 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
-def result(data: Any, lines: Callable[[], Iterable[str]] | Iterable[str]) -> None:
-    """Print a command's result: `data` with --json (one document), else `lines` for people."""
+def result(data: Any, lines: Callable[[], Iterable[str]] | Iterable[str], *, exact: bool = False) -> None:
+    """Print a command's result: `data` with --json (one document), else `lines` for people.
+
+    `exact`: it is a plugin's own document (a catalog), in which a word that happens to be somebody's password stays.
+    """
     if OUTPUT.json:
-        print(json.dumps(data, ensure_ascii=False, default=str))
+        shown = data if exact else REDACTOR.deep(json.loads(json.dumps(data, default=str)))
+        print(json.dumps(shown, ensure_ascii=False, default=str))
         return
     for line in lines() if callable(lines) else lines:
-        print(line)
+        print(line if exact else REDACTOR.text(line))
 
 
 def note(text: str) -> None:
@@ -136,7 +156,8 @@ def print_error(error: errors.DativoError) -> None:
     """Print one error: UX.md's shape on stderr, or one JSON object with --json."""
     if OUTPUT.json:
         stream = sys.stderr if OUTPUT.errors_on == "stderr" else sys.stdout
-        print(json.dumps(error.as_dict(), ensure_ascii=False, default=str), file=stream, flush=True)
+        shown = REDACTOR.deep(json.loads(json.dumps(error.as_dict(), default=str)))
+        print(json.dumps(shown, ensure_ascii=False), file=stream, flush=True)
         return
     first, *rest = clean(error.message).split("\n")
     print(_paint(f"error[{error.code}]", "1;31", sys.stderr) + f"  {first}", file=sys.stderr)
@@ -149,6 +170,7 @@ def run_reported(action: Callable[[], Any]) -> int:
     """Run a command and turn whatever happens into an exit code. Nothing but SystemExit leaves this function."""
     try:
         code = _attempt(action)
+        release_streams()
         sys.stdout.flush()
     except BrokenPipeError:
         return stdout_lost()
@@ -158,6 +180,9 @@ def run_reported(action: Callable[[], Any]) -> int:
         _silence(1)
         print_error(_from_os(problem))
         return 3
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            release_streams()
     return code
 
 

@@ -13,6 +13,7 @@ from dativo.cli import options, report, runflags
 @click.argument("words", nargs=-1, required=True, metavar="TAP [MAPPER…] TARGET | JOB | JOB.yml")
 @options.job_option
 @options.env_option
+@options.tenant_option
 @click.option("--config", "files", multiple=True, metavar="PLUGIN=FILE", help="Settings of a plugin, or PLUGIN=ENV.")
 @click.option("--set", "sets", multiple=True, metavar="PLUGIN.KEY=VALUE", help="One setting of a plugin.")
 @options.dry_run_option

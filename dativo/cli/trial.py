@@ -13,6 +13,7 @@ from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
 from dativo.run import catalog, rundirs
 from dativo.run.attempt import Attempt, Seen
+from dativo.run.disclosure import disclosed
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
 from dativo.run.outcome import failure
@@ -79,15 +80,15 @@ class _Patience:
 def trial(step: Step, *, timeout: float, log: PluginLog) -> Trial:
     """A tap: until its first record. Anything else: an empty input, which it should end on. Raises why it failed."""
     begun = time.monotonic()
-    with _Stop() as interrupts:
-        text = catalog.prepare(step, RunOptions(), None, interrupts, log) if step.role == "tap" else None
+    with _Stop() as interrupts, disclosed([step]) as (opened,):
+        text = catalog.prepare(opened, RunOptions(), None, interrupts, log) if step.role == "tap" else None
         run = rundirs.fresh_id("t")
-        step.ready()
+        opened.ready()
         plan = Plan(
             run=run,
             job=JOB,
             run_dir=rundirs.run_dir(run),
-            children=[step.child(job=JOB, run=run, catalog=text)],
+            children=[opened.child(job=JOB, run=run, catalog=text)],
             source=None if step.role == "tap" else Source("nothing", await_verdict=False),
             sink=None if step.role == "target" else Sink("nowhere", quiet=True),
             grace=Grace(eof=timeout, term=2, drain=2),

@@ -42,6 +42,16 @@ def _streams(value: Any) -> str | None:
     return None if fine else "a mapping is expected: stream, then its metadata"
 
 
+def _commands(value: Any) -> str | None:
+    fine = isinstance(value, dict) and all(_texts(item) is None and item for item in value.values())
+    return None if fine else "a mapping is expected: name, then a command as a list like [pass, show, shop]"
+
+
+def _tenants(value: Any) -> str | None:
+    fine = isinstance(value, dict) and all(_texts(item) is None for item in value.values())
+    return None if fine else "a mapping is expected: tenant, then a list of patterns like [vault/kv/a/*]"
+
+
 def _network(value: Any) -> str | None:
     fine = value in ("any", "none") or isinstance(value, bool) or _texts(value) is None
     return None if fine else "any, none, or a list of HOST:PORT is expected"
@@ -125,8 +135,27 @@ PLUGIN: Table = {
     "python": _text,
     **SETTINGS,
 }
+SECRETS: Table = {
+    "tenants": _tenants,
+    "timeout": DURATION,
+    "file": {"identity": _text},
+    "keyring": {"service": _text},
+    "vault": {
+        **dict.fromkeys(("address", "namespace", "mount", "ca"), _text),
+        "version": _count,
+        "auth": {
+            "method": _one_of("token", "approle"),
+            **dict.fromkeys(("token", "role_id", "secret_id", "mount"), _text),
+        },
+    },
+    "aws": dict.fromkeys(("region", "endpoint", "profile"), _text),
+    "gcp": dict.fromkeys(("project", "endpoint"), _text),
+    "azure": {"vault": _text, "ca": _text},
+    "exec": _commands,
+}
 JOB: Table = {
     "description": _text,
+    "tenant": _text,
     "steps": _texts,
     "plugins": Named("plugin", SETTINGS),
     "policy": {
@@ -148,8 +177,9 @@ _PARTS: Table = {
     "jobs": Named("job", JOB),
     "state": {"path": _text},
     "sandbox": POLICY,
+    "secrets": SECRETS,
 }
-PROJECT: Table = {"version": _count, **_PARTS, "environments": Named("environment", _PARTS)}
+PROJECT: Table = {"version": _count, "tenant": _text, **_PARTS, "environments": Named("environment", _PARTS)}
 POLICY_FILE: Table = {"sandbox": POLICY}
 JOB_FILE: Table = {"name": _text, **JOB, "plugins": Named("plugin", PLUGIN), "state": {"path": _text}}
 

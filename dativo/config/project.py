@@ -13,6 +13,7 @@ from dativo.config.document import Document, KeyPath, load
 from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
 from dativo.config.layers import Layers
 from dativo.config.paths import config_dir, state_dir
+from dativo.config.quantity import parse_duration
 from dativo.config.specs import JobSpec, PluginSpec, job_spec, plugin_spec
 from dativo.config.variables import Variables, read_env_file, references
 
@@ -100,6 +101,22 @@ class Project:
         if given:
             return self.root / Path(given).expanduser()
         return self.root / ".dativo" / "state.db" if self.file else state_dir() / "dativo.db"
+
+    @cached_property
+    def secrets(self) -> dict[str, Any]:
+        """The settings of the secret backends and the tenants' patterns. A job file has no say in them."""
+        at = ("secrets",)
+        found = dict(self.variables.resolve(self.layers.at(*at) or {}, self.layers, at))
+        if "timeout" in found:
+            found["timeout"] = parse_duration(found["timeout"])
+        return found
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose project this is."""
+        at = ("tenant",)
+        found = self.variables.resolve(self.layers.at(*at), self.layers, at)
+        return str(found) if found else None
 
     @property
     def own_files(self) -> list[Path]:

@@ -53,6 +53,7 @@ class JobSpec:
     on_bad_record: str = "fail"
     schedule: str | None = None
     description: str | None = None
+    tenant: str | None = None
     full_refresh: bool = False
 
 
@@ -97,6 +98,7 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         on_bad_record=data.get("on_bad_record") or "fail",
         schedule=data.get("schedule"),
         description=data.get("description"),
+        tenant=data.get("tenant"),
         full_refresh=bool(data.get("full_refresh")),
     )
 

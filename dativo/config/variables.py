@@ -1,5 +1,6 @@
 """`${VAR}`, `${VAR:-default}`, `$$` in the values of a project file, and the `.env` beside it.
 
+A `secret://` reference passes through untouched: it is read when the plugin starts, never here.
 The process environment wins over `.env`. A missing variable is an error that names file, line and key, never a
 value (I13).
 """
@@ -15,10 +16,11 @@ from typing import Any
 from dativo import errors
 from dativo.config.document import KeyPath
 from dativo.config.layers import Layers
+from dativo.secrets import dotenv
+from dativo.secrets.reference import is_reference
 
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}]*)\})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -29,33 +31,10 @@ def read_env_file(path: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as problem:
         raise errors.ConfigError("project.invalid", f"{path} cannot be read", hint="it must be UTF-8 text") from problem
-    found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = _LINE.fullmatch(stripped)
-        if not match:
-            raise errors.ConfigError("project.invalid", f"{path.name}:{number}: NAME=value is expected")
-        found[match[1]] = _unquoted(match[2], path, number)
-    return found
-
-
-def _unquoted(value: str, path: Path, number: int) -> str:
-    if value[:1] not in ("'", '"'):
-        return re.split(r"\s#", value, maxsplit=1)[0].rstrip()
-    quote = value[0]
-    end = 1
-    while end < len(value) and value[end] != quote:
-        end += 2 if quote == '"' and value[end] == "\\" else 1
-    rest = value[end + 1 :].strip()
-    if end >= len(value) or (rest and not rest.startswith("#")):
-        raise errors.ConfigError("project.invalid", f"{path.name}:{number}: the quotes do not match")
-    inner = value[1:end]
-    if quote == "'":
-        return inner
-    escapes = {"n": "\n", "r": "\r", "t": "\t"}
-    return re.sub(r"\\(.)", lambda found: escapes.get(found[1], found[1]), inner)
+    try:
+        return dotenv.parse(text)
+    except ValueError as problem:
+        raise errors.ConfigError("project.invalid", f"{path.name}:{problem}") from None
 
 
 class Variables:
@@ -84,11 +63,13 @@ class Variables:
     def _text(self, text: str, layers: Layers, at: KeyPath) -> str:
         if "$" in text:
             text = _REFERENCE.sub(lambda found: self._one(found, layers, at), text)
-        if text.startswith("secret://"):
+        if is_reference(text) and at[0] != "secrets" and not _is_setting(at):
+            # I13: what is no setting of a plugin ends up in an environment, a file name or a list that is shown.
+            why = "an environment can be read by others" if "env" in at else "it would be seen"
             raise errors.ConfigError(
-                "config.invalid",
-                f"{layers.where(at)}: {named(at)} is a secret:// reference, which this version cannot read",
-                hint="use ${VARIABLE} and put the value into the environment or .env",
+                "secret.invalid",
+                f"{layers.where(at)}: {named(at)} may not be a secret:// reference: {why}",
+                hint="secret:// may stand in a plugin's config only",
             )
         return text
 
@@ -120,6 +101,12 @@ class Variables:
             f"{layers.where(at)}: {named(at)} holds a ${{…}} that names no variable",
             hint="write ${NAME} or ${NAME:-default}; a plain dollar sign is $$",
         )
+
+
+def _is_setting(at: KeyPath) -> bool:
+    """Whether a key is a plugin's setting: `plugins.NAME.config.…`, or the same below a job."""
+    inside = at[2:] if at[0] == "jobs" else at
+    return inside[:1] == ("plugins",) and inside[2:3] == ("config",)
 
 
 def references(value: Any) -> list[str]:

@@ -64,15 +64,19 @@ def child(
     pass_env: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     config_mode: str = "auto",
+    back_fd: int | None = None,
     job: str,
     run: str,
     confine: Confine | None = None,
     cwd: str | None = None,
 ) -> dict[str, Any]:
-    """One plugin of a run: tap, mapper or target. A catalog or state given as text is handed over byte for byte."""
+    """One plugin of a run: tap, mapper or target. A catalog or state given as text is handed over byte for byte.
+
+    `back_fd` gets the config file's content at the end, if the plugin can and did rewrite it.
+    """
     mode = _mode(installed, config_mode)
     given = _environment(installed.env_dir, pass_env, env, job=job, run=run)
-    files = {"config": _file(config, mode)}
+    files = {"config": _file(config, mode, back_fd)}
     argv = [str(installed.executable), "--config", "{file:config}"]
     if role == "tap" and catalog is not None:
         argv += [_catalog_flag(installed), "{file:catalog}"]
@@ -103,6 +107,7 @@ def probe(
     pass_env: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     config_mode: str = "auto",
+    back_fd: int | None = None,
     job: str = "default",
     run: str = "probe",
     confine: Confine | None = None,
@@ -115,7 +120,8 @@ def probe(
     argv, files = [str(path)], {}
     if config is not None:
         argv += ["--config", "{file:config}"]
-        files["config"] = _file(config, config_mode if isinstance(installed, Path) else _mode(installed, config_mode))
+        mode = config_mode if isinstance(installed, Path) else _mode(installed, config_mode)
+        files["config"] = _file(config, mode, back_fd)
     return {
         "name": path.name if isinstance(installed, Path) else installed.name,
         "role": "probe",
@@ -154,9 +160,10 @@ def _confined(confine: Confine | None, env: Mapping[str, str]) -> dict[str, Any]
     return {"rlimits": {"core": 0}, **(confine(env) if confine is not None else {})}
 
 
-def _file(content: Mapping[str, Any] | str, mode: str) -> dict[str, str]:
+def _file(content: Mapping[str, Any] | str, mode: str, back_fd: int | None = None) -> dict[str, Any]:
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return {"content": text, "mode": "memfd" if mode == "auto" else mode}
+    back = {"back_fd": back_fd} if mode == "file" and back_fd is not None else {}
+    return {"content": text, "mode": "memfd" if mode == "auto" else mode, **back}
 
 
 def _catalog_flag(installed: Startable) -> str:

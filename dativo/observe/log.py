@@ -1,4 +1,4 @@
-"""The plugins' own log lines: prefixed with the plugin's name, made harmless, the last few kept for a failure."""
+"""The plugins' own log lines: values hidden, prefixed with the plugin's name, made harmless, the last few kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from dativo.observe.figures import clean
+from dativo.secrets.redact import REDACTOR
 
 KEPT = 10
 
@@ -25,7 +26,8 @@ class PluginLog:
         lines = self._last.setdefault(plugin, deque(maxlen=KEPT))
         if dropped:
             self._take(lines, plugin, f"… {dropped:,} lines left out")
-        self._take(lines, plugin, text.rstrip())
+        # I13: hidden before anything cuts it, while a value can still be recognised.
+        self._take(lines, plugin, REDACTOR.text(text).rstrip())
 
     def _take(self, lines: deque[str], plugin: str, text: str) -> None:
         lines.append(text)
@@ -37,7 +39,7 @@ class PluginLog:
         print(f"  {clean(plugin)} | {clean(text)}", file=self._out or sys.stderr)
 
     def last(self, plugin: str) -> list[str]:
-        """The last lines of a plugin, as it wrote them."""
+        """The last lines of a plugin, as it wrote them, values hidden."""
         return list(self._last.get(plugin, ()))
 
     def show_last(self, plugin: str, but: Callable[[str], bool] = lambda _: False) -> None:

@@ -19,7 +19,7 @@ TREE = ("memory", "processes", "cpu", "wall", "idle", "nice", "ionice")
 EACH = {
     # rlimit -> the limits it follows, the first that is named wins
     "data": ("data", "memory"),
-    "nproc": ("nproc", "processes"),
+    "nproc": ("nproc",),  # the data plane makes one of `processes` that leaves room for threads
     "nofile": ("files",),
     "fsize": ("file_size",),
     "stack": ("stack",),

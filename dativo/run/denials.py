@@ -18,7 +18,7 @@ from dativo.run.attempt import Seen
 from dativo.run.grants import Grants
 from dativo.run.inference import HTTPS
 
-_PORT = re.compile(r"\bport[ =:]+\"?(\d{1,5})\b|(?<=[\w\].]):(\d{2,5})\b(?![.:\d])")
+_PORT = re.compile(r"\bport[ =:]+\"?(\d{1,5})\b|(?<=[\w\]]):(\d{3,5})\b(?!\.?\d|:\d)")
 _FAILED = re.compile(
     r"permission denied|no such file or directory|read-only file system|operation not permitted|cannot open|"
     r"could not open|os error (?:1|2|13|30)\b|\bE(?:ACCES|ROFS|NOENT|PERM)\b",

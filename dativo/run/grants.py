@@ -25,6 +25,7 @@ from dativo.run.cut import Held, Tightening
 from dativo.run.places import Own
 from dativo.run.reach import CONFIG, MANIFEST, Reach
 from dativo.run.templates import expanded, with_defaults
+from dativo.secrets.reference import without
 
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "PGSSLROOTCERT", "CURL_CA_BUNDLE")
 """Variables that hold the path of a file or folder that must then be readable."""
@@ -145,7 +146,8 @@ class _Join:
         self.project, self.plugin, self.spec, self.jobs, self.flag = project, plugin, spec, jobs, profile
         self.name = plugin.name
         self.wanted = plugin.permissions
-        self.config = with_defaults(plugin.settings_schema, config)
+        # A path or host that a secret:// reference stands for is known, and granted, when it has been read.
+        self.config = with_defaults(plugin.settings_schema, without(config))
         self.policies = project.policies()
         self.own = Own.of(project)
         self.file = project.settings_file.name

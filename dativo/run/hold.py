@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dativo import errors
+from dativo.secrets.redact import REDACTOR
 from dativo.state import bookmark as bookmarks
 from dativo.state.bookmark import Bookmark
 from dativo.state.lease import Heartbeat, Lease
@@ -130,9 +131,10 @@ class Hold:
         self._heartbeat.beat()
 
     def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
-        """Record how the run ended."""
+        """Record how the run ended; what is kept holds no secret (I13)."""
         self._finished = True
-        self._store.end_run(self.run, verdict, reason, stats, message)
+        hidden = REDACTOR.deep({"stats": dict(stats), "message": message})
+        self._store.end_run(self.run, verdict, reason, hidden["stats"], hidden["message"])
 
 
 def by_hand(path: Path, job: str) -> Bookmark | None:

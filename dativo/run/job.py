@@ -18,11 +18,12 @@ from dativo.plugins.installed import installed
 from dativo.run import attempt, catalog, conclusion, probe, rundirs
 from dativo.run.attempt import Attempt
 from dativo.run.cut import Tightening
+from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
 from dativo.run.settings import Given, words
-from dativo.run.step import Step, prepare, role_of
+from dativo.run.step import Step, prepare, resolver_of, role_of
 from dativo.state.bookmark import exact_text
 
 FLAG = "--set {}.{{}}=…"
@@ -65,6 +66,7 @@ def job_name(steps: Sequence[str]) -> str:
 def prepared(job: Job) -> list[Step]:
     """Every plugin of the job, configured and checked, in a pipeline's order."""
     given = given_of(job.spec.steps, job.sets, job.files)
+    resolver = resolver_of(job.project, job=job.spec.tenant, said=job.options.tenant)
     plugins = [installed(job.project, name) for name in job.spec.steps]
     roles = [role_of(plugin) for plugin in plugins]
     if len(roles) < 2 or roles != ["tap", *["mapper"] * (len(roles) - 2), "target"]:
@@ -80,6 +82,7 @@ def prepared(job: Job) -> list[Step]:
             overrides=job.spec.plugins.get(plugin.name),
             pass_env=job.options.pass_env,
             flag=FLAG.format(plugin.name),
+            resolver=resolver,
             jobs=tightening(job.spec, plugin.name),
             profile=job.options.sandbox,
         )
@@ -114,12 +117,12 @@ def run(job: Job) -> Summary:
     options = job.options
     with Interrupts() as interrupts:
         steps = prepared(job)
-        tap, target = steps[0], steps[-1]
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
         attempt.tidy()
         log = PluginLog(shown=options.verbose)
-        with Hold.take(job.project.state_path, job.name) as hold:
+        with Hold.take(job.project.state_path, job.name) as hold, disclosed(steps) as steps:
+            tap, target = steps[0], steps[-1]
             adopted = adopt(hold, target, interrupts, log)
             hold.only(options.streams)
             refresh = options.full_refresh or job.spec.full_refresh
@@ -132,7 +135,11 @@ def run(job: Job) -> Summary:
             seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
             summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
             summary.notes[:0] = [adopted] if adopted else []
+            kept = told(steps)
+            summary.notes += kept
             problem = conclusion.problem(seen, summary, steps, log, interrupts)
+            if problem is not None:
+                problem.details += tuple(kept)
             message = problem.message if problem else None
             hold.finish(summary.verdict, problem.code if problem else None, summary.as_dict(), message)
         if problem is not None:

@@ -15,6 +15,7 @@ class RunOptions:
     """The run options of `dativo run` and of every plugin command. None: not said."""
 
     job: str | None = None
+    tenant: str | None = None
     streams: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     catalog: Path | None = None

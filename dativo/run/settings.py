@@ -2,6 +2,8 @@
 
 Precedence, first wins: flag, --set, --config (the last one given), environment (only with `--config ENV`), dativo.yml,
 the plugin's own default. A value is never quoted in an error: it may be a secret (I13).
+
+A `secret://` reference may stand where any type is expected: what it stands for is checked when it has been read.
 """
 
 from __future__ import annotations
@@ -9,17 +11,19 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.secrets import reference
 
 FROM_ENVIRONMENT = "ENV"
 # Keywords that `_plain` understands or that constrain nothing. With any other, jsonschema is asked.
 _ANNOTATIONS = {"$schema", "$id", "title", "description", "default", "examples", "secret", "writeOnly", "readOnly"}
 _KNOWN = {*_ANNOTATIONS, "type", "properties", "required", "items", "enum", "additionalProperties", "deprecated"}
+_OF_KEYS = ("required", "additionalProperties", "dependentRequired")
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -59,6 +63,20 @@ def _typed(prop: Mapping[str, Any], value: Any) -> Any:
     """A configured value; `${PORT}` is text when it is read and becomes the number that the setting wants."""
     wanted = types(prop)
     return parse(prop, value) if isinstance(value, str) and wanted and "string" not in wanted else copy.deepcopy(value)
+
+
+def typed(schema: Mapping[str, Any], config: dict[str, Any], places: Iterable[reference.Path]) -> None:
+    """Make values that were just read for references, which are mostly text, what their settings want to have."""
+    for at in places:
+        prop, inside = schema, config
+        for part in at[:-1]:
+            prop, inside = _below(prop, part), inside[part]  # type: ignore[index]
+        inside[at[-1]] = _typed(_below(prop, at[-1]), inside[at[-1]])  # type: ignore[index]
+
+
+def _below(schema: Mapping[str, Any], part: str | int) -> Mapping[str, Any]:
+    found = schema.get("items") if isinstance(part, int) else properties(schema).get(part)
+    return found if isinstance(found, dict) else {}
 
 
 def properties(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -102,7 +120,7 @@ def types(prop: Mapping[str, Any]) -> set[str]:
 def parse(prop: Mapping[str, Any], text: str) -> Any:
     """A value typed as text: by the setting's type; without one JSON if it is that, else the text."""
     wanted = types(prop)
-    if wanted == {"string"}:
+    if wanted == {"string"} or reference.is_reference(text):
         return text
     try:
         value = json.loads(text)
@@ -199,9 +217,10 @@ def _check_all(name: str, schema: Mapping[str, Any], config: Mapping[str, Any], 
         validator.check_schema(dict(schema))
     except SchemaError:
         return  # the plugin describes its settings wrongly: it has to check them itself
-    problems = sorted(
-        validator(dict(schema)).iter_errors(dict(config)), key=lambda one: [str(part) for part in one.absolute_path]
-    )
+    found = validator(dict(schema)).iter_errors(dict(config))
+    # What holds a reference cannot be judged yet; which keys there are can.
+    judged = [one for one in found if one.validator in _OF_KEYS or not any(reference.found(one.instance))]
+    problems = sorted(judged, key=lambda one: [str(part) for part in one.absolute_path])
     if problems:
         problem = problems[0]
         path = [str(part) for part in problem.absolute_path]

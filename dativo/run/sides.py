@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,14 @@ from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
 from dativo.run import attempt, catalog, conclusion, rundirs
 from dativo.run.attempt import Attempt, Seen
+from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
 from dativo.run.interrupts import Interrupts
 from dativo.run.job import adopt, job_name, lines, read_state
 from dativo.run.options import RunOptions
 from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
 from dativo.run.settings import Given
-from dativo.run.step import Step, prepare
+from dativo.run.step import Step, prepare, resolver_of
 
 STDIN, STDOUT = 0, 1
 CLOSED_PIPE = 141
@@ -44,7 +46,12 @@ class Side:
     def step(self) -> Step:
         """The plugin, configured and checked."""
         return prepare(
-            self.project, self.plugin, self.given, pass_env=self.options.pass_env, profile=self.options.sandbox
+            self.project,
+            self.plugin,
+            self.given,
+            pass_env=self.options.pass_env,
+            profile=self.options.sandbox,
+            resolver=resolver_of(self.project, said=self.options.tenant),
         )
 
     def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
@@ -82,7 +89,7 @@ def tap(side: Side) -> int:
     """`dativo tap-x …`: to the neighbour, or to whatever stdout is. Returns the exit code."""
     options = side.options
     about = {"chain": [side.plugin], "job": options.job, **_wishes(options)}
-    with Interrupts() as interrupts, Downstream(STDOUT, side.plugin, **about) as down:
+    with Interrupts() as interrupts, Downstream(STDOUT, side.plugin, **about) as down, ExitStack() as stack:
         step = side.step()
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
@@ -90,6 +97,7 @@ def tap(side: Side) -> int:
         answer = down.agree() if right.ours else _unanswered(side, right.name)
         state = given_state or answer.state
         log = PluginLog(shown=options.verbose)
+        [step] = stack.enter_context(disclosed([step]))
         text = catalog.prepare(step, options, chosen, interrupts, log)
         run = answer.run or rundirs.fresh_id("t")
         step.ready()
@@ -142,6 +150,8 @@ def _passed_on(
         raise problem
     if down.neighbour.ours and not down.neighbour_lives():
         down.gone("before it had read everything")
+    if not down.neighbour.ours:
+        summary.notes += told([step])
     if answer.alone:
         summary.notes.append(f"{answer.alone} is not run by dativo: no bookmark is kept")
     if not down.neighbour.ours and not silent and (answer.alone or summary.junk):
@@ -182,7 +192,7 @@ def _target(side: Side) -> Summary:
         job = named(options.job, up, side.plugin)
         attempt.tidy()
         log = PluginLog(shown=options.verbose)
-        with Hold.take(side.project.state_path, job) as hold:
+        with Hold.take(side.project.state_path, job) as hold, disclosed([step]) as (step,):
             notes = [note] if (note := adopt(hold, step, interrupts, log)) else []
             wishes = up.neighbour.advert
             streams = tuple(wishes.get("streams") or ())
@@ -296,6 +306,7 @@ def mapper(side: Side) -> int:
         Interrupts() as interrupts,
         Upstream(STDIN, side.plugin) as up,
         Downstream(STDOUT, side.plugin, job=options.job) as down,
+        ExitStack() as stack,
     ):
         step = side.step()
         left = up.meet()
@@ -307,6 +318,7 @@ def mapper(side: Side) -> int:
         answer = down.agree() if right.ours else Answer(job, None, None, alone=right.name or "stdout")
         up.answer(answer.job, answer.run, answer.state, answer.alone)
         up.await_go(lambda: None)
+        [step] = stack.enter_context(disclosed([step]))
         down.go()
         log = PluginLog(shown=options.verbose)
         run = answer.run or rundirs.fresh_id("m")

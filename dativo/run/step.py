@@ -1,7 +1,11 @@
-"""One plugin of a run, ready: installed, configured, checked, and able to become a child of a plan."""
+"""One plugin of a run, ready: installed, configured, checked, and able to become a child of a plan.
+
+Its config holds secret:// references as they were written until `disclosure.disclosed` has read them.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,10 +20,16 @@ from dativo.plugins.installed import Installed, installed
 from dativo.run import settings
 from dativo.run.cut import Tightening
 from dativo.run.grants import Grants, granted
+from dativo.secrets import names
+from dativo.secrets.redact import REDACTOR
+from dativo.secrets.reference import is_reference
+from dativo.secrets.resolve import Resolver
+from dativo.secrets.tenants import agreed
 
 if TYPE_CHECKING:
     from dativo.config.project import Project
     from dativo.config.specs import PluginSpec
+    from dativo.run.disclosure import Disclosure
     from dativo.run.settings import Given
 
 Role = Literal["tap", "mapper", "target"]
@@ -39,6 +49,9 @@ class Step:
     """What the job takes away."""
     profile: str | None = None
     """The command line's --sandbox."""
+    resolver: Resolver = field(default_factory=Resolver, repr=False, compare=False)
+    disclosure: Disclosure | None = field(default=None, repr=False, compare=False)
+    """What was read for its references; None as long as nothing was."""
 
     @cached_property
     def grants(self) -> Grants:
@@ -73,6 +86,7 @@ class Step:
             "pass_env": (*self.grants.env, *self.spec.pass_env, *self.pass_env),
             "config_mode": self.grants.config_mode if mode == "auto" else mode,
             "confine": self.grants.confining(planned=planned),
+            "back_fd": self.disclosure.back_fd() if self.disclosure else None,
         }
 
     def child(
@@ -106,18 +120,45 @@ def prepare(
     flag: str = "--{}",
     jobs: tuple[Tightening, ...] = (),
     profile: str | None = None,
+    resolver: Resolver | None = None,
 ) -> Step:
-    """Merge a plugin's settings and check them against its manifest, before anything is started."""
+    """Merge a plugin's settings and check them against its manifest, before anything is started or any secret read."""
     if isinstance(plugin, str):
         plugin = installed(project, plugin)
     approval.require(plugin, project)
     spec = _overridden(project.plugin(plugin.name), overrides or {})
     schema = plugin.settings_schema
     config = settings.resolve(plugin.name, schema, spec.config, given)
+    resolver = resolver or resolver_of(project)
+    resolver.check(config, plugin.name)
     settings.check(plugin.name, schema, config, flag=flag)
-    step = Step(plugin, role_of(plugin), spec, config, project, pass_env, jobs, profile)
+    step = Step(plugin, role_of(plugin), spec, config, project, pass_env, jobs, profile, resolver)
     _ = step.grants  # what cannot be granted is said before anything is started
+    _hide(step)
     return step
+
+
+def resolver_of(project: Project, *, job: str | None = None, said: str | None = None) -> Resolver:
+    """The secrets that a run may name. `job` is the tenant that the job names, `said` the one of the command line."""
+    said = said or os.environ.get("DATIVO_TENANT")
+    tenant = agreed({"the project": project.tenant, "the job": job, "--tenant": said})
+    return Resolver(project.secrets, root=project.root, tenant=tenant, variable=project.variables.get)
+
+
+def _hide(step: Step) -> None:
+    """Hide the values that stand in the settings and in the environment themselves (I13)."""
+    for text in names.inline("", step.config, step.plugin.settings_schema):
+        REDACTOR.add(text)
+    passed = {name: os.environ.get(name, "") for name in (*step.grants.env, *step.spec.pass_env, *step.pass_env)}
+    for name, value in {**passed, **step.spec.env}.items():
+        if is_reference(value):
+            raise errors.ConfigError(
+                "secret.invalid",
+                f"{step.name}: {name} may not be a secret:// reference: an environment can be read by others",
+                hint="secret:// may stand in a plugin's config only",
+            )
+        for text in names.inline(name, value, {}):
+            REDACTOR.add(text)
 
 
 def role_of(plugin: Installed) -> Role:

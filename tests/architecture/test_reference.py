@@ -25,7 +25,7 @@ def test_the_error_file_is_read_back_as_the_catalog():
 
 def test_each_error_is_complete_and_grouped():
     for code, entry in errors.CATALOG.items():
-        assert re.fullmatch(r"[a-z]+(\.[a-z0-9_]+)?", code)
+        assert re.fullmatch(r"[a-z]+(\.[a-z0-9_]+)*", code)
         assert entry.exit in reference.GROUPS, code
         assert entry.title and entry.hint, code
         assert entry.title[0].islower() or entry.title.startswith(("Dativo", "dativo")), code

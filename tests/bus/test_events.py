@@ -9,8 +9,8 @@ def test_every_event_of_the_brief_is_typed():
     lines = {
         '{"event":"started","at":"2026-11-23T06:10:00.000001Z","run":"r-1","bus_version":"0.1.0"}': events.Started,
         '{"event":"spawned","child":"tap-x","role":"tap","pid":7}': events.Spawned,
-        '{"event":"confined","child":"t","profile":"standard","layout":"floor","missing":["x"]}': events.Confined,
-        '{"event":"connection","child":"t","host":"db","port":null,"outcome":"denied"}': events.Connection,
+        '{"event":"confined","child":"tap-x","profile":"strict","layout":"namespaces"}': events.Confined,
+        '{"event":"connection","child":"tap-x","host":"db","port":null,"outcome":"denied"}': events.Connection,
         '{"event":"access","child":"t","kind":"read","what":"/srv/x","exists":true}': events.Access,
         '{"event":"schema","stream":"t","schema":{},"key_properties":null,"changed":false}': events.Schema,
         '{"event":"counters","streams":{"t":{"records":1,"bytes":2}},"junk":{"blank":0},"records":1}': events.Counters,

@@ -1,4 +1,4 @@
-"""${VAR}, ${VAR:-default}, $$, .env, and secret:// which waits for its turn."""
+"""${VAR}, ${VAR:-default}, $$, .env, and secret:// which is left alone."""
 
 import pytest
 
@@ -54,12 +54,22 @@ def test_malformed_references(tmp_path, monkeypatch, value):
     assert "dativo.yml:4" in caught.value.message
 
 
-def test_secrets_are_refused_by_name_of_the_key(tmp_path, monkeypatch):
+def test_references_to_secrets_pass_through_settings(tmp_path, monkeypatch):
+    text = "secret://vault/kv/shop#password"
+    assert resolve(tmp_path, monkeypatch, text) == text
+    assert resolve(tmp_path, monkeypatch, f"[{{deep: '{text}'}}]") == [{"deep": text}]
+    assert resolve(tmp_path, monkeypatch, "'secret://vault/kv/${SHOP}#password'", SHOP="shop") == text
+
+
+@pytest.mark.parametrize(
+    "key", ["env: {config: secret://env/X}", "executable: secret://env/X", "select: [secret://env/X]"]
+)
+def test_references_to_secrets_stand_nowhere_else(tmp_path, key):
+    (tmp_path / "dativo.yml").write_text(f"plugins:\n  config:\n    {key}\n")
     with pytest.raises(errors.ConfigError) as caught:
-        resolve(tmp_path, monkeypatch, "secret://vault/kv/shop#password")
-    assert caught.value.code == "config.invalid"
-    assert "plugins.tap-x.config.key" in caught.value.message
-    assert "vault" not in caught.value.message
+        Project.find(tmp_path).plugin("config")
+    assert caught.value.code == "secret.invalid"
+    assert caught.value.message.startswith("dativo.yml:3: plugins.config.")
 
 
 def test_one_plugins_missing_variable_stops_only_that_plugin(tmp_path, monkeypatch):

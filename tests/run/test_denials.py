@@ -126,8 +126,9 @@ class _Step:
 
 def test_a_limit_that_was_hit():
     message = "tap-postgres was killed (memory 1.00 GiB reached limits.memory 1G)"
-    end = End(verdict="interrupted", reason="limit.memory", child="tap-postgres", message=message, setting="limits.memory",
-              streams={"public-orders": {"records": 1_204_311, "bytes": 5}})  # fmt: skip
+    streams = {"public-orders": {"records": 1_204_311, "bytes": 5}}
+    about = {"child": "tap-postgres", "setting": "limits.memory", "streams": streams}
+    end = End(verdict="interrupted", reason="limit.memory", message=message, **about)
     seen = Seen(end=end, exits={"tap-postgres": Exited(child="tap-postgres", signal=9)})
     summary = conclusion.summarise(seen, run="r", job=None, hold=None)
     log = PluginLog(shown=True)

@@ -150,7 +150,8 @@ def test_so_are_they_in_what_may_be_read(bench: Bench, tmp_path: Path):
     found = block(bench.grants({"read": ["{config:files}"]}, {"files": "*.csv"}))
     assert found["read"] == [str(bench.root)]
     assert set(found["hide"]) == {f"{bench.root}/.dativo", f"{bench.root}/dativo.yml"}
-    whole = block(bench.grants({"read": [str(tmp_path.resolve())]}))
+    bench.file.write_text(json.dumps({"plugins": {"tap-x": {"sandbox": {"read": [str(tmp_path.resolve())]}}}}))
+    whole = block(bench.grants({}))
     assert f"{tmp_path.resolve()}/dativo/state" in whole["hide"]
 
 

@@ -175,7 +175,7 @@ pub struct End<'a> {
 }
 
 /// The event as a line, stamped with the time, with `raw` as a further field whose value is JSON already.
-pub fn encode(event: &Event<'_>, at: SystemTime, raw: Option<(&str, &[u8])>) -> Vec<u8> {
+pub fn encode(event: &impl Serialize, at: SystemTime, raw: Option<(&str, &[u8])>) -> Vec<u8> {
     // Structs of strings and numbers always serialize; an event that did not would still be one line of JSON.
     let mut line = serde_json::to_vec(event).unwrap_or_else(|_| br#"{"event":"notice"}"#.to_vec());
     line.pop();

@@ -47,12 +47,6 @@ impl JunkCounts {
     }
 }
 
-/// The beginning of a line for people: at most `chars` characters, what is not UTF-8 replaced.
-pub fn excerpt(line: &[u8], chars: usize) -> String {
-    let head = &line[..line.len().min(chars * 4)];
-    String::from_utf8_lossy(head).chars().take(chars).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,11 +57,5 @@ mod tests {
         let told = (0..7).filter(|_| counts.count(Junk::Blank)).count();
         assert_eq!((told, counts.blank), (5, 7));
         assert_eq!(counts.plus(counts).blank, 14);
-    }
-
-    #[test]
-    fn an_excerpt_never_splits_a_character() {
-        assert_eq!(excerpt("äöü".as_bytes(), 2), "äö");
-        assert_eq!(excerpt(b"\xff!", 5), "\u{fffd}!");
     }
 }

@@ -12,16 +12,20 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod capture;
 pub mod confine;
 pub mod event;
+pub mod flood;
 pub mod journal;
 pub mod junk;
 pub mod ledger;
 pub mod limits;
 pub mod lines;
+pub mod neutral;
 pub mod plan;
 pub mod policy;
+pub mod redact;
 pub mod relay;
 pub mod route;
 pub mod verdict;

@@ -3,15 +3,14 @@
 //! The framer's buffer is the only one: lines that passed wait in it as spans until the receiver has taken them, and
 //! no more is read while a chunk of them waits (backpressure). So a hop holds at most one line and one chunk (I10).
 
-use crate::event::Event;
+use crate::batch::{self, Gate};
 use crate::journal::Journal;
-use crate::junk::excerpt;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
-use crate::route::{Routed, Router, SchemaSeen};
+use crate::route::{fault, Routed, Router, SchemaSeen};
 use crate::verdict::{data_failure, Failure, Place};
 use singer_protocol::envelope;
-use singer_protocol::error::Fault;
+use singer_protocol::error::{Code, Fault};
 use singer_protocol::framing::{Framer, Line};
 use singer_protocol::line::Junk;
 use singer_protocol::state::fingerprint;
@@ -67,6 +66,9 @@ pub struct Relay {
     /// Whether it ends at the target's edge: only that hop tells of schemas.
     edge: bool,
     ready: VecDeque<Range<u64>>,
+    gate: Option<Box<dyn Gate>>,
+    /// What is said beside a fault's own reason.
+    detail: Option<String>,
     owed_newline: bool,
     accepted: u64,
     written: u64,
@@ -85,12 +87,19 @@ impl Relay {
             ledger: Ledger::default(),
             edge,
             ready: VecDeque::new(),
+            gate: None,
+            detail: None,
             owed_newline: false,
             accepted: 0,
             written: 0,
             searched: 0,
             stopped: false,
         }
+    }
+
+    /// The same, where BATCH messages may only name files that this lets pass.
+    pub fn with_gate(self, gate: Option<Box<dyn Gate>>) -> Relay {
+        Relay { gate, ..self }
     }
 
     /// Bytes accepted and not written.
@@ -146,6 +155,16 @@ impl Relay {
                     .forward(&bytes[span], print, end, self.router.records, self.router.messages);
             }
             Routed::Schema(seen) if self.edge && !seen.repeated => self.tell_schema(line, &seen, journal),
+            Routed::Batch => {
+                let bytes = self.framer.slice(line.span());
+                self.detail = self.gate.as_ref().and_then(|gate| batch::refused(bytes, gate.as_ref()));
+                if self.detail.is_some() {
+                    return Err(fault(
+                        Code::BatchOutside,
+                        "a BATCH names a file that may not be handed over",
+                    ));
+                }
+            }
             Routed::Schema(_) | Routed::Record | Routed::Other => {}
         }
         let whole = line.whole();
@@ -159,15 +178,8 @@ impl Relay {
     }
 
     fn tell_junk(&self, line: &Line, kind: Junk, journal: &mut Journal) {
-        let text = excerpt(self.framer.slice(line.span()), 120);
-        let (child, kind) = (self.writer.as_str(), kind.name());
-        journal.tell(&Event::Junk {
-            child,
-            kind,
-            line: line.number,
-            offset: line.start,
-            text: &text,
-        });
+        let bytes = self.framer.slice(line.span());
+        journal.junk(&self.writer, kind.name(), line.number, line.start, bytes);
     }
 
     fn tell_schema(&self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) {
@@ -187,15 +199,17 @@ impl Relay {
     fn stop(&mut self, fault: &Fault, line: &Line) -> Failure {
         self.stopped = true;
         let stream = stream_of(self.framer.slice(line.span()));
-        data_failure(
-            fault,
-            &Place {
-                child: &self.writer,
-                stream,
-                line: line.number,
-                offset: line.start,
-            },
-        )
+        let place = Place {
+            child: &self.writer,
+            stream,
+            line: line.number,
+            offset: line.start,
+        };
+        let mut failure = data_failure(fault, &place);
+        if let Some(detail) = self.detail.take() {
+            failure.message = format!("{}: {detail}", failure.message).into();
+        }
+        failure
     }
 }
 

@@ -11,6 +11,12 @@ use singer_protocol::text::Text;
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// More streams, or more bytes of their names, are not kept track of (I10).
+const MOST_STREAMS: usize = 100_000;
+const MOST_NAMES: usize = 16 << 20;
+/// A record line that has more than this before its record, beside the stream's name, is not recognised by it.
+const PREFIX: usize = 256;
+
 /// What a line turned out to be. Ranges are within the line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Routed {
@@ -20,7 +26,9 @@ pub enum Routed {
     State(Range<usize>),
     /// A SCHEMA.
     Schema(SchemaSeen),
-    /// ACTIVATE_VERSION or BATCH.
+    /// A BATCH: its files are still to be judged.
+    Batch,
+    /// ACTIVATE_VERSION.
     Other,
     /// Not a message: counted, to be dropped; whether it is among the first of its kind.
     Junk(Junk, bool),
@@ -59,6 +67,8 @@ pub struct Router {
     streams: Vec<Stream>,
     index: HashMap<Vec<u8>, usize>,
     last: usize,
+    /// Bytes of all names.
+    named: usize,
     /// Lines that were not messages.
     pub junk: JunkCounts,
     /// Records of all streams.
@@ -84,6 +94,7 @@ impl Router {
             streams,
             index,
             last: 0,
+            named: 0,
             junk,
             records: 0,
             messages: 0,
@@ -160,9 +171,12 @@ impl Router {
                     "a BATCH message, and the receiver cannot load those",
                 ));
             }
-            (_, Some(stream)) => {
+            (kind, Some(stream)) => {
                 self.known(stream)?;
-                Routed::Other
+                match kind {
+                    Kind::Batch => Routed::Batch,
+                    _ => Routed::Other,
+                }
             }
             (_, None) => return Err(fault(Code::BadMessage, "the message has no stream")),
         };
@@ -180,7 +194,7 @@ impl Router {
         stream.totals.bytes += size;
         if self.check == Check::Envelope && envelope.partial {
             let start = envelope.record.as_ref().map_or(0, |r| r.start + 1);
-            if line.get(..start) != Some(&stream.prefix[..]) {
+            if start <= stream.raw.len() + PREFIX && line.get(..start) != Some(&stream.prefix[..]) {
                 stream.prefix = line[..start].to_vec();
             }
         }
@@ -191,7 +205,7 @@ impl Router {
         let keys = envelope.key_properties.clone();
         let print = |span: &Range<usize>| fingerprint(&line[span.clone()]).map(|p| p.hash);
         let prints = (print(&schema)?, keys.as_ref().map(print).transpose()?.unwrap_or(0));
-        let stream = self.add(name);
+        let stream = self.add(name)?;
         let before = self.streams[stream].schema.replace(prints);
         let changed = before.is_some();
         Ok(Routed::Schema(SchemaSeen {
@@ -212,21 +226,24 @@ impl Router {
         found.ok_or_else(|| fault(Code::RecordBeforeSchema, "the message came before its stream's SCHEMA"))
     }
 
-    fn add(&mut self, name: &Text<'_>) -> usize {
+    fn add(&mut self, name: &Text<'_>) -> Result<usize, Fault> {
+        if let Some(index) = self.index.get(name.bytes().as_ref()) {
+            return Ok(*index);
+        }
+        self.named += name.raw.len();
+        if self.streams.len() == MOST_STREAMS || self.named > MOST_NAMES {
+            return Err(fault(Code::BadMessage, "more streams than can be kept track of"));
+        }
         let key = name.bytes().into_owned();
-        let streams = &mut self.streams;
-        *self.index.entry(key).or_insert_with(|| {
-            let name_text = name.to_str_lossy().into_owned();
-            let totals = StreamTotals::default();
-            streams.push(Stream {
-                name: name_text,
-                raw: name.raw.to_vec(),
-                prefix: Vec::new(),
-                totals,
-                schema: None,
-            });
-            streams.len() - 1
-        })
+        self.index.insert(key, self.streams.len());
+        self.streams.push(Stream {
+            name: name.to_str_lossy().into_owned(),
+            raw: name.raw.to_vec(),
+            prefix: Vec::new(),
+            totals: StreamTotals::default(),
+            schema: None,
+        });
+        Ok(self.streams.len() - 1)
     }
 
     fn drop_junk(&mut self, kind: Junk) -> Result<bool, Fault> {
@@ -247,7 +264,8 @@ impl Router {
     }
 }
 
-fn fault(code: Code, reason: &'static str) -> Fault {
+/// A fault of a line as a whole.
+pub(crate) fn fault(code: Code, reason: &'static str) -> Fault {
     Fault {
         code,
         offset: 0,
@@ -342,6 +360,21 @@ mod tests {
         assert_eq!(feed(&mut router, record), Ok(Routed::Record));
         let batch = r#"{"type":"BATCH","stream":"t","encoding":{},"manifest":[]}"#;
         assert_eq!(feed(&mut router, batch), Err("data.batch_refused"));
+    }
+
+    #[test]
+    fn the_names_of_streams_are_bounded() {
+        let mut router = router(CheckPolicy::Json);
+        for n in 0..9 {
+            let long = SCHEMA.replace("\"t\"", &format!("\"{}{n}\"", "x".repeat(2 << 20)));
+            let fed = feed(&mut router, &long);
+            assert_eq!(fed.is_ok(), n < 7, "{n}");
+        }
+        assert!(feed(
+            &mut router,
+            &SCHEMA.replace("\"t\"", &format!("\"{}0\"", "x".repeat(2 << 20)))
+        )
+        .is_ok());
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub fn data_failure(fault: &Fault, place: &Place<'_>) -> Failure {
     let setting = match fault.code.as_str() {
         "data.line_too_long" => Some("limits.max_line"),
         "data.batch_refused" => Some("policy.batch"),
+        "data.batch_outside" => Some("sandbox.write"),
         "data.junk" => Some("policy.junk"),
         _ => None,
     };

@@ -83,12 +83,14 @@ pub fn check(plan: &Plan) -> Result<(), PlanError> {
     if plan.source.as_ref().is_some_and(|s| s.await_verdict) && plan.control_fd.is_none() {
         return wrong("source.await_verdict", "needs a control_fd".into());
     }
+    let files = plan.children.iter().flat_map(|child| child.files.values());
     let fds: Vec<i32> = [
         plan.source.as_ref().map(|s| s.fd),
         plan.sink.as_ref().map(|s| s.fd),
         plan.control_fd,
     ]
     .into_iter()
+    .chain(files.map(|file| file.back_fd))
     .flatten()
     .collect();
     if let Some(fd) = fds
@@ -97,7 +99,7 @@ pub fn check(plan: &Plan) -> Result<(), PlanError> {
         .find_map(|(i, fd)| (*fd < 0 || fds[..i].contains(fd)).then_some(fd))
     {
         return wrong(
-            "source, sink, control_fd",
+            "source, sink, control_fd, back_fd",
             format!("descriptor {fd} is negative or named twice"),
         );
     }

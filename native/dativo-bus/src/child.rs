@@ -189,15 +189,16 @@ impl Child {
         let (name, marks, stop_line) = (&self.name, &self.stop_marks, &mut self.stop_line);
         let last_lines = &mut self.last_lines;
         let each = |line: Line<'_>| {
-            let text = log_text(&line, usize::MAX);
+            let (bytes, cut) = log_bytes(&line, usize::MAX);
+            let text = String::from_utf8_lossy(bytes);
             if stop_line.is_none() && marks.iter().any(|mark| text.contains(mark.as_str())) {
-                *stop_line = Some(text.chars().take(200).collect());
+                *stop_line = Some(journal.shown(bytes, cut).chars().take(200).collect());
             }
             if last_lines.len() == LAST_LINES {
                 last_lines.pop_front();
             }
             last_lines.push_back(text.chars().take(LINE_KEPT).collect());
-            journal.log(name, "stderr", &text);
+            journal.log(name, "stderr", bytes, cut);
         };
         match self.ended {
             None => self.stderr.read(each).map(drop),
@@ -207,7 +208,8 @@ impl Child {
 
     /// A line of its stdout that is no message, for the log.
     pub fn log_stdout(name: &str, line: &Line<'_>, cap: usize, journal: &mut Journal) {
-        journal.log(name, "stdout", &log_text(line, cap));
+        let (bytes, cut) = log_bytes(line, cap);
+        journal.log(name, "stdout", bytes, cut);
     }
 
     /// The last lines of its log, for telling what it died of.
@@ -235,12 +237,8 @@ pub struct Ends {
     pub output: Option<OwnedFd>,
 }
 
-fn log_text(line: &Line<'_>, cap: usize) -> String {
+/// What of a line is told, and whether that is not all of it.
+fn log_bytes<'a>(line: &Line<'a>, cap: usize) -> (&'a [u8], bool) {
     let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes);
-    let cut = line.cut || bytes.len() > cap;
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(cap)]).into_owned();
-    if cut {
-        text.push('…');
-    }
-    text
+    (&bytes[..bytes.len().min(cap)], line.cut || bytes.len() > cap)
 }

@@ -1,13 +1,11 @@
 //! A control group for a child that has a limit which the kernel can keep: made before the child is started.
 
-#![allow(dead_code)] // the launcher is its caller
-
 use dativo_bus_engine::plan::Plan;
 use dativo_sandbox::cgroup::Group;
 
 /// Threads count as tasks of a group, while `limits.processes` counts processes: so the kernel's bound, which is there
 /// for the time between two looks, leaves room for threads and for the sandbox's own two processes.
-const THREADS: u64 = 4;
+const THREADS: u64 = 16;
 const ROOM: u64 = 64;
 
 /// What the kernel bounds for a child, and what it does not, each with its reason.
@@ -31,7 +29,8 @@ pub fn make(plan: &Plan, index: usize) -> Bounded {
     let tasks = limits
         .processes
         .map(|count| count.saturating_mul(THREADS).saturating_add(ROOM));
-    let group = Group::create(&format!("{}-{index}", plain(&plan.run)), limits.memory, tasks);
+    let name = format!("{}-{}-{index}", plain(&plan.run), std::process::id());
+    let group = Group::create(&name, limits.memory, tasks);
     let reason = group
         .as_ref()
         .err()

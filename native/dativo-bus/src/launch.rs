@@ -1,5 +1,6 @@
 //! From a child of the plan to a running process: files, placeholders, pipes, confinement.
 
+use crate::groups;
 use crate::run_dir::RunDir;
 use dativo_bus_engine::confine::{self, IoClass};
 use dativo_bus_engine::plan::{self, FileMode, Plan, Role};
@@ -52,14 +53,8 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         limits.extend(child.limits.processes.map(|count| (Limit::Nproc, tasks(count))));
     }
 
-    // Where none can be had, the watch looks instead, and the launcher tells so.
-    let group = Group::create(
-        &format!("dativo-{}-{index}", std::process::id()),
-        child.limits.memory,
-        child.limits.processes.map(tasks),
-    )
-    .ok();
-    let groups = group.as_ref().map_or_else(Vec::new, Group::procs_files);
+    let bounded = groups::make(plan, index);
+    let groups = bounded.group.as_ref().map_or_else(Vec::new, Group::procs_files);
     let (stdin, feed) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stdout, output) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stderr, log) = pipes::pipe(LOG_PIPE).map_err(broken)?;
@@ -77,7 +72,7 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
             ..confinement(child, scratch)
         },
     };
-    let process = spawn(zygote, &spec).map_err(|e| {
+    let mut process = spawn(zygote, &spec).map_err(|e| {
         let reason = if e.sandbox {
             "sandbox.unavailable"
         } else {
@@ -85,6 +80,10 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         };
         Failure::of(reason, &child.name, format!("{}: {e}", child.name))
     })?;
+    process
+        .guarantees
+        .extend(bounded.guarantees.iter().map(|g| (*g).to_string()));
+    process.missing.extend(bounded.missing);
     // A tap's stdin, and a probe's, is a pipe at its end.
     let reads = matches!(child.role, Role::Mapper | Role::Target);
     Ok(Launched {
@@ -92,7 +91,7 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         stdin: reads.then_some(feed),
         stdout,
         stderr,
-        group,
+        group: bounded.group,
     })
 }
 

@@ -11,7 +11,10 @@
 
 mod child;
 mod clock;
+mod ends;
+mod give_back;
 mod groups;
+mod handover;
 mod hop;
 mod launch;
 mod leash;
@@ -66,7 +69,7 @@ fn run(options: &Options, mut inherited: Inherited, zygote: Zygote) -> Result<Ex
         })?;
     let plan = Plan::parse(&document).map_err(|e| complain(&format!("bad plan: {e}"), BAD_PLAN))?;
     drop(document);
-    let ends = supervisor::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
+    let ends = ends::Ends::take(&plan, options, &mut inherited).map_err(|e| complain(&e, BAD_PLAN))?;
     let outcome =
         supervisor::run(plan, ends, zygote).map_err(|e| complain(&format!("cannot go on: {e}"), BAD_ENVIRONMENT))?;
     Ok(ExitCode::from(outcome))

@@ -5,11 +5,11 @@
 //! plan says that a broken-off input must not be committed).
 
 use crate::child::{Child, Overdue};
+use crate::give_back;
 use crate::hop::{Input, Output};
 use crate::leash::Fate;
 use crate::supervisor::Supervisor;
 use dativo_bus_engine::event::Event;
-use dativo_bus_engine::junk::excerpt;
 use dativo_bus_engine::ledger::Answer;
 use dativo_bus_engine::plan::Role;
 use dativo_bus_engine::verdict::{judge_exit, ExitFacts, Failure};
@@ -245,6 +245,7 @@ impl Supervisor {
         child.read_log(&mut self.journal)?;
         self.read_reports(index)?;
         self.read_answers(index, true)?;
+        self.give_back(index);
         let input = self.hops.iter().position(|hop| hop.to == End::Child(index));
         let child = &self.children[index];
         let (peak_kb, peak_processes) = self.watch.peak(index, exit);
@@ -281,6 +282,25 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Hands back the files that it was given to write and has changed.
+    fn give_back(&mut self, index: usize) {
+        if !self.backs.keys().any(|(child, _)| *child == index) {
+            return;
+        }
+        let spec = &self.plan.children[index];
+        let Some(scratch) = self.watch.scratch(index) else {
+            return;
+        };
+        let troubles = match give_back::directory(scratch) {
+            Ok(directory) => give_back::give_back(spec, index, directory, &mut self.backs),
+            Err(e) => vec![format!("{}: its files cannot be read any more: {e}", spec.name)],
+        };
+        self.backs.retain(|(child, _), _| *child != index);
+        for trouble in troubles {
+            self.journal.log(&spec.name, "stderr", trouble.as_bytes(), false);
+        }
+    }
+
     /// Reads a target's stdout: STATEs are judged, the rest is log. With `rest`, all that its ended writer left.
     pub(crate) fn read_answers(&mut self, index: usize, rest: bool) -> io::Result<()> {
         let Some(mut output) = self.children[index].stdout.take() else {
@@ -310,10 +330,7 @@ impl Supervisor {
             Answer::Log => Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal),
             Answer::Repeat => {}
             Answer::Ignored(why) => {
-                self.journal.tell(&Event::StateIgnored {
-                    why,
-                    text: &excerpt(line.bytes, 200),
-                });
+                self.journal.state_ignored(&child.name, why, line.bytes);
             }
             Answer::Bookmark { value, records, seq } => {
                 self.journal.bookmark(&value, records, relay.router.records, seq);

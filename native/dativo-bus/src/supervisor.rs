@@ -1,12 +1,15 @@
 //! The loop: one `poll` over everything, then whatever can move moves.
 
 use crate::child::{Child, Ends as ChildEnds};
+use crate::ends::Ends;
+use crate::give_back::Backs;
+use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
-use crate::options::Options;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
+use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
@@ -17,37 +20,11 @@ use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
 use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use dativo_sandbox::spawn::Told;
-use dativo_sandbox::{tree, Inherited, Zygote};
+use dativo_sandbox::{tree, Zygote};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// The descriptors that the plan names, taken over.
-#[derive(Debug)]
-pub struct Ends {
-    events: OwnedFd,
-    control: Option<OwnedFd>,
-    source: Option<OwnedFd>,
-    sink: Option<OwnedFd>,
-}
-
-impl Ends {
-    /// Takes them; the error says which one is not open.
-    pub fn take(plan: &Plan, options: &Options, inherited: &mut Inherited) -> Result<Ends, String> {
-        let mut take = |what: &str, fd: i32| {
-            inherited
-                .take(fd)
-                .map_err(|e| format!("bad plan: {what} names descriptor {fd}, which cannot be used: {e}"))
-        };
-        Ok(Ends {
-            events: take("--events-fd", options.events_fd)?,
-            control: plan.control_fd.map(|fd| take("control_fd", fd)).transpose()?,
-            source: plan.source.as_ref().map(|s| take("source.fd", s.fd)).transpose()?,
-            sink: plan.sink.as_ref().map(|s| take("sink.fd", s.fd)).transpose()?,
-        })
-    }
-}
 
 /// A run while it lasts.
 pub struct Supervisor {
@@ -65,6 +42,7 @@ pub struct Supervisor {
     pub(crate) told: (u64, u64),
     pub(crate) tell_at: Instant,
     pub(crate) watch: Watch,
+    pub(crate) backs: Backs,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -91,7 +69,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
     let mut supervisor = Supervisor {
         children: Vec::new(),
         hops: Vec::new(),
-        journal: Journal::default(),
+        journal: Journal::new(plan.secrets.iter().map(|s| s.0.as_str())).map_err(io::Error::other)?,
         verdict: Verdict::default(),
         started: now,
         cancelled: None,
@@ -100,6 +78,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         told: (0, 0),
         tell_at: now,
         watch: Watch::new(),
+        backs: ends.backs,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -141,6 +120,8 @@ impl Supervisor {
         sink: Option<OwnedFd>,
     ) -> io::Result<()> {
         let wiring = wiring::hops(&self.plan);
+        // Before anybody runs who could put something else in the place of what is granted.
+        let mut gates: Vec<Option<Grants>> = wiring.iter().map(|hop| Grants::of(&self.plan, *hop)).collect();
         let mut ends: Vec<ChildEnds> = Vec::new();
         for index in 0..self.plan.children.len() {
             let mut launched = match launch(zygote, &self.plan, index, run_dir) {
@@ -192,7 +173,10 @@ impl Supervisor {
             let probe = self.plan.children.first().is_some_and(|c| c.role == Role::Probe);
             let carrier: Box<dyn Carrier> = match probe {
                 true => Box::new(Capture::new(writer, self.plan.limits.capture)),
-                false => Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len())),
+                false => {
+                    let gate = gates[number].take().map(|grants| Box::new(grants) as Box<dyn Gate>);
+                    Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len()).with_gate(gate))
+                }
             };
             self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
         }

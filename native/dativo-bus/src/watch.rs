@@ -89,6 +89,11 @@ impl Watch {
         });
     }
 
+    /// A child's scratch directory.
+    pub fn scratch(&self, index: usize) -> Option<&OwnedFd> {
+        self.children.get(index)?.scratch.as_ref()
+    }
+
     /// The most that a child's tree used: KiB of memory and processes. Of one that was never seen, what its end says.
     pub fn peak(&self, index: usize, exit: &Exit) -> (u64, u64) {
         let peak = self.children.get(index).map_or(Usage::default(), |c| c.peak);

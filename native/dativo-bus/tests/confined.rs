@@ -71,7 +71,7 @@ fn nothing_of_the_machine_is_seen_or_changed_but_what_is_granted() {
     let out = out.to_string_lossy().into_owned();
     let text = format!(
         "cat {secret} 2>/dev/null && echo seen; echo mine > {out}/file && echo written; touch {secret}.2 2>/dev/null; \
-         touch /usr/bin/evil 2>/dev/null && echo evil; echo x > $HOME/x && echo x > $TMPDIR/x && echo scratch"
+         (echo x > /usr/bin/evil) 2>/dev/null && echo evil; echo x > $HOME/x && echo x > $TMPDIR/x && echo scratch"
     );
     for layout in ["auto", "floor"] {
         let sandbox = json!({"layout": layout, "write": [out]});

@@ -40,7 +40,7 @@ fn memory_of_one_process() {
     let outcome = limited(lines, json!({"memory": 100 << 20}), json!({}));
     let message = assert_limit(&outcome, "memory");
     assert!(
-        message.contains("was killed: memory 1") && message.ends_with("100 MiB"),
+        message.contains("was killed") && message.contains("memory 1") && message.ends_with("100 MiB"),
         "{message}"
     );
     let peak = exited(&outcome, "tap-test")["peak_kb"].as_u64().unwrap();

@@ -15,6 +15,8 @@ use std::time::Duration;
 const LEAF: &str = "dativo-main";
 /// How often a group that is still in use is tried again, a millisecond apart.
 const PATIENCE: usize = 500;
+/// A group that is younger may be one that its bus is still filling.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// Where groups can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ impl Group {
             unified,
         };
         let make = |home: &Path| {
+            sweep(home);
             let path = home.join(format!("dativo-{name}"));
             let made = fs::create_dir(&path);
             made.map(|()| path.clone())
@@ -173,6 +176,18 @@ impl Drop for Group {
                     _ => break,
                 }
             }
+        }
+    }
+}
+
+/// Removes groups that a killed bus has left: empty ones, not so young that their processes may still be on the way.
+fn sweep(home: &Path) {
+    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
+        let ours = entry.file_name().as_encoded_bytes().starts_with(b"dativo-") && entry.file_name() != LEAF;
+        let made = entry.metadata().and_then(|about| about.modified());
+        if ours && made.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG)) {
+            // One that is in use refuses.
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }

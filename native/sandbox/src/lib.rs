@@ -17,6 +17,7 @@ pub mod inherited;
 pub mod launcher;
 pub mod limits;
 pub mod memfd;
+mod memory;
 pub mod pipes;
 pub mod policy;
 pub mod reap;

@@ -8,15 +8,13 @@
 //! Without a PID namespace a process can leave its tree by outliving its parent: it is then handed to the bus. It stays
 //! with its child if it was seen there before or still is in a session or group of it; else it counts for every child.
 
+use crate::memory::{count_files, held_memory, proportional, Status};
 use crate::tree::{self, Process};
 use crate::Pid;
 use rustix::process::getpid;
-use std::collections::{HashMap, HashSet};
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::collections::HashMap;
+use std::os::unix::fs::DirEntryExt;
 use std::time::Duration;
-
-/// A process with more descriptors than this is not searched for memory files to the end.
-const MOST_LINKS: usize = 4096;
 
 /// What is asked about one child.
 #[derive(Clone, Copy, Debug)]
@@ -265,92 +263,6 @@ fn descends(row: tree::Row, me: i32, rows: &HashMap<i32, tree::Row>, foreign: &H
         at = rows.get(&at)?.parent;
     }
     None
-}
-
-/// What /proc/PID/status says of memory, in bytes.
-#[derive(Default)]
-struct Status {
-    anonymous: u64,
-    shared: u64,
-    swapped: u64,
-    is_init: bool,
-}
-
-impl Status {
-    /// All zero for a process that is gone.
-    fn of(pid: i32) -> Status {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let mut status = Status::default();
-        for line in text.lines() {
-            let Some((name, value)) = line.split_once(':') else {
-                continue;
-            };
-            match name {
-                "RssAnon" => status.anonymous = kilobytes(value),
-                "RssShmem" => status.shared = kilobytes(value),
-                "VmSwap" => status.swapped = kilobytes(value),
-                "NSpid" => {
-                    let mut numbers = value.split_whitespace();
-                    status.is_init = numbers.clone().count() > 1 && numbers.next_back() == Some("1");
-                }
-                _ => {}
-            }
-        }
-        status
-    }
-}
-
-fn kilobytes(value: &str) -> u64 {
-    value
-        .split_whitespace()
-        .next()
-        .and_then(|n| n.parse::<u64>().ok())
-        .unwrap_or(0)
-        * 1024
-}
-
-/// Its share of the pages that it has together with others. None where that cannot be read; 0 for who is gone.
-fn proportional(pid: i32) -> Option<u64> {
-    let text = match std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
-        Ok(text) => text,
-        Err(e) if e.raw_os_error() == Some(libc::ESRCH) || e.kind() == std::io::ErrorKind::NotFound => return Some(0),
-        Err(_) => return None,
-    };
-    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).map(kilobytes);
-    Some(field("Pss_Anon:")? + field("Pss_Shmem:")? + field("SwapPss:").unwrap_or(0))
-}
-
-/// Open descriptors of a process; 0 where they cannot be seen.
-fn count_files(pid: i32) -> u64 {
-    let path = format!("/proc/{pid}/fd");
-    // Since Linux 6.2 the directory's size is their number.
-    match std::fs::metadata(&path).map_or(0, |m| m.size()) {
-        0 => std::fs::read_dir(path).map_or(0, |entries| entries.count() as u64),
-        count => count,
-    }
-}
-
-/// Adds the memory files that a process holds, by inode: many descriptors of one count once.
-fn held_memory(pid: i32, held: &mut HashMap<(u64, u64), u64>) {
-    let mut visited = HashSet::new();
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    for entry in entries.take(MOST_LINKS) {
-        let path = entry.path();
-        let Ok(target) = std::fs::read_link(&path) else {
-            continue;
-        };
-        if !target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
-            continue;
-        }
-        if let Ok(about) = std::fs::metadata(&path) {
-            if visited.insert((about.dev(), about.ino())) {
-                held.insert((about.dev(), about.ino()), about.blocks() * 512);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

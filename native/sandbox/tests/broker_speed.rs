@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
-const BULK: u64 = 4 << 30;
+const BULK: u64 = 1 << 30;
 const ROUNDS: usize = 3;
 
 fn give(mut stream: TcpStream) {

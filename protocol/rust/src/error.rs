@@ -17,6 +17,8 @@ pub enum Code {
     BadMessage,
     /// A BATCH for a target that cannot load it.
     BatchRefused,
+    /// A BATCH names a file that its tap may not hand over.
+    BatchOutside,
     /// Junk, where the policy is to fail.
     Junk,
 }
@@ -31,6 +33,7 @@ impl Code {
             Code::RecordBeforeSchema => "data.record_before_schema",
             Code::BadMessage => "data.bad_message",
             Code::BatchRefused => "data.batch_refused",
+            Code::BatchOutside => "data.batch_outside",
             Code::Junk => "data.junk",
         }
     }

@@ -1,14 +1,18 @@
 //! What happens inside the plugin's empty network namespace: addresses on its loopback interface, and the listeners.
 
 use super::rules::{Rules, DNS_PORT};
+use rustix::io::Errno;
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{bind, listen, socket_with, AddressFamily, SocketFlags, SocketType};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Connections that wait to be accepted, for each listener.
 const BACKLOG: i32 = 1_024;
+/// How often it is tried whether a new IPv6 address can be used; with pauses of 1 ms that is some seconds.
+const IPV6_ROUNDS: usize = 5_000;
 
 /// Readies the network namespace that this process is in, and gives the listeners that [`super::serve`] accepts from:
 /// first the name server's, then those of the declared ports. It needs CAP_NET_ADMIN and CAP_NET_BIND_SERVICE there.
@@ -112,7 +116,15 @@ fn add_ipv6(address: Ipv6Addr) -> io::Result<()> {
         ifr6_ifindex: libc::c_int::try_from(index).unwrap_or(0),
     };
     // SAFETY: SIOCSIFADDR on an IPv6 socket reads an in6_ifreq, which `request` is and which outlives the call.
-    done(unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCSIFADDR as _, &request) })
+    done(unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCSIFADDR as _, &request) })?;
+    // The kernel makes it usable a moment later; the plugin must not start before that.
+    for _ in 0..IPV6_ROUNDS {
+        match bind(&control, &SocketAddr::from((address, 0))) {
+            Err(Errno::ADDRNOTAVAIL) => std::thread::sleep(Duration::from_millis(1)),
+            other => return Ok(other?),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 fn interface(name: &str) -> io::Result<libc::ifreq> {

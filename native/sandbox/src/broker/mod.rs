@@ -135,7 +135,10 @@ impl Broker {
 fn accept_all(listeners: &[TcpListener], shared: &Arc<Shared>) {
     let mut set: Vec<PollFd<'_>> = listeners.iter().map(|l| PollFd::new(l, PollFlags::IN)).collect();
     loop {
-        if poll(&mut set, None).is_err() {
+        if let Err(errno) = poll(&mut set, None) {
+            if errno != Errno::INTR {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             continue;
         }
         for (listener, polled) in listeners.iter().zip(&set) {

@@ -39,13 +39,6 @@ pub(crate) fn of(confinement: &Confinement, holding: Holding, why: &str) -> (Vec
             }
         }
     }
-    if confinement.groups.is_empty() {
-        if holding != Holding::None {
-            missing.push("memory, pids: no control group, so they are looked at and not capped".into());
-        }
-    } else {
-        given.extend(["memory", "pids"]);
-    }
     (given.into_iter().map(String::from).collect(), missing)
 }
 

@@ -77,6 +77,7 @@ fn rules(needs: Needs) -> Vec<(Number, Rule)> {
     refuse(MOUNTS, EPERM);
     refuse(KERNEL, EPERM);
     refuse(LEGACY, EPERM);
+    refuse(SEGMENTS, EPERM);
     // Its flags are behind a pointer, where no filter sees them; C libraries then use clone.
     refuse(&[libc::SYS_clone3], ENOSYS);
     if !needs.namespaces {
@@ -118,6 +119,16 @@ fn conditions(needs: Needs) -> Vec<(Number, Rule)> {
             &[0],
         );
     }
+    // A datagram socket of a pair could still send to any socket file by its path; a stream knows its other end only.
+    let mut pair_types = vec![libc::SOCK_STREAM as u32, libc::SOCK_SEQPACKET as u32];
+    if needs.unix {
+        pair_types.push(libc::SOCK_DGRAM as u32);
+    }
+    let pair = Family {
+        domain: libc::AF_UNIX as u32,
+        types: pair_types,
+        protocols: vec![0],
+    };
     let fast_open = libc::MSG_FASTOPEN as u32;
     let new_namespaces = (libc::CLONE_NEWNS
         | libc::CLONE_NEWUSER
@@ -132,6 +143,7 @@ fn conditions(needs: Needs) -> Vec<(Number, Rule)> {
     const TIOCSETD: u32 = 0x5423;
     let mut found = vec![
         (libc::SYS_socket, Rule::Sockets(families)),
+        (libc::SYS_socketpair, Rule::Sockets(vec![pair])),
         (libc::SYS_sendto, Rule::RefuseBits(3, fast_open, ENOTSUP)),
         (libc::SYS_sendmsg, Rule::RefuseBits(2, fast_open, ENOTSUP)),
         (libc::SYS_sendmmsg, Rule::RefuseBits(3, fast_open, ENOTSUP)),
@@ -247,12 +259,11 @@ const LEGACY: &[libc::c_long] = &[
 #[cfg(target_arch = "aarch64")]
 const LEGACY: &[libc::c_long] = &[];
 
-/// System V and POSIX IPC of the whole machine.
+/// Memory that belongs to no process and is therefore in no account.
+const SEGMENTS: &[libc::c_long] = &[libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt];
+
+/// The rest of System V and POSIX IPC, where it is the whole machine's.
 const SYSTEM_V: &[libc::c_long] = &[
-    libc::SYS_shmget,
-    libc::SYS_shmat,
-    libc::SYS_shmctl,
-    libc::SYS_shmdt,
     libc::SYS_semget,
     libc::SYS_semop,
     libc::SYS_semctl,

@@ -1,7 +1,7 @@
 //! Hosts outside, and what a plugin does with its connections to them.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// A host outside that treats each connection as `with` says; gives its port.
@@ -33,6 +33,30 @@ pub fn echo(mut stream: TcpStream) {
 pub fn count(mut stream: TcpStream) {
     let n = io::copy(&mut stream, &mut io::sink()).unwrap();
     stream.write_all(format!("{n} bytes").as_bytes()).unwrap();
+}
+
+/// Does what its first byte says: echo, say nothing and go, answer at length and go, end first and listen on.
+pub fn moody(mut stream: TcpStream) {
+    let mut mood = [0];
+    // Whatever goes wrong here is what the test is about.
+    let _ = stream.read_exact(&mut mood);
+    match mood[0] % 4 {
+        0 => echo(stream),
+        1 => std::thread::sleep(Duration::from_millis(20)),
+        2 => drop(stream.write_all(&vec![0; 1 << 20])),
+        _ => drop(
+            stream
+                .shutdown(Shutdown::Write)
+                .and_then(|()| io::copy(&mut stream, &mut io::sink())),
+        ),
+    }
+}
+
+/// Reads to the end and says nothing, longer than any test.
+pub fn wait(mut stream: TcpStream) {
+    // It may be reset.
+    let _ = io::copy(&mut stream, &mut io::sink());
+    std::thread::sleep(Duration::from_secs(100));
 }
 
 /// A connection from inside.

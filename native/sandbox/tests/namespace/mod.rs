@@ -14,7 +14,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 use std::time::Duration;
 
 /// What the plugin returned, and what the broker reported.
@@ -34,9 +34,21 @@ impl Ran {
     }
 }
 
+/// In a plugin's process: to the test's.
+static CHANNEL: OnceLock<&UnixStream> = OnceLock::new();
+
 /// Runs `plugin` where its only way out is a broker with these entries. None, with the reason on stderr, where no
 /// namespaces can be had. A panic in the plugin is a panic here.
 pub fn run(entries: &[String], machine: Machine, plugin: impl FnOnce() -> String) -> Option<Ran> {
+    // Before the fork: in the child its lock may be one that a thread held which is not there.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match CHANNEL.get() {
+            Some(channel) => say(channel, &panic.to_string()),
+            None => usual(panic),
+        }));
+    });
     let rules = Rules::parse(entries).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
     // SAFETY: the child runs on with a copy of this thread alone. What it calls (the allocator, sockets, threads) glibc
@@ -78,14 +90,14 @@ fn child(rules: &Rules, channel: UnixStream, plugin: impl FnOnce() -> String) ->
     // SAFETY: plain numbers. Descriptors of tests that run at the same time must not be kept open here, and nothing
     // that owns one of them is used or dropped in this process; the alarm ends it whatever happens.
     unsafe {
-        libc::alarm(60);
+        libc::alarm(120);
         libc::dup2(channel.as_raw_fd(), 3);
         libc::close_range(4, libc::c_uint::MAX, 0);
     }
     std::mem::forget(channel);
     // SAFETY: it was made just above, and nothing else owns it.
     let channel: &'static UnixStream = Box::leak(Box::new(unsafe { std::os::fd::FromRawFd::from_raw_fd(3) }));
-    std::panic::set_hook(Box::new(move |panic| say(channel, &panic.to_string())));
+    CHANNEL.get_or_init(|| channel);
     if let Err(e) = enter() {
         say(channel, &format!("skip no user and network namespace here: {e}"));
     }

@@ -1,0 +1,125 @@
+//! What files a BATCH may name: the grants of the children on its way, each held open so that nobody can move it.
+
+use dativo_bus_engine::batch::{Gate, Place};
+use dativo_bus_engine::plan::{Plan, Profile, Sandbox};
+use dativo_bus_engine::wiring::{End, Hop};
+use rustix::fs::{fstat, open, openat2, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The places that a hop's BATCH files may be in.
+#[derive(Debug)]
+pub struct Grants {
+    roots: Vec<(PathBuf, OwnedFd)>,
+}
+
+impl Grants {
+    /// For a hop of the plan: what the tap and the mappers before it may write. A stream that comes from elsewhere may
+    /// name what its receiver may read or write anyway. None where nobody is confined: there is nothing to keep in.
+    pub fn of(plan: &Plan, hop: Hop) -> Option<Grants> {
+        let (children, received) = match (hop.from, hop.to) {
+            (End::Child(writer), _) if plan.source.is_none() => (&plan.children[..=writer], false),
+            (_, End::Child(reader)) => (&plan.children[..=reader], true),
+            (End::Child(writer), _) => (&plan.children[..=writer], true),
+            _ => return None,
+        };
+        let fenced = |s: &Sandbox| !matches!(s.profile, Profile::Off | Profile::Limits);
+        let granted = |s: &Sandbox| !s.write.is_empty() || received && !s.read.is_empty();
+        if !children.iter().any(|c| fenced(&c.sandbox) || granted(&c.sandbox)) {
+            return None;
+        }
+        let mut roots = Vec::new();
+        for child in children {
+            let read = child.sandbox.read.iter().filter(|_| received);
+            for path in child.sandbox.write.iter().chain(read) {
+                let opened = || open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+                // By the name it was granted by, and by the one it has without symbolic links. What does not exist
+                // grants nothing.
+                let real = path.canonicalize().ok().filter(|real| real != path);
+                roots.extend(opened().map(|fd| (path.clone(), fd)));
+                roots.extend(real.zip(opened()));
+            }
+        }
+        Some(Grants { roots })
+    }
+}
+
+impl Gate for Grants {
+    fn place(&self, path: &Path) -> Place {
+        let mut place = Place::Outside;
+        for (root, fd) in &self.roots {
+            let Ok(rest) = path.strip_prefix(root) else { continue };
+            let rest = if rest.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                rest
+            };
+            let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            let kind = if rest == Path::new(".") {
+                fstat(fd).map(|about| about.st_mode)
+            } else {
+                openat2(fd, rest, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how)
+                    .and_then(|f| Ok(fstat(f)?.st_mode))
+            };
+            match kind {
+                // A pipe or a device would hold its reader up.
+                Ok(mode) if FileType::from_raw_mode(mode) == FileType::RegularFile => return Place::Inside,
+                Err(Errno::NOENT) => place = Place::Missing,
+                // Also where the kernel cannot say: then it is refused (I7).
+                Ok(_) | Err(_) => {}
+            }
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dativo_bus_engine::wiring;
+
+    fn plan(place: &Path, profile: &str) -> Plan {
+        let spool = place.join("spool");
+        let text = serde_json::json!({
+            "plan": 1, "run": "r", "job": "j", "run_dir": "/x", "children": [
+                {"name": "a", "role": "tap", "argv": ["x"], "sandbox": {"profile": profile, "write": [spool], "read": [place]}},
+                {"name": "b", "role": "target", "argv": ["x"], "sandbox": {"read": [place]}},
+            ],
+        });
+        Plan::parse(text.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn only_plain_files_within() {
+        let place = std::env::temp_dir().join(format!("dativo-handover-{}", std::process::id()));
+        let spool = place.join("spool");
+        std::fs::create_dir_all(spool.join("sub")).unwrap();
+        for file in ["secret", "spool/one", "spool/sub/two"] {
+            std::fs::write(place.join(file), "x").unwrap();
+        }
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, spool.join(name)).unwrap();
+        link(&place.join("secret"), "link");
+        link(&place, "up");
+        link(Path::new("one"), "harmless");
+        let plan = plan(&place, "standard");
+        let grants = Grants::of(&plan, wiring::hops(&plan)[0]).unwrap();
+        let at = |name: &str| grants.place(&spool.join(name));
+        assert_eq!((at("one"), at("sub/two")), (Place::Inside, Place::Inside));
+        assert_eq!((at("none"), at("sub/none")), (Place::Missing, Place::Missing));
+        for name in ["link", "up/secret", "harmless", "sub", "", "../secret", "one/x"] {
+            assert_eq!(at(name), Place::Outside, "{name}");
+        }
+        assert_eq!(grants.place(&place.join("secret")), Place::Outside);
+        std::fs::remove_dir_all(place).unwrap();
+    }
+
+    #[test]
+    fn without_a_fence_there_is_nothing_to_keep_in() {
+        let mut plan = plan(Path::new("/tmp"), "limits");
+        let hop = wiring::hops(&plan)[0];
+        assert!(Grants::of(&plan, hop).is_some());
+        plan.children[0].sandbox.write.clear();
+        assert!(Grants::of(&plan, hop).is_none());
+    }
+}
