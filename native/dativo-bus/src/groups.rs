@@ -2,11 +2,15 @@
 
 use dativo_bus_engine::plan::Plan;
 use dativo_sandbox::cgroup::Group;
+use dativo_sandbox::spawn::Spawned;
 
-/// Threads count as tasks of a group, while `limits.processes` counts processes: so the kernel's bound, which is there
-/// for the time between two looks, leaves room for threads and for the sandbox's own two processes.
-const THREADS: u64 = 16;
-const ROOM: u64 = 64;
+/// What the kernel is told for so many processes: it counts threads, of which a runtime starts some for every processor.
+/// Processes themselves are counted by the watch; this bound is for the time between two looks.
+pub fn tasks(processes: u64) -> u64 {
+    const THREADS: u64 = 48;
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    processes.saturating_add(THREADS.max(2 * processors)) + Spawned::SUPERVISORS
+}
 
 /// What the kernel bounds for a child, and what it does not, each with its reason.
 #[derive(Debug, Default)]
@@ -26,9 +30,7 @@ pub fn make(plan: &Plan, index: usize) -> Bounded {
     if limits.memory.is_none() && limits.processes.is_none() {
         return bounded;
     }
-    let tasks = limits
-        .processes
-        .map(|count| count.saturating_mul(THREADS).saturating_add(ROOM));
+    let tasks = limits.processes.map(tasks);
     let name = format!("{}-{}-{index}", plain(&plan.run), std::process::id());
     let group = Group::create(&name, limits.memory, tasks);
     let reason = group

@@ -50,7 +50,7 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         limits.extend(value.map(|value| (limit, value)));
     }
     if !limits.iter().any(|(limit, _)| *limit == Limit::Nproc) {
-        limits.extend(child.limits.processes.map(|count| (Limit::Nproc, tasks(count))));
+        limits.extend(child.limits.processes.map(|count| (Limit::Nproc, groups::tasks(count))));
     }
 
     let bounded = groups::make(plan, index);
@@ -93,13 +93,6 @@ pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> R
         stderr,
         group: bounded.group,
     })
-}
-
-/// What the kernel is told for so many processes. It counts threads, of which a process may have many; processes
-/// themselves are counted by the watch.
-fn tasks(processes: u64) -> u64 {
-    const THREADS: u64 = 16;
-    processes.saturating_mul(THREADS) + Spawned::SUPERVISORS
 }
 
 /// The plan's words about the sandbox as the launcher's.

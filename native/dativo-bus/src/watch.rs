@@ -13,8 +13,9 @@ use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring::End;
 use dativo_sandbox::cgroup::Group;
 use dativo_sandbox::spawn::Spawned;
+use dativo_sandbox::status::Holding;
 use dativo_sandbox::usage::{Sampler, Usage, Wish};
-use dativo_sandbox::{tree, Exit, Pid};
+use dativo_sandbox::{reap, tree, Exit, Pid};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,10 @@ struct Watched {
     pid: Pid,
     /// How many of its processes are ours.
     supervisors: u64,
+    /// The kernel lets it have only so many tasks.
+    tasks_bound: bool,
+    /// Its scratch space is a file system that can be full.
+    scratch_bound: bool,
     bounds: Bounds,
     started: Instant,
     group: Option<Group>,
@@ -77,6 +82,8 @@ impl Watch {
         self.children.push(Watched {
             pid: process.pid,
             supervisors: process.supervisors(),
+            tasks_bound: process.layout == Holding::Namespaces || group.as_ref().is_some_and(Group::bounds_processes),
+            scratch_bound: process.layout == Holding::Namespaces,
             bounds: Bounds::of(spec),
             started: now,
             group,
@@ -138,12 +145,19 @@ impl Watched {
         let tree = &self.bounds.tree;
         if let Some(limit) = tree.memory {
             let nearness = usize::from(last.memory > limit / 2) + usize::from(last.memory > limit / 4 * 3);
-            return Some(PACES[nearness]);
+            return Some(PACES[nearness].min(self.base()));
         }
         if tree.processes.is_some() || tree.cpu.is_some() {
-            return Some(PACES[0]);
+            return Some(self.base());
         }
         (self.files().is_some() || self.scratch.is_some()).then_some(SELDOM)
+    }
+
+    /// What nothing but a look bounds is looked at often.
+    fn base(&self) -> Duration {
+        let processes = self.bounds.tree.processes.is_some() && !self.tasks_bound;
+        let scratch = self.scratch.is_some() && !self.scratch_bound;
+        PACES[if processes || scratch { 2 } else { 0 }]
     }
 
     fn files(&self) -> Option<u64> {
@@ -176,13 +190,25 @@ impl Watched {
             return Some(Reached::Files(Some(usage.files)));
         }
         if let Some(fd) = self.scratch.as_ref().filter(|_| now >= self.scratch_at) {
-            self.scratch_at = now + SELDOM;
-            if scratch::over(fd, self.bounds.scratch) {
+            let begun = spent();
+            let over = scratch::over(fd, self.bounds.scratch);
+            self.scratch_at = match self.scratch_bound {
+                true => now + SELDOM,
+                // It was walked: not longer than a part of the time.
+                false => now + spent().saturating_sub(begun) * SHARE,
+            };
+            if over {
                 return Some(Reached::Scratch);
             }
         }
         None
     }
+}
+
+/// Processor time that the bus has used.
+fn spent() -> Duration {
+    let (user, system) = reap::own_cpu();
+    user + system
 }
 
 impl Supervisor {
@@ -239,6 +265,8 @@ impl Supervisor {
     }
 
     fn look(&mut self, now: Instant) {
+        // By the processor's clock: on a busy machine a look takes long, and costs no more.
+        let before = spent();
         let wish = |w: &Watched| Wish {
             root: w.pid,
             memory: w.bounds.tree.memory.or(Some(u64::MAX)),
@@ -262,7 +290,7 @@ impl Supervisor {
                 self.end_over(index, reached);
             }
         }
-        self.watch.cost = now.elapsed();
+        self.watch.cost = spent().saturating_sub(before);
         self.watch.look_at = Instant::now() + pace.max(self.watch.cost * SHARE);
     }
 

@@ -57,7 +57,8 @@ impl Spawned {
     pub fn supervisors(&self) -> u64 {
         match self.layout {
             Holding::Namespaces => Self::SUPERVISORS,
-            Holding::None | Holding::Floor => 0,
+            Holding::Floor => 1,
+            Holding::None => 0,
         }
     }
 }

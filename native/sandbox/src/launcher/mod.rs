@@ -1,7 +1,7 @@
 //! The launcher: a process of its own between the bus and a plugin, which builds the fence and goes inside.
 //!
 //! It is forked from the [`crate::zygote`], so it holds no other plugin's secrets. It has read a [`Policy`] and either
-//! becomes the plugin (profiles `off` and `limits`, layout `floor`)
+//! becomes the plugin (profiles `off` and `limits`), or starts it behind Landlock and seccomp ([`floor`]),
 //! or makes namespaces, stays outside as supervisor and broker ([`supervisor`]), and lets an init process inside start
 //! the plugin ([`namespaces`], [`root`]). What holds is reported before the plugin's program runs, and a profile that
 //! cannot be kept ends here (I7): nothing of the plugin has run then.
@@ -10,6 +10,7 @@
 
 mod bpf;
 pub mod calls;
+mod floor;
 mod grants;
 mod landlock;
 mod mount;
@@ -93,8 +94,13 @@ fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
         return refusal;
     }
     if confinement.profile <= Profile::Limits {
-        let (guarantees, missing) = promise::of(confinement, Holding::None, "");
-        return plugin::run_here(policy, status, files, &program, Holding::None, guarantees, missing);
+        return plugin::run_here(
+            policy,
+            status,
+            files,
+            &program,
+            promise::of(confinement, Holding::None, ""),
+        );
     }
     let reason = match confinement.layout {
         Layout::Floor => "not wanted".to_string(),
@@ -114,6 +120,6 @@ fn launch(policy: &Policy, status: &OwnedFd, files: &[OwnedFd]) -> Refusal {
     if let Err(refusal) = promise::floor_holds(confinement) {
         return refusal;
     }
-    let (guarantees, missing) = promise::of(confinement, Holding::Floor, &reason);
-    plugin::run_here(policy, status, files, &program, Holding::Floor, guarantees, missing)
+    let promised = promise::of(confinement, Holding::Floor, &reason);
+    floor::start(policy, status, files, &program, promised)
 }

@@ -36,30 +36,39 @@ pub(crate) fn find(policy: &Policy) -> Result<PathBuf, Refusal> {
     places.find(executable).ok_or_else(missing)
 }
 
-/// On the machine's own root: this process becomes the plugin.
+/// Without a fence: this process becomes the plugin.
 pub(crate) fn run_here(
     policy: &Policy,
     status: &OwnedFd,
     files: &[OwnedFd],
     program: &Path,
-    holding: Holding,
+    (guarantees, missing): (Vec<String>, Vec<String>),
+) -> Refusal {
+    if let Err(refusal) = report(policy, status, files, Holding::None, guarantees, missing) {
+        return refusal;
+    }
+    let Err(refusal) = enter(policy, program, Holding::None, None, None);
+    refusal
+}
+
+/// Fills the scratch directory and tells what holds: on the machine's own root there is nothing more to prepare.
+pub(crate) fn report(
+    policy: &Policy,
+    status: &OwnedFd,
+    files: &[OwnedFd],
+    layout: Holding,
     guarantees: Vec<String>,
     missing: Vec<String>,
-) -> Refusal {
-    let scratch = match fill_scratch(policy, files, None) {
-        Ok(scratch) => scratch,
-        Err(e) => return Refusal::of_sandbox(format!("cannot fill {}: {e}", policy.confinement.scratch.display())),
-    };
+) -> Result<(), Refusal> {
+    let place = policy.confinement.scratch.display();
+    let scratch =
+        fill_scratch(policy, files, None).map_err(|e| Refusal::of_sandbox(format!("cannot fill {place}: {e}")))?;
     let word = Word::Confined {
-        layout: holding,
+        layout,
         guarantees,
         missing,
     };
-    if let Err(e) = send(status, &word, Some(scratch.as_fd())) {
-        return Refusal::of_sandbox(format!("cannot report: {e}"));
-    }
-    let Err(refusal) = enter(policy, program, holding, None, None);
-    refusal
+    send(status, &word, Some(scratch.as_fd())).map_err(|e| Refusal::of_sandbox(format!("cannot report: {e}")))
 }
 
 /// Makes the parts of a scratch directory and its files; gives back its descriptor.

@@ -122,6 +122,17 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }.into())
 }
 
+/// Gets SIGTERM, in place of being killed, when the parent thread ends; who the parent is.
+pub(crate) fn end_with_parent() -> io::Result<Option<rustix::process::Pid>> {
+    let parent = rustix::process::getppid();
+    // SAFETY: plain numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0) }.into())?;
+    match rustix::process::getppid() == parent {
+        true => Ok(parent),
+        false => Err(io::Error::other("the bus is gone")),
+    }
+}
+
 /// Nobody of the same user may look into this process.
 pub(crate) fn be_opaque() {
     // SAFETY: plain numbers; a failure leaves what Landlock and the namespaces keep anyway.

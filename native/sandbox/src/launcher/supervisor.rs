@@ -65,35 +65,69 @@ pub(crate) fn watch(
     broker: Option<&Broker>,
     observer: Option<&Observer>,
 ) -> Result<Infallible, Obstacle> {
-    leave_descriptors(keep).map_err(machine("supervisor"))?;
-    // Nothing comes when the program was started: its end of the pipe is closed then.
-    let started = File::from(exec_in).read(&mut [0u8; 1]).is_ok_and(|count| count == 0);
-    if started {
-        let _ = send(status, &Word::Started, None);
-        if let Some(observer) = observer {
-            observer.started();
-        }
+    let signals = settle(exec_in, status, keep).map_err(machine("supervisor"))?;
+    if let Some(observer) = observer {
+        observer.started();
     }
-    let signals = listened().map_err(machine("supervisor"))?;
     loop {
-        match signals.next() {
-            Ok(Some(SIGCHLD)) => {
-                let mut state = 0;
-                // SAFETY: asks about that child; the status is a live local.
-                if unsafe { libc::waitpid(init, &mut state, libc::WNOHANG) } == init {
-                    // What it had open is closed by now; that is told before the end.
-                    broker.map(|broker| broker.settle(SETTLE));
-                    if let Some(observer) = observer {
-                        observer.settle(SETTLE);
-                    }
-                    leave_as(&link)
-                }
+        if let Next::Ended(_) = next(&signals, init) {
+            // What it had open is closed by now; that is told before the end.
+            broker.map(|broker| broker.settle(SETTLE));
+            if let Some(observer) = observer {
+                observer.settle(SETTLE);
             }
-            // SAFETY: init leads a process group of that number; it ignores what it is not prepared for.
-            Ok(Some(signal)) => drop(unsafe { libc::kill(-init, signal) }),
-            Ok(None) | Err(_) => {}
+            let mut state = [0u8; 4];
+            // Without init's last word it was killed.
+            let told = rustix::io::read(&link, &mut state).is_ok_and(|count| count == 4);
+            leave_as(if told {
+                libc::c_int::from_ne_bytes(state)
+            } else {
+                libc::SIGKILL
+            })
         }
     }
+}
+
+/// What happened next.
+pub(crate) enum Next {
+    /// The child ended, with this wait status.
+    Ended(libc::c_int),
+    /// Something else: a signal that was passed on, another child's end.
+    Other,
+}
+
+/// Lets go of what is the plugin's, tells the bus when its program runs, and listens to signals.
+pub(crate) fn settle(exec_in: OwnedFd, status: &OwnedFd, keep: &[RawFd]) -> io::Result<SignalFd> {
+    leave_descriptors(keep)?;
+    // Nothing comes when the program was started: its end of the pipe is closed then.
+    if File::from(exec_in).read(&mut [0u8; 1]).is_ok_and(|count| count == 0) {
+        // A bus that is gone is noticed by its death.
+        let _ = send(status, &Word::Started, None);
+    }
+    listened()
+}
+
+/// Waits for a signal and passes it on to the child's process group.
+pub(crate) fn next(signals: &SignalFd, child: libc::pid_t) -> Next {
+    match signals.next() {
+        Ok(Some(SIGCHLD)) => {
+            let mut state = 0;
+            // SAFETY: asks about that child; the status is a live local.
+            if unsafe { libc::waitpid(child, &mut state, libc::WNOHANG) } == child {
+                return Next::Ended(state);
+            }
+        }
+        // SAFETY: the child leads a process group of that number.
+        Ok(Some(signal)) => drop(unsafe { libc::kill(-child, signal) }),
+        Ok(None) | Err(_) => {}
+    }
+    Next::Other
+}
+
+/// Waits for every child that there is.
+pub(crate) fn collect_all() {
+    // SAFETY: waits for any child; a null status is allowed.
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}
 }
 
 /// The plugin's pipes and files are its own: an end held here would hide that it closed them.
@@ -112,15 +146,8 @@ fn leave_descriptors(keep: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends as the plugin ended; init leaves its wait status in the link. Without one it was killed.
-fn leave_as(link: &OwnedFd) -> ! {
-    let mut status = [0u8; 4];
-    let told = rustix::io::read(link, &mut status).is_ok_and(|count| count == 4);
-    let status = if told {
-        libc::c_int::from_ne_bytes(status)
-    } else {
-        libc::SIGKILL
-    };
+/// Ends as the plugin ended.
+pub(crate) fn leave_as(status: libc::c_int) -> ! {
     if libc::WIFEXITED(status) {
         exit(libc::WEXITSTATUS(status))
     }
