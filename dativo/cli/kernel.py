@@ -27,6 +27,7 @@ ROWS = (
     Row("pidfd", "pidfd", False, "sends signals to the right process"),
     Row("landlock", "landlock", False, "fences files and signals"),
     Row("seccomp", "seccomp", False, "filters system calls"),
+    Row("seccomp listener", "seccomp_notify", False, "lets `dativo learn` watch a plugin"),
     Row("user namespaces", "user_namespace", False, "let all other namespaces be made without root"),
     Row("mount namespaces", "mount_namespace", False, "give a plugin a tree of its own"),
     Row("process namespaces", "pid_namespace", False, "leave no process behind, whatever it does"),

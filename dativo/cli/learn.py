@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dativo import errors
-from dativo.cli import report
+from dativo.cli import options, report
 from dativo.cli.plugin import PluginCommand
 
 if TYPE_CHECKING:
@@ -45,13 +45,17 @@ reads is thrown away; no bookmark moves. ARGS are the plugin's own flags: `dativ
 )
 @click.argument("plugin")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def command(plugin: str, args: tuple[str, ...]) -> Any:
-    """Make the plugin's own command, and run that."""
+@options.dry_run_option
+@options.yes_option
+@options.json_option
+def command(*, plugin: str, args: tuple[str, ...], dry_run: bool, yes: bool) -> Any:
+    """Make the plugin's own command, and run that. The options here may stand before the name or behind it."""
     from dativo.config.project import Project
     from dativo.plugins.installed import installed
 
     learning = LearnCommand(installed(Project.find(), plugin))
-    return learning.main(list(args), prog_name=f"dativo learn {plugin}", standalone_mode=False)
+    own = [*(["--dry-run"] if dry_run else []), *(["--yes"] if yes else [])]
+    return learning.main([*own, *args], prog_name=f"dativo learn {plugin}", standalone_mode=False)
 
 
 class LearnCommand(PluginCommand):
@@ -65,7 +69,7 @@ class LearnCommand(PluginCommand):
             file = click.Path(exists=True, dir_okay=False, path_type=Path)
             text = "Singer messages; without it they are read from stdin."
             self.params.append(click.Option(["--input", "source"], type=file, metavar="FILE", help=text))
-        self.params.append(click.Option(["-y", "--yes"], is_flag=True, help="Grant what is proposed, do not ask."))
+        self.params.append(click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

@@ -12,6 +12,7 @@ def test_every_event_of_the_brief_is_typed():
         '{"event":"confined","child":"tap-x","profile":"strict","layout":"namespaces"}': events.Confined,
         '{"event":"access","child":"tap-x","kind":"read","what":"/x","exists":true}': events.Access,
         '{"event":"connection","child":"tap-x","host":"db","port":null,"outcome":"denied"}': events.Connection,
+        '{"event":"access","child":"t","kind":"read","what":"/srv/x","exists":true}': events.Access,
         '{"event":"schema","stream":"t","schema":{},"key_properties":null,"changed":false}': events.Schema,
         '{"event":"counters","streams":{"t":{"records":1,"bytes":2}},"junk":{"blank":0},"records":1}': events.Counters,
         '{"event":"bookmark","records":1,"of":2,"seq":1,"value":{"a":1}}': events.Bookmark,

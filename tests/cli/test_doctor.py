@@ -12,8 +12,8 @@ case $1 in --version) echo dativo-bus {version};; *) cat "$0.probe";; esac
 """
 WORKS = {"works": True}
 LAYERS = (
-    "no_new_privs", "subreaper", "memfd_seal", "pidfd", "landlock", "seccomp", "user_namespace", "mount_namespace",
-    "pid_namespace", "proc_mount", "network_namespace", "ipc_namespace", "cgroup",
+    "no_new_privs", "subreaper", "memfd_seal", "pidfd", "landlock", "seccomp", "seccomp_notify",
+    "user_namespace", "mount_namespace", "pid_namespace", "proc_mount", "network_namespace", "ipc_namespace", "cgroup",
 )  # fmt: skip
 HELD = {"available": True, "layout": "namespaces"}
 ALL = {

@@ -1,5 +1,6 @@
 """Tries files and addresses that its arguments name: FOLDER. Nothing of what it tries has to work."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -10,10 +11,8 @@ folder = sys.argv[1]
 
 
 def attempt(action, *arguments):
-    try:
+    with contextlib.suppress(OSError):
         action(*arguments)
-    except OSError:
-        pass
 
 
 for _ in range(3):
@@ -34,8 +33,6 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 for name, port in (("db.invalid", 5432), ("127.0.0.1", 9)):
-    try:
+    with contextlib.suppress(OSError):
         socket.create_connection((name, port), timeout=2).close()
-    except OSError:
-        pass
 print("done")

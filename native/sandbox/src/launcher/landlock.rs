@@ -94,7 +94,8 @@ pub(crate) fn inside(confinement: &Confinement) -> io::Result<Fence> {
     for place in ["/tmp", "/dev/shm"] {
         fence = fence.write(Path::new(place))?;
     }
-    common(fence, confinement)
+    // Nothing is there but the devices that are granted to all.
+    common(fence.device(Path::new("/dev"))?, confinement)
 }
 
 /// The fence on the machine's own root.
@@ -123,6 +124,9 @@ pub(crate) fn outside(policy: &Policy, program: &Path) -> io::Result<Fence> {
     for place in system.into_iter().chain([own.as_str()]) {
         fence = fence.read(Path::new(place))?;
     }
+    for device in places::DEVICES {
+        fence = fence.device(Path::new(device))?;
+    }
     common(fence.read(program)?, confinement)
 }
 
@@ -135,9 +139,6 @@ fn common(mut fence: Fence, confinement: &Confinement) -> io::Result<Fence> {
     }
     for path in &confinement.unix {
         fence = fence.write(path)?;
-    }
-    for device in places::DEVICES {
-        fence = fence.device(Path::new(device))?;
     }
     Ok(fence)
 }

@@ -262,28 +262,38 @@ fn wait_for(link: &OwnedFd, word: u8) {
     }
 }
 
+/// What the plugin's process does until it is the plugin. It borrows init's memory, which stands still meanwhile.
+extern "C" fn become_plugin(inside: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `run` passes its own `inside`, which lives as long as init does.
+    let inside = unsafe { &*inside.cast::<Inside<'_>>() };
+    let Err(refusal) = plugin::enter(
+        inside.policy,
+        inside.program,
+        Holding::Namespaces,
+        inside.uid,
+        inside.observer.as_ref(),
+        // What holds is told before its program runs.
+        &mut || wait_for(&inside.link, b'g'),
+    );
+    let word = Word::Failed {
+        sandbox: refusal.sandbox,
+        message: refusal.message,
+    };
+    // A bus that is gone needs no report.
+    let _ = send(inside.status, &word, &[]);
+    exit(125)
+}
+
 /// Starts the plugin and waits for it; when this process ends, everything inside ends.
 fn run(inside: &Inside<'_>, exec_out: OwnedFd) -> ! {
-    // SAFETY: this process has one thread.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        let Err(refusal) = plugin::enter(
-            inside.policy,
-            inside.program,
-            Holding::Namespaces,
-            inside.uid,
-            inside.observer.as_ref(),
-            // It has got ready meanwhile; what holds is told before its program runs.
-            &mut || wait_for(&inside.link, b'g'),
-        );
-        let word = Word::Failed {
-            sandbox: refusal.sandbox,
-            message: refusal.message,
-        };
-        // A bus that is gone needs no report.
-        let _ = send(inside.status, &word, &[]);
-        exit(125)
-    }
+    const STACK: usize = 1 << 20;
+    let mut stack = vec![0u128; STACK / 16];
+    let top = stack.as_mut_ptr_range().end;
+    let argument: *const Inside<'_> = inside;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child runs on a stack of its own, and this process goes on only when the child has a program of its own
+    // or is gone: until then the argument, the stack and all else that it uses stay as they are.
+    let pid = unsafe { libc::clone(become_plugin, top.cast(), flags, argument.cast_mut().cast()) };
     if pid < 0 {
         exit(1)
     }

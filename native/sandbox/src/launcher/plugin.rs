@@ -66,8 +66,16 @@ pub(crate) fn report(
     missing: Vec<String>,
 ) -> Result<OwnedFd, Refusal> {
     let place = policy.confinement.scratch.display();
-    let scratch =
-        fill_scratch(policy, files, None).map_err(|e| Refusal::of_sandbox(format!("cannot fill {place}: {e}")))?;
+    let make = |part: &&str| {
+        DirBuilder::new()
+            .mode(0o700)
+            .create(policy.confinement.scratch.join(part))
+    };
+    let made = SCRATCH_PARTS.iter().try_for_each(make);
+    let scratch = made
+        .and_then(|()| fill_scratch(policy, files, None))
+        .and_then(|()| File::open(&policy.confinement.scratch))
+        .map_err(|e| Refusal::of_sandbox(format!("cannot fill {place}: {e}")))?;
     let word = Word::Confined {
         layout,
         guarantees,
@@ -80,18 +88,10 @@ pub(crate) fn report(
     told.map_err(|e| Refusal::of_sandbox(format!("cannot report: {e}")))
 }
 
-/// Makes the parts of a scratch directory and its files; gives back its descriptor.
-pub(crate) fn fill_scratch(policy: &Policy, files: &[OwnedFd], owner: Option<u32>) -> io::Result<OwnedFd> {
+/// Puts the policy's files into the scratch directory.
+pub(crate) fn fill_scratch(policy: &Policy, files: &[OwnedFd], owner: Option<u32>) -> io::Result<()> {
     let scratch = policy.confinement.scratch.as_path();
     let own = |path: &Path| owner.map_or(Ok(()), |id| std::os::unix::fs::lchown(path, Some(id), Some(id)));
-    own(scratch)?;
-    for part in SCRATCH_PARTS {
-        let path = scratch.join(part);
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => own(&path)?,
-        }
-    }
     for (name, content) in policy.files.iter().zip(files) {
         let path = scratch.join("files").join(name);
         let mut to = OpenOptions::new()
@@ -104,7 +104,7 @@ pub(crate) fn fill_scratch(policy: &Policy, files: &[OwnedFd], owner: Option<u32
         io::copy(&mut from, &mut to)?;
         own(&path)?;
     }
-    Ok(File::open(scratch)?.into())
+    Ok(())
 }
 
 /// Gives up everything that the profile takes away, waits for the word, and runs the program. Comes back only with the

@@ -96,6 +96,7 @@ fn all() -> Vec<(&'static str, Tried)> {
         ("pidfd", in_child(0, pidfd)),
         ("landlock", in_child(0, fence)),
         ("seccomp", in_child(0, filter)),
+        ("seccomp_notify", in_child(0, listener)),
         ("user_namespace", in_child(CLONE_NEWUSER, nothing)),
         ("mount_namespace", in_child(CLONE_NEWUSER | CLONE_NEWNS, mounts)),
         ("pid_namespace", in_child(CLONE_NEWUSER | CLONE_NEWPID, first_process)),
@@ -173,6 +174,11 @@ fn filter() -> io::Result<()> {
         udp: false,
         unix: false,
     })
+}
+
+fn listener() -> io::Result<()> {
+    privileges::no_new_privileges()?;
+    seccomp::notify(&[libc::SYS_connect]).map(drop)
 }
 
 fn mounts() -> io::Result<()> {
