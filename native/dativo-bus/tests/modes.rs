@@ -22,7 +22,7 @@ fn all_is_well() {
     assert_eq!(end["bytes_in"], end["bytes_out"]);
     assert_eq!(ids(&outcome), Some(19));
     let kinds: Vec<&str> = outcome.events.iter().map(|e| e["event"].as_str().unwrap()).collect();
-    assert_eq!(&kinds[..3], ["started", "spawned", "spawned"]);
+    assert_eq!(&kinds[..5], ["started", "spawned", "confined", "spawned", "confined"]);
     assert_eq!(outcome.all("schema").len(), 1);
     assert_eq!(outcome.all("exited").len(), 2);
     assert_eq!(outcome.logs("tap-test"), ["tap starts"]);

@@ -1,4 +1,7 @@
 //! A plugin's side for tests of the broker: a forked process in a new user and network namespace.
+//!
+//! The tests and the speed example run a closure in there, with the broker serving it from outside; where no namespace
+//! can be had they say so. It may use whatever the crate offers to the bus.
 
 // Each test program uses a part of this.
 #![allow(dead_code)]
