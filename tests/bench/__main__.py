@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dativo.bus.find import find_bus
+from tests.bench import confinement
 from tests.bench.measure import Pair
 from tests.bench.workload import write_singer_file
 
@@ -27,7 +28,13 @@ def pass_through(file: Path, scratch: Path, check: str, rounds: int, limit: floa
         "job": "bench",
         "run_dir": str(scratch / "run"),
         "children": [
-            {"name": "tap-cat", "role": "tap", "argv": ["/bin/cat", str(file)], "env": ENV},
+            {
+                "name": "tap-cat",
+                "role": "tap",
+                "argv": ["/bin/cat", str(file)],
+                "env": ENV,
+                "sandbox": {"read": [str(file)]},
+            },
             {"name": "target-cat", "role": "target", "argv": ["/bin/sh", "-c", "exec cat >/dev/null"], "env": ENV},
         ],
         "policy": {"check": check, "confirm": "never"},
@@ -114,6 +121,7 @@ def main() -> int:
             pass_through(file, scratch, "json", args.rounds, 5.0),
             version_start(args.rounds),
             one_record_job(scratch, args.rounds),
+            *confinement.figures(scratch, args.rounds),
         ]
         memory = max(float(str(r["bus_max_rss_mb"])) for r in results if "bus_max_rss_mb" in r)
         results.append({"name": "memory of dativo-bus", "unit": "MB", "median": memory, "limit": 32.0})
@@ -123,7 +131,7 @@ def main() -> int:
         print(f"{rows:,} records, {args.megabytes} MB; medians of {args.rounds} pairs, run in turn")
         for r in results:
             spread = f"({r['min']:.2f} to {r['max']:.2f})" if "min" in r else ""
-            print(f"  {r['name']:<48} {r['median']:7.2f} {r['unit']:<2} {spread:<18} limit {r['limit']}")
+            print(f"  {r['name']:<48} {r['median']:7.2f} {r['unit']:<4} {spread:<18} limit {r['limit']}")
             if r.get("note"):
                 print(f"  {'':<48} {r['note']}")
     return 0 if all(float(str(r["median"])) <= float(str(r["limit"])) for r in results) else 1
