@@ -147,7 +147,7 @@ def _without_overtaken(found: list[bus_events.Event | None]) -> list[bus_events.
 
 
 # I13: the user's environment holds secrets, and anybody of the same user can read a process's. What is left here is for
-# looking names up.
+# looking names up; whose run it is, is added.
 NEEDED = ("RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES", "RUST_BACKTRACE")
 
 
@@ -171,7 +171,8 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=stderr,
-            env={name: os.environ[name] for name in NEEDED if name in os.environ},
+            env={name: os.environ[name] for name in NEEDED if name in os.environ}
+            | {"DATIVO_JOB": plan.job, "DATIVO_RUN": plan.run},
             pass_fds=(document, events_write, control_read, *back),
             process_group=0,  # Ctrl-C reaches the control plane only, which then asks for a drain
         )
