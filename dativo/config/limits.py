@@ -25,7 +25,7 @@ IO_CLASSES = ("best-effort", "idle")
 
 LIMITS: dict[str, Limit] = {
     "memory": Limit("size", "Memory of all its processes together, and of each one.", 2 * GIB, MIB),
-    "processes": Limit("count", "Processes (and threads) at a time.", 64, 1),
+    "processes": Limit("count", "Processes at a time; the threads of all of them have a higher bound.", 64, 1),
     "cpu": Limit("duration", "CPU time of all its processes together."),
     "wall": Limit("duration", "Time from its start to its end."),
     "idle": Limit("duration", "Time in which it writes no line although it could."),

@@ -14,8 +14,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What is granted, as restricted mounts. With `uid` the owner of each path is that user inside.
-pub(crate) fn grants(confinement: &Confinement, program: &Path, uid: Option<u32>) -> Result<Vec<Prepared>, Refusal> {
+/// What is granted, as restricted mounts. With `uid` the owner of each path is that user inside; `None` when something that
+/// it may change is on a file system that cannot show it so.
+pub(crate) fn grants(
+    confinement: &Confinement,
+    program: &Path,
+    uid: Option<u32>,
+) -> Result<Option<Vec<Prepared>>, Refusal> {
     let mut maps: BTreeMap<(u32, u32), Option<OwnedFd>> = BTreeMap::new();
     let mut found = Vec::new();
     let program = program.to_path_buf();
@@ -42,16 +47,20 @@ pub(crate) fn grants(confinement: &Confinement, program: &Path, uid: Option<u32>
             maps.entry(owner).or_insert_with(|| mapping(owner, uid).ok()).as_ref()
         });
         let attributes = grant.attributes();
-        // A file system that cannot map owners is granted as it is: the plugin's user then sees others' files.
-        set_attributes(&mount, attributes, mapping, true)
-            .or_else(|e| mapping.map_or(Err(e), |_| set_attributes(&mount, attributes, None, true)))
-            .map_err(|e| Refusal::of_sandbox(format!("cannot restrict {}: {e}", path.display())))?;
+        if set_attributes(&mount, attributes, mapping, true).is_err() {
+            if mapping.is_some() && grant == Grant::Write {
+                return Ok(None);
+            }
+            // Read as it is: what others may read.
+            set_attributes(&mount, attributes, None, true)
+                .map_err(|e| Refusal::of_sandbox(format!("cannot restrict {}: {e}", path.display())))?;
+        }
         found.push(Prepared {
             at: path.clone(),
             mount,
         });
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// A user namespace in which `owner` outside is `uid` inside, for mapping a mount's owners.

@@ -60,12 +60,18 @@ pub(crate) fn start(
         _ => None,
     };
     let root = give_up::is_root();
-    let uid = root.then(|| give_up::plugin_uid(std::process::id()));
+    let mut uid = root.then(|| give_up::plugin_uid(std::process::id()));
     let mut prepared = Vec::new();
-    if let Some(uid) = uid {
-        hand_over(policy, uid);
+    if let Some(own) = uid {
         give_up::drop_groups().map_err(machine("setgroups"))?;
-        prepared = grants(confinement, program, Some(uid)).map_err(Obstacle::Program)?;
+        match grants(confinement, program, uid).map_err(Obstacle::Program)? {
+            Some(mounts) => {
+                prepared = mounts;
+                hand_over(policy, own);
+            }
+            // As root without a capability it can at least use what is root's.
+            None => uid = None,
+        }
     }
     supervisor::block_signals();
     let pair = |kind| socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(io::Error::from);
@@ -157,7 +163,11 @@ fn meet(
     let Some(scratch) = scratch.into_iter().next() else {
         return Err(reason(link).unwrap_or_else(gone));
     };
-    let (guarantees, missing) = promise::of(&policy.confinement, Holding::Namespaces, "");
+    let (guarantees, mut missing) = promise::of(&policy.confinement, Holding::Namespaces, "");
+    if uid.is_none() && give_up::is_root() {
+        missing
+            .push("uid: it stays root's, without any capability, since a granted file system cannot map owners".into());
+    }
     let word = Word::Confined {
         layout: Holding::Namespaces,
         guarantees,
@@ -234,7 +244,9 @@ fn prepare(inside: &Inside<'_>, exec_out: OwnedFd) -> Result<Infallible, (u8, St
     let confinement = &inside.policy.confinement;
     let own = match inside.uid {
         Some(_) => Vec::new(),
-        None => grants(confinement, inside.program, None).map_err(|r| (b'p', r.message))?,
+        None => grants(confinement, inside.program, None)
+            .map_err(|r| (b'p', r.message))?
+            .unwrap_or_default(),
     };
     let mut prepared = own;
     for one in &inside.prepared {
