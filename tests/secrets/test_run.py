@@ -316,6 +316,18 @@ def test_a_refreshed_token_is_handed_on_and_stored(refreshing):
     assert json.loads(refreshing.token.read_text()) == {"token": "first-token++++"}
 
 
+def test_a_real_plugin_in_its_fence_refreshes_it(shop: Faulty, tmp_path: Path):
+    """No stand-in: the tap rewrites its private copy of the config, the data plane brings it back."""
+    token = tmp_path / "token.json"
+    token.touch(mode=0o600)
+    token.write_text('{"token": "first-token"}')
+    configure(shop, {"refresh_token": f"secret://file/{token}#token", "renew": True})
+    shop.configure({"tap-secret": {"config_mode": "file"}})
+    for renewed in ("first-token++", "first-token++++"):  # by the discovery, and by the run
+        shop.dativo("run", "tap-secret", "target-ledger", "--job", shop.job).expect()
+        assert json.loads(token.read_text()) == {"token": renewed}
+
+
 def test_who_loses_the_race_is_told(refreshing):
     answer = refreshing(meddle=refreshing.token)
     assert "secret.conflict: tap-secret refreshed refresh_token" in answer.stderr
