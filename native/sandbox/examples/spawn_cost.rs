@@ -3,7 +3,8 @@
 
 use dativo_sandbox::policy::{Confinement, Layout, Network, Profile};
 use dativo_sandbox::spawn::{spawn, Spec};
-use dativo_sandbox::{pipes, reap, Zygote};
+use dativo_sandbox::{pipes, Zygote};
+use rustix::process::{waitpid, WaitOptions};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,9 +89,8 @@ fn start(zygote: &Zygote, scratch: &Path, profile: Profile, layout: Layout, netw
         confinement,
     };
     let spawned = spawn(zygote, &spec).expect("a confined start");
-    while !matches!(reap::reap().expect("a child"), reap::Reaped::Ended(exit) if exit.pid == spawned.pid) {
-        std::thread::sleep(std::time::Duration::from_micros(20));
-    }
+    // As the bare start is waited for, and not by looking again and again.
+    waitpid(Some(spawned.pid), WaitOptions::empty()).expect("its end");
 }
 
 fn median(times: &mut [f64]) -> f64 {

@@ -92,27 +92,49 @@ pub(crate) fn assemble(arch: u32, unknown: Number, rules: &[(Number, Rule)]) -> 
     program
 }
 
+/// So many numbers are compared one after the other; more are halved first.
+const GROUP: usize = 16;
+
 /// Code that finds the accumulator's number among the rules and ends with a verdict.
 fn search(rules: &[&(Number, Rule)]) -> Vec<Instruction> {
-    match rules {
-        [] => vec![op(RETURN, ALLOW)],
-        [(number, rule)] => {
-            let body = verdict(rule);
-            let mut code = skip_unless(EQUAL, *number, body.len());
-            code.extend(body);
-            code.push(op(RETURN, ALLOW));
-            code
-        }
-        _ => {
-            let (low, high) = rules.split_at(rules.len() / 2);
-            let low = search(low);
-            // Numbers of the upper half jump over the lower half's code.
-            let mut code = vec![branch(AT_LEAST, high[0].0, 0, 1), op(JUMP, low.len() as u32)];
-            code.extend(low);
-            code.extend(search(high));
-            code
+    if rules.len() > GROUP {
+        return halved(rules);
+    }
+    // One comparison for each number, each with a jump to its verdict; equal verdicts stand once.
+    let mut verdicts: Vec<Vec<Instruction>> = Vec::new();
+    let mut chosen = Vec::new();
+    for (number, rule) in rules {
+        let body = verdict(rule);
+        let at = verdicts.iter().position(|known| *known == body).unwrap_or_else(|| {
+            verdicts.push(body);
+            verdicts.len() - 1
+        });
+        chosen.push((*number, at));
+    }
+    let mut code = Vec::new();
+    for (index, (number, at)) in chosen.iter().enumerate() {
+        // Over the comparisons that follow, the default, and the verdicts before its own.
+        let before: usize = verdicts[..*at].iter().map(Vec::len).sum();
+        let skipped = chosen.len() - index - 1 + 1 + before;
+        match u8::try_from(skipped) {
+            Ok(skipped) => code.push(branch(EQUAL, *number, skipped, 0)),
+            // Too far for a jump: the smaller halves are not.
+            Err(_) => return halved(rules),
         }
     }
+    code.push(op(RETURN, ALLOW));
+    code.extend(verdicts.into_iter().flatten());
+    code
+}
+
+fn halved(rules: &[&(Number, Rule)]) -> Vec<Instruction> {
+    let (low, high) = rules.split_at(rules.len() / 2);
+    let low = search(low);
+    // Numbers of the upper half jump over the lower half's code.
+    let mut code = vec![branch(AT_LEAST, high[0].0, 0, 1), op(JUMP, low.len() as u32)];
+    code.extend(low);
+    code.extend(search(high));
+    code
 }
 
 /// Jumps over the next `length` instructions unless the comparison holds; works for any length.

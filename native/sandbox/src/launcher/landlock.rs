@@ -124,7 +124,7 @@ pub(crate) fn outside(policy: &Policy, program: &Path) -> io::Result<Fence> {
     for place in system.into_iter().chain([own.as_str()]) {
         fence = fence.read(Path::new(place))?;
     }
-    for device in places::DEVICES {
+    for device in places::DEVICES.iter().chain(&["/dev/random"]) {
         fence = fence.device(Path::new(device))?;
     }
     common(fence.read(program)?, confinement)

@@ -38,10 +38,12 @@ pub(crate) const NAMES: &[&str] = &[
 ];
 
 /// Devices without a secret and without an effect.
-pub(crate) const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+pub(crate) const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"];
 
 /// Links of /dev.
 pub(crate) const LINKS: &[(&str, &str)] = &[
+    // The two are the same since Linux 5.6.
+    ("dev/random", "urandom"),
     ("dev/fd", "/proc/self/fd"),
     ("dev/stdin", "/proc/self/fd/0"),
     ("dev/stdout", "/proc/self/fd/1"),
