@@ -123,7 +123,18 @@ class Project:
         """The files that decide what runs: no plugin has business with them (I6)."""
         folders = {self.settings_file.parent, *([self._overlay.path.absolute().parent] if self._overlay else [])}
         found = [self.settings_file, self.lock_file, *(folder / ".env" for folder in sorted(folders))]
-        return [*found, *([self._overlay.path.absolute()] if self._overlay else [])]
+        return [*found, *([self._overlay.path.absolute()] if self._overlay else []), *self._secret_files()]
+
+    def _secret_files(self) -> list[Path]:
+        """The files that hold secrets of any plugin here, and the key that opens them (I13)."""
+        from dativo.secrets import reference
+
+        mark = f"{reference.SCHEME}file/"
+        named = [text for _, text in reference.found(self.layers.data) if text.startswith(mark)]
+        identity = self.layers.at("secrets", "file", "identity")
+        names = [text.removeprefix(mark).partition("#")[0] for text in named]
+        names += [identity] if isinstance(identity, str) else []
+        return [self.root / Path(name).expanduser() for name in dict.fromkeys(names)]
 
     def policies(self) -> list[Policy]:
         """What bounds every plugin's permissions here: this machine's policy, the user's own, the project's."""

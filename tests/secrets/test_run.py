@@ -316,6 +316,19 @@ def test_a_refreshed_token_is_handed_on_and_stored(refreshing):
     assert json.loads(refreshing.token.read_text()) == {"token": "first-token++++"}
 
 
+def test_the_file_of_a_secret_is_hidden_from_every_plugin(shop: Faulty):
+    """The target's folder is granted, and the tap's secret lies in it."""
+    private = shop.folder / "private.json"
+    private.touch(mode=0o600)
+    private.write_text('{"token": "value-of-file"}')
+    configure(shop, {"file": "secret://file/private.json#token"}, secrets={"file": {"identity": "age.txt"}})
+    (shop.folder / "age.txt").touch()
+    plan = shop.dativo("run", "tap-secret", "target-ledger", "--dry-run").expect().json
+    target = plan["children"][1]["sandbox"]
+    assert str(shop.ledger.parent) in target["write"]
+    assert {str(private), str(shop.folder / "age.txt")} <= set(target["hide"])
+
+
 def test_a_real_plugin_in_its_fence_refreshes_it(shop: Faulty, tmp_path: Path):
     """No stand-in: the tap rewrites its private copy of the config, the data plane brings it back."""
     token = tmp_path / "token.json"
