@@ -3,11 +3,14 @@
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames and holds it, [`route`] judges and
 //! counts it, [`ledger`] remembers STATEs until the target confirms them, [`verdict`] keeps the first failure, and
-//! [`event`] and [`journal`] tell the control plane.
+//! [`event`] and [`journal`] tell the control plane, in texts without secrets ([`redact`]) and without tricks
+//! ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and bounded ([`confine`]), [`limits`] what a death
+//! is owed to, and [`batch`] which files it may hand over.
 //!
 //! Invariants it guards: I1 (a bookmark only for what was delivered and echoed), I3 (bytes forwarded as they came),
 //! I4 (never backwards), I9 (a line is forwarded, counted as junk, or fails the run), I10 (bounded memory),
-//! I11 (done only when the counts say so), I12 (names are data), I13 (no content of a child's file in any event).
+//! I11 (done only when the counts say so), I12 (names are data), I13 (no secret and no content of a child's file in any
+//! event).
 //!
 //! Who may import it: `native/dativo-bus`, and tests.
 #![forbid(unsafe_code)]

@@ -2,12 +2,17 @@
 //!
 //! Where it stands: the bottom of the data plane. `dativo-bus` (the executable) calls it to spawn the children of a
 //! plan, to learn how they ended and to kill what they left behind; nothing here knows Singer, plans or events.
-//! It is the only crate that may hold `unsafe`, and each such block says why it is sound.
+//! It is the only crate that may hold `unsafe`, and each such block says why it is sound. The way of a child: the
+//! [`zygote`], forked before anything is known, forks a [`launcher`] for it; [`spawn`] hands that a [`policy`] and
+//! hears from it over [`status`] what holds; the launcher fences, starts and supervises the plugin, and its [`broker`]
+//! carries the connections that are granted. [`usage`] and [`cgroup`] measure and bound the whole tree.
 //!
 //! Invariants it guards:
 //! - I6: a child gets exactly the environment, descriptors, limits and directory of its [`Spec`], nothing inherited;
+//! - I7: a promise that cannot be kept here is refused, and nothing of the plugin has run then;
 //! - I8: no process outlives the run: parent-death signal, child subreaper, and [`tree`] for what escaped both;
-//! - I13: files for a child ([`memfd`]) have no name that another process could open.
+//! - I13: files for a child ([`memfd`]) have no name that another process could open; a launcher knows one plugin's
+//!   secrets at the most.
 //!
 //! Who may import it: `native/dativo-bus`, and tests.
 
