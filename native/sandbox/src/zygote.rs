@@ -2,11 +2,13 @@
 //! secret of another plugin, and already running, so that none has to be executed again (I13; spawn cost).
 //!
 //! It gets one packet per plugin, with descriptors: the policy, the status socket, stdin, stdout, stderr, what the plugin
-//! keeps, what goes into its scratch directory. It answers with the pid of a new launcher, which is the bus's child.
+//! keeps, what goes into its scratch directory. A spare launcher, forked ahead and the bus's child, takes the packet and
+//! answers with its pid; then the next spare is forked.
 
 use crate::policy::Policy;
 use crate::status::{receive_fds, send_fds};
-use crate::{launcher, Pid};
+use crate::{launcher, pipes, Pid};
+use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::{fcntl_dupfd_cloexec, read, write};
 use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
 use std::fs::File;
@@ -53,24 +55,56 @@ fn serve(socket: OwnedFd, parent: libc::pid_t) -> ! {
         launcher::exit(1)
     }
     launcher::warm();
+    let Ok((taken, take)) = pipes::pipe(0) else {
+        launcher::exit(1)
+    };
     loop {
-        let fds = match receive_fds(&socket) {
-            Ok(fds) if fds.len() >= FIXED => fds,
-            // The bus has started all that it wants to start, or is gone.
-            _ => launcher::exit(0),
-        };
         // SAFETY: this process has one thread; without a stack the call is a fork, whose child the bus can wait for.
         let pid = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_PARENT | libc::SIGCHLD, 0, 0, 0, 0) };
         if pid == 0 {
-            drop(socket);
-            // Its policy cannot be read, or its descriptors are not what the policy says: the bus sees it hang up.
-            let _ = become_launcher(fds, parent);
-            launcher::exit(125)
+            drop(taken);
+            spare(socket, take, parent)
         }
-        let pid = libc::pid_t::try_from(pid).unwrap_or(-1);
-        // A bus that is gone is noticed at the next packet.
-        let _ = write(&socket, &pid.to_ne_bytes());
+        if pid < 0 || !wait_until_taken(&socket, &taken) {
+            launcher::exit(0)
+        }
     }
+}
+
+/// Whether the last spare launcher has a plugin to start; `false` when the bus has started all that it wants to start.
+fn wait_until_taken(socket: &OwnedFd, taken: &OwnedFd) -> bool {
+    let mut fds = [
+        PollFd::new(taken, PollFlags::IN),
+        PollFd::new(socket, PollFlags::empty()),
+    ];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) if fds[0].revents().contains(PollFlags::IN) => {
+                return read(taken, &mut [0u8; 1]).is_ok_and(|n| n == 1)
+            }
+            Ok(_) => return false,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// A launcher that waits for its plugin: forking it took place before it was needed.
+fn spare(socket: OwnedFd, take: OwnedFd, parent: libc::pid_t) -> ! {
+    let fds = match die_with(parent).and_then(|()| receive_fds(&socket)) {
+        Ok(fds) if fds.len() >= FIXED => fds,
+        // The bus has started all that it wants to start, or is gone.
+        _ => launcher::exit(0),
+    };
+    // SAFETY: getpid only returns a number.
+    let pid = unsafe { libc::getpid() };
+    // Who is gone needs neither.
+    let _ = write(&socket, &pid.to_ne_bytes());
+    let _ = write(&take, b"t");
+    drop((socket, take));
+    // Its policy cannot be read, or its descriptors are not what the policy says: the bus sees it hang up.
+    let _ = become_launcher(fds);
+    launcher::exit(125)
 }
 
 /// Lets go of everything that the bus inherited: descriptors, environment.
@@ -115,9 +149,8 @@ fn die_with(parent: libc::pid_t) -> io::Result<()> {
 }
 
 /// In a new launcher: a session of its own, every descriptor in its place, then the policy.
-fn become_launcher(fds: Vec<OwnedFd>, parent: libc::pid_t) -> io::Result<()> {
+fn become_launcher(fds: Vec<OwnedFd>) -> io::Result<()> {
     rustix::process::setsid()?;
-    die_with(parent)?;
     // SAFETY: plain numbers; KILL, STOP and the C library's own signals refuse, and need no reset.
     unsafe {
         for signal in 1..=64 {

@@ -44,6 +44,7 @@ if MODE == "num":
     print("42", flush=True)
 if MODE == "unread":  # claims a STATE that it has not read yet
     say({"bookmarks": {"t": {"id": 19}}})
+    time.sleep(1)  # the bus hears it long before the first read
 if MODE == "foreign":
     say({"somebody": "else's"})
 if MODE == "closes":

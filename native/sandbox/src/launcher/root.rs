@@ -6,7 +6,7 @@
 use super::mount::{clone, procfs, set_attributes, tmpfs, Grant, Prepared};
 use super::places;
 use crate::policy::{Confinement, Network, SCRATCH_PARTS};
-use rustix::fs::{mkdirat, openat2, symlinkat, Mode, OFlags, ResolveFlags, CWD};
+use rustix::fs::{fstat, mkdirat, openat2, symlinkat, FileType, Mode, OFlags, ResolveFlags, CWD};
 use rustix::io::Errno;
 use rustix::mount::{
     mount_change, move_mount, open_tree, unmount, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
@@ -256,7 +256,8 @@ impl Root {
     }
 
     fn attach_as_is(&self, path: &Path, mount: &OwnedFd) -> Result<(), Failure> {
-        let directory = at(path, File::from(at(path, mount.try_clone())?).metadata())?.is_dir();
+        let kind = FileType::from_raw_mode(at(path, fstat(mount))?.st_mode);
+        let directory = kind == FileType::Directory;
         let place = self.place(path, directory)?;
         let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         at(path, move_mount(mount, "", &place, "", both))
