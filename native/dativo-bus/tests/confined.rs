@@ -2,7 +2,7 @@
 
 mod bus;
 
-use bus::{run, Outcome, Place};
+use bus::{run, with, Outcome, Place};
 use serde_json::{json, Value};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -201,6 +201,22 @@ fn a_host_that_is_granted_is_reached_and_told_and_no_other() {
     ] {
         assert!(told.contains(&expected), "{told:?}");
     }
+}
+
+#[test]
+fn it_steps_back_from_where_the_bus_stands() {
+    let place = Place::new();
+    let child = with(
+        line("nice; ionice", json!({})),
+        "limits",
+        json!({"nice": 3, "ionice": "idle"}),
+    );
+    let plan = place.plan(&[child]);
+    let mut command = std::process::Command::new("nice");
+    command.args(["-n", "5", bus::BUS]);
+    let outcome = bus::start_with(&place, &plan, &mut command).finish();
+    outcome.assert_reason("done");
+    assert_eq!(outcome.logs("tap-line"), ["8", "idle"]);
 }
 
 #[test]

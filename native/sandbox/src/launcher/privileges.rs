@@ -46,8 +46,13 @@ pub(crate) fn limit(limits: &[(Limit, u64)]) -> Result<(), (Limit, io::Error)> {
 /// Later in line for the processors and the disk, and the first to go when memory is short.
 pub(crate) fn step_back(nice: u8, ionice: Option<u8>) -> io::Result<()> {
     if nice > 0 {
-        // SAFETY: plain numbers.
-        check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, libc::c_int::from(nice)) }.into())?;
+        // SAFETY: adds to this process's niceness; -1 is a value as well as an error, so the errno tells.
+        unsafe {
+            *libc::__errno_location() = 0;
+            if libc::nice(libc::c_int::from(nice)) == -1 && *libc::__errno_location() != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
     }
     if let Some(class) = ionice {
         const WHO_PROCESS: libc::c_int = 1;
