@@ -100,22 +100,18 @@ class Named(dict[str, "Check | Table | Named"]):
 
 LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in (*limits.LIMITS, *limits.ALIASES)}
 PROFILES = ("off", "limits", "standard", "strict")
-SANDBOX: Table = {
+"""From the loosest to the strictest."""
+UNFENCED = PROFILES[:2]
+"""Those under which a plugin may do what its user may."""
+REACH: Table = {
     "profile": _one_of(*PROFILES),
     "read": _texts,
     "write": _texts,
     "network": _network,
     "unix": _texts,
-    "env": _texts,
 }
-POLICY: Table = {
-    "profile": _one_of(*PROFILES),
-    "read": _texts,
-    "write": _texts,
-    "network": _network,
-    "unix": _texts,
-    "limits": LIMITS,
-}
+SANDBOX: Table = {**REACH, "env": _texts}
+POLICY: Table = {**REACH, "limits": LIMITS}
 SETTINGS: Table = {
     "config": _mapping,
     "select": _texts,

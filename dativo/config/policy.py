@@ -14,7 +14,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.document import load
-from dativo.config.keys import POLICY_FILE, PROFILES, PROJECT, check
+from dativo.config.keys import POLICY_FILE, PROFILES, PROJECT, UNFENCED, check
 from dativo.config.paths import config_dir
 from dativo.config.specs import bounds
 
@@ -107,7 +107,7 @@ def _user() -> Policy | None:
 
 def _policy(data: Mapping[str, Any], path: Path, *, operator: bool) -> Policy:
     profile = data.get("profile")
-    if not operator and profile in ("off", "limits"):
+    if not operator and profile in UNFENCED:
         raise errors.ConfigError(
             "config.invalid", f"{path.name}: sandbox.profile: a project cannot loosen the sandbox to {profile}",
             hint="take --sandbox on the command line, or the sandbox: section of your own settings file",

@@ -2,7 +2,8 @@
 
 Flow of `dativo add`: `requirement` (what the user typed) > `firstparty` (our names) > `sources` (paths and git become
 wheels) > `resolve` (uv, every hash) > `environment` (one private venv per lock digest) > a probe given by the caller >
-`manifest` > `lockfile`. A run only reads: `installed` (lock header and manifest; no uv, no YAML).
+`manifest` > `permissions` (what it asks for) > `lockfile`, with what was approved (`approval` refuses
+more). A run only reads: `installed` (lock header and manifest; no uv, no YAML).
 Guards I6 (nothing is shared between plugins), I7 (drift and tampering are refused), I12 (names are checked before they
 become paths). Only `uv` runs uv. Imported by `run` and `cli`; imports `config` and `errors`, never its siblings.
 """

@@ -3,10 +3,15 @@
 Flow: cli > run > bus > events > run > state. `job` resolves a command line or a job into steps, `sides` are the two
 ends of a shell pipe, `attempt` drives one plan and commits what the target confirmed, `hold` is the lease and the
 bookmark, `pipe` meets the neighbour in a shell pipe (`neighbours`: who holds the other end; `rendezvous`: what the two
-tell each other), `probe` asks a plugin a question, `catalog` and `settings` prepare what a plugin is given, `outcome`
-turns the verdict into an error, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private run directories.
+tell each other), `probe` asks a plugin a question, `catalog` and `settings` prepare what a plugin is given (`step`: all
+of it, ready; `disclosure`: its secrets, late), `outcome` turns the verdict into an error, `conclusion` into a summary,
+`interrupts` is Ctrl-C, `rundirs` names and sweeps the private run directories.
+
+What a plugin may reach is made in `grants`: `templates` filled, `places` that may be given, `reach` and `inference` for
+hosts, `readable` for its start, then `cut` by jobs and policies; `bounds` are its limits, `exposure` says it in words,
+`denials` says what was missing, `learn` and `needs` propose it.
 
 Guards I1 and I2 (a bookmark is committed, and durable, when its event arrives, before anything else is done), I4, I5
-(the lease is taken before the first plugin starts and renewed while it runs), I8 and I11 (the verdict is the bus's,
-never an exit code's). Only `dativo.cli` may import it.
+(the lease is taken before the first plugin starts and renewed while it runs), I6 (a plugin gets what it was granted),
+I8 and I11 (the verdict is the bus's, never an exit code's). Only `dativo.cli` may import it.
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.config.keys import UNFENCED
 from dativo.config.policy import inside
 from dativo.run.attempt import Seen
 from dativo.run.grants import Grants
@@ -37,7 +38,7 @@ def explained(
     found: errors.DativoError, grants: Grants, role: str, *, seen: Seen, lines: Sequence[str]
 ) -> errors.DativoError:
     """The error that names what was denied, or the one that was found when that was not the reason."""
-    if found.code.startswith(_ELSEWHERE) or grants.profile in ("off", "limits"):
+    if found.code.startswith(_ELSEWHERE) or grants.profile in UNFENCED:
         return found
     return _network(found, grants, seen, lines) or _file(found, grants, role, lines) or found
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dativo.config.keys import UNFENCED
 from dativo.config.quantity import duration_text
 from dativo.run.grants import Grants
 from dativo.run.places import TREES
@@ -33,7 +34,7 @@ def score(grants: Grants, profile: str | None = None) -> float:
 
 def _opened(grants: Grants, profile: str) -> dict[str, float]:
     env = 0.1 * len(grants.env)
-    if profile in ("off", "limits"):
+    if profile in UNFENCED:
         every = dict.fromkeys(WEIGHTS, 1.0)
         return {**every, "env": env, "resources": 1.0 if profile == "off" else 0.3}
     network = 1.0 if grants.network == "any" else 0.0
@@ -54,7 +55,7 @@ def _opened(grants: Grants, profile: str) -> dict[str, float]:
 
 def rows(grants: Grants) -> list[list[str]]:
     """What it may do, in words: a label and a line each."""
-    if grants.profile in ("off", "limits"):
+    if grants.profile in UNFENCED:
         return [["may do", f"whatever you may do: its sandbox is {grants.profile}"], ["may use", _use(grants)]]
     return [
         ["may read", ", ".join(["its own environment", *(_shown(grants, grants.read) or ["nothing else"])])],

@@ -14,6 +14,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config import policy as policies
+from dativo.config.keys import UNFENCED
 from dativo.config.policy import inside
 from dativo.config.project import Project, working_directory
 from dativo.config.specs import PluginSpec
@@ -156,7 +157,7 @@ class _Join:
 
     def grants(self) -> Grants:
         profile = self._profile()
-        self.fenced = profile not in ("off", "limits")
+        self.fenced = profile not in UNFENCED
         write, read = self._paths("write"), self._paths("read")
         reach = Reach(self.name, self.config, self.file, self._note)
         held = Held(read, write, self._unix(), reach.of(self.wanted, self.spec))
@@ -195,7 +196,7 @@ class _Join:
         named = [(self.spec.sandbox.get("profile"), f"{self.file}: plugins.{self.name}.sandbox.profile")]
         named += [(one.sandbox.get("profile"), f"{one.where}.sandbox.profile") for one in self.jobs]
         for word, where in named:
-            if word in ("off", "limits") and policies.strictest(least, word) != word:
+            if word in UNFENCED and policies.strictest(least, word) != word:
                 raise errors.ConfigError(
                     "config.invalid", f"{where}: {word} would loosen the sandbox",
                     hint=f"take --sandbox {word}, or the sandbox: section of your own settings file",
@@ -203,11 +204,7 @@ class _Join:
                 )  # fmt: skip
         if self.flag:
             machine = next((one for one in self.policies if one.operator and one.profile), None)
-            if (
-                machine
-                and policies.strictest(machine.profile, self.flag) != self.flag
-                and self.flag in ("off", "limits")
-            ):
+            if machine and policies.strictest(machine.profile, self.flag) != self.flag and self.flag in UNFENCED:
                 raise cut.forbidden(self.name, machine, f"the profile {self.flag} (it wants {machine.profile})")
             return self.flag
         found = policies.strictest(

@@ -14,6 +14,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.bus.plan import Sink, Source
+from dativo.config.keys import UNFENCED
 from dativo.config.project import working_directory
 from dativo.engines import singer
 from dativo.observe.log import PluginLog
@@ -40,7 +41,7 @@ class Watching(Confining):
         """The plan's blocks; a profile that fences nothing gives nothing to observe."""
         found = super().__call__(env)
         sandbox = {**found["sandbox"], "observe": True}
-        if sandbox["profile"] in ("off", "limits"):
+        if sandbox["profile"] in UNFENCED:
             sandbox["profile"] = "standard"
         return {**found, "sandbox": sandbox}
 

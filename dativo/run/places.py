@@ -128,6 +128,13 @@ def names_of(path: str) -> list[str]:
     return [path] if real == path else [path, real]
 
 
+def _too_wide(path: str, home: str) -> str | None:
+    """Why a tree is too much for any plugin: it holds the home, or is one of the system's."""
+    if path in TREES or inside(home, path):
+        return f"{path} as a whole holds what is no plugin's business"
+    return None
+
+
 def why_not_read(path: str, own: Own, *, by_hand: bool, chosen: bool) -> str | None:
     """Why a path is not granted for reading. `chosen`: the user's own setting names it, so a key file is fine."""
     kept = own.keeps(path)
@@ -136,8 +143,8 @@ def why_not_read(path: str, own: Own, *, by_hand: bool, chosen: bool) -> str | N
     if by_hand:
         return None
     home = os.path.realpath(Path.home())
-    if path in TREES or inside(home, path):
-        return f"{path} as a whole holds what is no plugin's business"
+    if (wide := _too_wide(path, home)) is not None:
+        return wide
     keys = [*SYSTEM_KEYS, *(f"{base}/{key}" for base in (home, str(Path.home())) for key in KEYS)]
     key = next((one for one in keys if inside(path, one)), None)
     if key is not None and not (chosen and os.path.isfile(path)):  # noqa: PTH113 - a text all along
@@ -158,8 +165,8 @@ def why_not_write(path: str, own: Own, *, by_hand: bool, beside: bool) -> str | 
     if by_hand:
         return None
     home = os.path.realpath(Path.home())
-    if path in TREES or inside(home, path):
-        return f"{path} as a whole holds what is no plugin's business"
+    if (wide := _too_wide(path, home)) is not None:
+        return wide
     system = next((one for one in SYSTEM if inside(path, one) and not inside(path, "/dev/shm")), None)  # noqa: S108
     key = next((f"~/{one}" for one in KEYS if inside(path, f"{home}/{one}")), None)
     if system is not None or key is not None:

@@ -12,17 +12,6 @@ from dativo import errors
 from tests.run.granting import Bench, block
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    found = Bench(tmp_path.resolve())
-    monkeypatch.setenv("DATIVO_HOME", str(tmp_path.resolve() / "dativo"))
-    monkeypatch.setenv("HOME", str(found.home))
-    monkeypatch.setenv("DATIVO_POLICY", str(found.data / "policy.yml"))
-    (found.data / "policy.yml").write_text("")
-    monkeypatch.chdir(found.root)
-    return found
-
-
 def refused(code: str, act) -> errors.DativoError:
     with pytest.raises(errors.ConfigError) as caught:
         act()

@@ -14,15 +14,9 @@ from tests.run.granting import Bench
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    found = Bench(tmp_path.resolve())
-    monkeypatch.setenv("DATIVO_HOME", str(tmp_path.resolve() / "dativo"))
-    monkeypatch.setenv("HOME", str(found.home))
-    monkeypatch.setenv("DATIVO_POLICY", str(found.data / "policy.yml"))
-    (found.data / "policy.yml").write_text("")
-    monkeypatch.chdir(found.root)
-    (found.data / "in").mkdir()
-    return found
+def bench(bench: Bench) -> Bench:
+    (bench.data / "in").mkdir()
+    return bench
 
 
 def file(bench: Bench, name: str) -> str:
