@@ -66,22 +66,26 @@ def read_jobs(db: sqlite3.Connection) -> list[JobState]:
     return found
 
 
+# Newest first, by what the store counts and not by the clock: the run, then what was done by hand after it, then the
+# order of writing. Rows of a store older than `after_run` have only their time to go by.
 _LOG = """
     SELECT at, origin, value, records, of, run, number, verdict, why, message, stats, by FROM (
         SELECT h.at, h.origin, h.value, h.records, h.of, h.run, r.number, r.verdict,
-               coalesce(h.reason, r.reason) AS why, r.message, r.stats, h.by
+               coalesce(h.reason, r.reason) AS why, r.message, r.stats, h.by, h.seq,
+               coalesce(r.number, h.after_run,
+                   (SELECT max(number) FROM runs WHERE job = h.job AND started <= h.at), 0) AS place
         FROM history h LEFT JOIN runs r ON r.id = h.run WHERE h.job = :job
         UNION ALL
         SELECT b.at, b.origin, b.value, b.records, b.of, b.run, r.number, r.verdict,
-               r.reason, r.message, r.stats, NULL
+               r.reason, r.message, r.stats, NULL, 1 << 62, coalesce(r.number, 1 << 62)
         FROM bookmarks b LEFT JOIN runs r ON r.id = b.run WHERE b.job = :job AND NOT b.settled
         UNION ALL
         SELECT coalesce(r.ended, r.started), 'run', NULL, NULL, NULL, r.id, r.number, r.verdict,
-               r.reason, r.message, r.stats, NULL
+               r.reason, r.message, r.stats, NULL, 0, r.number
         FROM runs r WHERE r.job = :job
             AND NOT EXISTS (SELECT 1 FROM history h WHERE h.job = :job AND h.run = r.id)
             AND NOT EXISTS (SELECT 1 FROM bookmarks b WHERE b.job = :job AND b.run = r.id AND NOT b.settled)
-    ) ORDER BY at DESC, number DESC LIMIT :limit
+    ) ORDER BY place DESC, number IS NULL DESC, seq DESC LIMIT :limit
 """
 
 

@@ -7,7 +7,8 @@ A migration is never edited once released: add the next one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 APPLICATION_ID = 0x44617469  # "Dati"
 
@@ -74,7 +75,11 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+# The order of what happened must not hang on the clock, which can stand still or jump: a change by hand is placed after
+# the job's last run, which is known when it is made.
+_SECOND = ("ALTER TABLE history ADD COLUMN after_run INTEGER",)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND)
 
 
 class NotOurs(Exception):
@@ -88,12 +93,29 @@ def version(connection: sqlite3.Connection) -> int:
 
 def check_owner(connection: sqlite3.Connection, known: int = len(MIGRATIONS)) -> None:
     """Refuse another program's file and a newer Dativo's."""
-    identity = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if identity != APPLICATION_ID and (identity or tables or version(connection)):
+    with _one_moment(connection):  # or another process's migration falls between two of the questions
+        identity = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        applied = version(connection)
+    if identity != APPLICATION_ID and (identity or tables or applied):
         raise NotOurs("it is another program's SQLite file")
-    if version(connection) > known:
+    if applied > known:
         raise NotOurs("it was written by a newer Dativo")
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment, that of the transaction around it if there is one."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        # PRAGMA alone may be answered from before the snapshot: it begins with the first read of a table.
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+        yield
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:

@@ -272,8 +272,9 @@ class Store:
         """
         holder = Holder.this_process("")
         db.execute(
-            "INSERT INTO history (job, value, origin, run, at, records, of, reason, by) "
-            "SELECT job, value, origin, run, at, records, of, ?, ? FROM bookmarks "
+            "INSERT INTO history (job, value, origin, run, at, records, of, reason, by, after_run) "
+            "SELECT job, value, origin, run, at, records, of, ?, ?, "
+            "(SELECT max(number) FROM runs WHERE runs.job = bookmarks.job) FROM bookmarks "
             "WHERE job = ? AND NOT settled AND (? IS NULL OR run = ?)",
             (reason, f"{holder.user}@{holder.host}", job, only_run, only_run),
         )

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -119,6 +120,25 @@ def test_the_history_tells_runs_and_hands_apart(path):
         assert [one.number for one in store.log("j", stream="s")] == [None, 1]
         assert len(store.log("j", limit=2)) == 2
         assert store.log("k") == []
+
+
+def test_the_history_keeps_its_order_when_the_clock_does_not(path, monkeypatch):
+    """A clock that stands still, then jumps back an hour: newest first all the same."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    with Store.open(path) as store:
+        for number in range(3):
+            lease = store.acquire("j")
+            run = store.start_run(lease)
+            store.commit(lease, f'{{"n": {number}}}')
+            store.end_run(run, "done", None, {})
+            store.release(lease)
+            store.set("j", f'{{"set": {number}}}')
+            store.clear("j")
+            now -= 3600
+        assert [(one.origin, one.number) for one in store.log("j")] == [
+            (origin, place) for run in (3, 2, 1) for origin, place in (("clear", None), ("set", None), ("run", run))
+        ]
 
 
 def test_the_history_cannot_be_changed(path):
