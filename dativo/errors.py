@@ -6,6 +6,7 @@
     ├── EnvironmentFault  exit 3   change the machine: disk, permissions, a missing program, an unlocked plugin
     ├── DataError         exit 4   the data broke the contract
     ├── BusyError         exit 5   another run holds the job
+    ├── Partial           exit 6   some streams are done, others failed
     └── Cancelled         exit 128 + signal
 
 `CATALOG` is the one definition of every code: its exit code, a title and the standing hint. `protocol/errors.toml` is
@@ -60,6 +61,11 @@ CATALOG: dict[str, Entry] = {
     "limit.files": Entry(1, "a plugin reached its limit of open files", "raise limits.files"),
     "limit.file_size": Entry(1, "a plugin reached the largest file it may write", "raise limits.file_size"),
     "limit.scratch": Entry(1, "a plugin filled its scratch space", "raise limits.scratch"),
+    "job.breaker_open": Entry(
+        1,
+        "a plugin failed too often in a row: runs with it pause",
+        "wait until the pause is over, or run it with --force when the cause is mended",
+    ),
     "secret.conflict": Entry(
         1, "a secret was changed by somebody else during the run", "run it again: it then has the newer value"
     ),
@@ -146,6 +152,8 @@ CATALOG: dict[str, Entry] = {
     # -- 5: wait
     "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
     "job.lease_lost": Entry(5, "another run took the job over", "run it again: it goes on at the bookmark"),
+    # -- 6: some of it is done
+    "run.partial": Entry(6, "some streams are done, others failed", "mend the cause and run it again: all go on there"),
     # -- 128 + signal
     "run.cancelled": Entry(130, "the run was cancelled", "run it again: it goes on at the bookmark"),
     # -- notices: no exit code of their own
@@ -222,6 +230,10 @@ class BusyError(DativoError):
     """Another run holds the job (exit 5)."""
 
 
+class Partial(DativoError):
+    """Some streams are done and others failed (exit 6)."""
+
+
 class Cancelled(DativoError):
     """A signal ended the run (exit 128 + signal, given as context["exit"])."""
 
@@ -232,6 +244,7 @@ _BY_EXIT: dict[int, type[DativoError]] = {
     3: EnvironmentFault,
     4: DataError,
     5: BusyError,
+    6: Partial,
 }
 
 

@@ -16,6 +16,15 @@ from dativo.cli import options, report, runflags
 @options.tenant_option
 @click.option("--config", "files", multiple=True, metavar="PLUGIN=FILE", help="Settings of a plugin, or PLUGIN=ENV.")
 @click.option("--set", "sets", multiple=True, metavar="PLUGIN.KEY=VALUE", help="One setting of a plugin.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    envvar="DATIVO_RETRIES",
+    metavar="N",
+    help="How often to try again what may pass (2).",
+)
+@click.option("--continue-on-error", is_flag=True, help="Leave out a stream that fails, finish the others (exit 6).")
+@click.option("--force", is_flag=True, help="Run although a plugin's circuit breaker is open; closes it.")
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options

@@ -46,6 +46,8 @@ class Seen:
     exits: dict[str, events.Exited] = field(default_factory=dict)
     streams: list[str] = field(default_factory=list)
     """Every stream that had a SCHEMA, in order."""
+    flowing: str | None = None
+    """The stream whose records came last, as far as the totals tell."""
     covered: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     notices: list[events.Notice] = field(default_factory=list)
@@ -57,6 +59,22 @@ class Seen:
 
     accesses: list[events.Access] = field(default_factory=list)
     """What observed plugins tried; the data plane bounds it."""
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What was last told of each stream; a data plane that died tells no end."""
+
+    def counted(self, streams: dict[str, dict[str, int]]) -> None:
+        """Totals at the target's edge: of the streams that grew, the one that began last is the one that flows."""
+        grown = [
+            name for name, one in streams.items() if one.get("records", 0) > self.totals.get(name, {}).get("records", 0)
+        ]
+        if grown:
+            self.flowing = max(grown, key=lambda name: self.streams.index(name) if name in self.streams else -1)
+        self.totals = streams
+
+    def unreachable(self, child: str) -> list[str]:
+        """The hosts that a plugin may reach and never could."""
+        return [host for (name, host, _), one in self.connections.items()
+                if name == child and one["failed"] and not one["open"] and not one["denied"]]  # fmt: skip
 
     def denied(self, child: str) -> list[tuple[str, int | None, str | None]]:
         """The hosts that a plugin was refused, in the order they were tried; a port is known or None."""
@@ -91,14 +109,15 @@ class Attempt:
     upstream_verdict: Callable[[], dict[str, Any] | None] | None = None
     """Asked after the shell pipe ended, until it knows: did its writer end, or die?"""
     shows_junk: bool = False
+    seen: Seen = field(default_factory=Seen)
+    """Filled while it runs: what is known when it does not come to its end."""
     says: bool = True
     """Whether this process tells the user what Ctrl-C does; of two sides of a shell pipe only one does."""
 
     def drive(self) -> Seen:
         """Run the plan to its end."""
-        seen = Seen(
-            profiles={one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
-        )
+        seen = self.seen
+        seen.profiles = {one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
         bus = start(self.plan, stdin=self.stdin, stdout=self.stdout)
         try:
             with self.interrupts.reaching(bus):
@@ -146,6 +165,7 @@ class Attempt:
         match event:
             case events.Counters():
                 self.progress.counters(event.streams, event.bytes_in)
+                seen.counted(event.streams)
             case events.Log():
                 self.log.line(event.child, event.text, event.dropped)
             case events.Schema():
@@ -164,6 +184,7 @@ class Attempt:
             case events.Junk() if self.shows_junk:
                 self.log.line(event.child, f"line {event.line} is no message ({event.kind}): {event.text}")
             case events.End():
+                seen.counted(event.streams)
                 seen.end = event
             case _:
                 pass

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from dativo.state import attempts, breakers
+
 APPLICATION_ID = 0x44617469  # "Dati"
 
 _FIRST = (
@@ -79,7 +81,7 @@ _FIRST = (
 # the job's last run, which is known when it is made.
 _SECOND = ("ALTER TABLE history ADD COLUMN after_run INTEGER",)
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND)
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, attempts.TABLES, breakers.TABLES)
 
 
 class NotOurs(Exception):

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from dativo import errors
-from dativo.state import schema
+from dativo.state import attempts, breakers, schema
+from dativo.state.attempts import AttemptEntry
 from dativo.state.bookmark import Bookmark, exact_text, with_stream, without_stream
+from dativo.state.breakers import OpenBreaker
 from dativo.state.faults import translated
 from dativo.state.lease import Holder, Lease
 from dativo.state.record import Entry, JobState, read_jobs, read_log
@@ -184,6 +186,55 @@ class Store:
             ).fetchone()
             if row is not None:
                 self._settle(db, row[0], only_run=run)
+
+    # -- attempts and breakers
+
+    def start_attempt(self, run: str, number: int) -> None:
+        """Record that an attempt of a run began."""
+        with self._writing() as db:
+            attempts.start(db, run, number, _stamp())
+
+    def end_attempt(
+        self,
+        run: str,
+        number: int,
+        verdict: str,
+        *,
+        cause: str | None = None,
+        reason: str | None = None,
+        message: str | None = None,
+        waited: float | None = None,
+    ) -> None:
+        """Record how it ended; `waited` are the seconds until the next one, None if none is to follow."""
+        with self._writing() as db:
+            attempts.end(
+                db, run, number, _stamp(), verdict=verdict, cause=cause, reason=reason, message=message, waited=waited
+            )
+
+    def attempts(self, run: str) -> list[AttemptEntry]:
+        """A run's attempts, in order."""
+        with translated(self.path):
+            return attempts.read(self._db, run)
+
+    def retries(self, job: str, seconds: float) -> int:
+        """How often the job's runs were retried in the last seconds."""
+        with translated(self.path):
+            return attempts.retries_since(self._db, job, _stamp(time.time() - seconds))
+
+    def enter_breaker(self, plugin: str, failures: int, pause: float) -> OpenBreaker | None:
+        """None when a run with the plugin may start; once its pause is over, the first that asks may."""
+        with self._writing() as db:
+            return breakers.enter(db, plugin, failures, pause, time.time())
+
+    def breaker_failed(self, plugin: str, reason: str, message: str) -> None:
+        """One more failed run that is blamed on the plugin."""
+        with self._writing() as db:
+            breakers.failed(db, plugin, time.time(), reason, message)
+
+    def close_breaker(self, plugin: str) -> None:
+        """Count the plugin's failures from nothing."""
+        with self._writing() as db:
+            breakers.close(db, plugin)
 
     # -- bookmarks
 
