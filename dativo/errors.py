@@ -34,6 +34,9 @@ CATALOG: dict[str, Entry] = {
     "delivery.interrupted": Entry(
         1, "the run ended before the counts agreed", "run it again: it goes on at the bookmark"
     ),
+    "delivery.unbalanced": Entry(
+        1, "what was handed to the target is not what was read", "report it; run it again: it goes on at the bookmark"
+    ),
     "plugin.exited": Entry(
         1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"
     ),
@@ -108,6 +111,7 @@ CATALOG: dict[str, Entry] = {
     # -- 3: change the machine
     "bus.missing": Entry(3, "the data plane (dativo-bus) was not found", "install dativo-native, or set DATIVO_BUS"),
     "env.uv_missing": Entry(3, "uv was not found", "install the package uv beside dativo"),
+    "env.copy": Entry(3, "the copy of what is delivered cannot be written", "make its folder writable"),
     "env.disk_full": Entry(3, "the disk is full", "free some space and run it again: it goes on at the bookmark"),
     "env.read_only": Entry(3, "a place that must be written is read-only", "make it writable, or set DATIVO_HOME"),
     "env.permission": Entry(3, "a file may not be read or written", "change its owner or mode, or run as its owner"),

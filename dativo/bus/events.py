@@ -252,7 +252,7 @@ def parse(line: bytes | str) -> Event | None:
     if kind is None:
         return None
     exact = _EXACT.get(kind)
-    if exact in data:
+    if exact is not None and exact in data:
         data["text"] = _member_text(text, exact)
     known = _FIELDS[kind]
     return kind(**{name: value for name, value in data.items() if name in known and value is not None})

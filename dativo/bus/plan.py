@@ -63,7 +63,7 @@ class Grace:
 
 @dataclass(frozen=True)
 class Spill:
-    """What is kept of what the last receiver was given, until a bookmark covers it: bytes, bytes, seconds, and where."""
+    """What is kept of what the last receiver was given, until a bookmark covers it: bytes, bytes, seconds, where."""
 
     memory: int = 8 * 1024 * 1024
     disk: int = 1024 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config import limits
-from dativo.config.quantity import parse_duration
+from dativo.config.quantity import parse_duration, parse_size
 
 _DURATIONS = ("deadline", "delay", "max_delay", "pause", "eof", "term", "drain")
 
@@ -50,6 +50,8 @@ class JobSpec:
     """What it takes away from its plugins' grants."""
     grace: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
+    spill: dict[str, Any] = field(default_factory=dict)
+    """What is kept for a target that dies: bytes of memory and disk, seconds of age."""
     continue_on_error: bool = False
     on_bad_record: str = "fail"
     schedule: str | None = None
@@ -96,6 +98,10 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         sandbox=dict(data.get("sandbox") or {}),
         grace=numbers(data.get("grace"), f"{name}.grace"),
         retry=retrying(data.get("retry") or {}, f"{name}.retry"),
+        spill={
+            key: _read(parse_duration if key == "age" else parse_size, value, f"{name}.spill.{key}")
+            for key, value in (data.get("spill") or {}).items()
+        },
         continue_on_error=bool(data.get("continue_on_error")),
         on_bad_record=data.get("on_bad_record") or "fail",
         schedule=data.get("schedule"),

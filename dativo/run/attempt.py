@@ -28,6 +28,13 @@ WAITING = 0.02
 """How often, in seconds, a neighbour that is about to say how it ended is asked."""
 
 
+class Mender(Protocol):
+    """Who has a plugin that died started again: `mend.Mending`."""
+
+    def heard(self, event: events.Event | None, bus: BusProcess, seen: Seen) -> None:
+        """Told of each event, and from time to time of none: decides about a loss, and says the word when it is due."""
+
+
 class Keeper(Protocol):
     """Who persists bookmarks: `hold.Hold`."""
 
@@ -46,6 +53,10 @@ class Seen:
     exits: dict[str, events.Exited] = field(default_factory=dict)
     streams: list[str] = field(default_factory=list)
     """Every stream that had a SCHEMA, in order."""
+    keyless: set[str] = field(default_factory=set)
+    """Those of them whose SCHEMA names no key."""
+    books: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By stream: how many records the last bookmark covers, and the sum of their hashes."""
     flowing: str | None = None
     """The stream whose records came last, as far as the totals tell."""
     covered: int = 0
@@ -70,6 +81,17 @@ class Seen:
         if grown:
             self.flowing = max(grown, key=lambda name: self.streams.index(name) if name in self.streams else -1)
         self.totals = streams
+
+    def declared(self, event: events.Schema) -> None:
+        """A SCHEMA went by."""
+        if event.stream not in self.streams:
+            self.streams.append(event.stream)
+        if not event.key_properties:
+            self.keyless.add(event.stream)
+
+    def keyed(self) -> bool:
+        """Whether every stream so far has a key."""
+        return not self.keyless
 
     def unreachable(self, child: str) -> list[str]:
         """The hosts that a plugin may reach and never could."""
@@ -104,6 +126,8 @@ class Attempt:
     log: PluginLog
     progress: Progress
     keeper: Keeper | None = None
+    mender: Mender | None = None
+    """Without one, a plugin that dies ends the attempt; needs a plan with a spill."""
     stdin: int | None = None
     stdout: int | None = None
     upstream_verdict: Callable[[], dict[str, Any] | None] | None = None
@@ -142,23 +166,30 @@ class Attempt:
                 seen.accesses.append(event)
             elif event is not None:
                 self._take(event, seen)
+            if self.mender is not None:
+                self.mender.heard(event, bus, seen)
             if self.keeper is not None:
                 self.keeper.beat()
-            if asking and self.upstream_verdict is not None:
-                verdict = self.upstream_verdict()
-                if verdict is not None:
-                    bus.control(verdict)
-                    asking, bus.patience = False, TICK
+            if asking and self._fate_told(bus):
+                asking, bus.patience = False, TICK
             news = self.interrupts.news()
             if news and self.says:
                 print(f"  {news}", file=sys.stderr, flush=True)
             if event is None:
                 self.progress.tick()
 
+    def _fate_told(self, bus: BusProcess) -> bool:
+        """Pass on how the writer of the shell pipe ended, once that is known."""
+        verdict = self.upstream_verdict() if self.upstream_verdict is not None else None
+        if verdict is not None:
+            bus.control(verdict)
+        return verdict is not None
+
     def _keep(self, event: events.Bookmark, seen: Seen) -> None:
         if self.keeper is not None:
             self.keeper.commit(event.text, event.records, event.of)
         seen.covered = event.records
+        seen.books |= event.streams
         self.progress.bookmark(event.text)
 
     def _take(self, event: events.Event, seen: Seen) -> None:
@@ -169,8 +200,7 @@ class Attempt:
             case events.Log():
                 self.log.line(event.child, event.text, event.dropped)
             case events.Schema():
-                if event.stream not in seen.streams:
-                    seen.streams.append(event.stream)
+                seen.declared(event)
             case events.Exited():
                 seen.exits[event.child] = event
             case events.Confined():

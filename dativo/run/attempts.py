@@ -25,6 +25,7 @@ from dativo.run.causes import Cause, Evidence
 from dativo.run.disclosure import told
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
+from dativo.run.mend import Mending
 from dativo.run.options import RunOptions
 from dativo.run.retry import Retrying
 from dativo.run.step import Step
@@ -115,12 +116,20 @@ class Attempts:
             folder = rundirs.run_dir(self.hold.run if self._number == 1 else f"{self.hold.run}-{self._number}")
             plan = replace(self.work.plan(self._catalog, state), run_dir=folder)
             shown = progress(quiet=self.options.quiet or self.options.json)
+            mender = self._mending(log, state) if plan.spill is not None else None
             attempt = Attempt(
-                plan, self.interrupts, log, shown, keeper=keeper, shows_junk=self.options.verbose, seen=seen
+                plan,
+                self.interrupts,
+                log,
+                shown,
+                keeper=keeper,
+                mender=mender,
+                shows_junk=self.options.verbose,
+                seen=seen,
             )
             ran = True
             attempt.drive()
-            notes = [adopted] if adopted else []
+            notes = [*([adopted] if adopted else []), *(mender.notes if mender else [])]
             kept = told(self.steps)
         except errors.DativoError as raised:
             problem, kept = raised, []
@@ -136,6 +145,11 @@ class Attempts:
         outcome = _Outcome(summary, problem, seen, log, ran)
         outcome.cause = self._cause(outcome)
         return outcome
+
+    def _mending(self, log: PluginLog, state: str | None) -> Mending:
+        return Mending(
+            self.steps, self.hold, self.retrying, self.interrupts, log, self._catalog, state, quiet=self.options.quiet
+        )
 
     def _make_ready(self) -> None:
         if not self._ready:

@@ -89,8 +89,8 @@ class Hold:
         if again and _same(remembered, self._found):
             return None
         self._found = remembered
-        if again and remembered is not None and self._subset:
-            remembered = self._merged(remembered)
+        if again and remembered is not None:
+            remembered = self.merged(remembered)
         by_hand = not again and self.before is not None and self.before.origin in BY_HAND
         self.committed = self.committed or again
         if by_hand or _same(local, remembered):
@@ -123,7 +123,7 @@ class Hold:
 
     def commit(self, text: str, records: int, of: int) -> None:
         """I1, I2: a bookmark that the target confirmed; durable when this returns."""
-        whole = self._merged(text) if self._subset else text
+        whole = self.merged(text)
         if self._settled and _same(whole, self.text):
             self.committed = True
             return  # where it stood: durable already
@@ -132,9 +132,10 @@ class Hold:
         self.moved = self.moved or not _same(whole, self.text)
         self.text, self._settled = whole, True
 
-    def _merged(self, text: str) -> str:
+    def merged(self, text: str) -> str:
+        """A STATE of this run's tap, with the other streams' parts of the bookmark where it reads only some."""
         parts = bookmarks.streams(text)
-        if self.text is None or not parts:
+        if not self._subset or self.text is None or not parts:
             return text
         merged = text
         for stream, part in bookmarks.streams(self.text).items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.bus.plan import Plan
+from dativo.bus.plan import Plan, Spill
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
@@ -182,7 +182,15 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
         limits=options.limits({**lines(steps), **spec.limits}),
         policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
         grace=options.graces(spec.grace),
+        spill=spilling(job),
     )
+
+
+def spilling(job: Job) -> Spill | None:
+    """What is kept for a target that dies; nothing where nothing is tried again."""
+    if RetryPolicy.of(job.spec.retry, job.options.retries).attempts < 2:
+        return None
+    return Spill(**job.spec.spill, dir=str(job.project.state_path.parent / "spill"))
 
 
 def lines(steps: Sequence[Step]) -> dict[str, int]:

@@ -8,23 +8,13 @@
 //! receiver that dies then cannot be started again in place. What is not delivered is never given up: then the spill is
 //! full, and nothing more is read (I10).
 
+use crate::shelf::{Place, Segment, Shelf};
 use std::collections::VecDeque;
-use std::io;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64 as checksum;
 
 /// A segment is sealed at about this size; a longer line has one of its own.
 const SEGMENT: usize = 1 << 20;
-
-/// Where segments go that memory has no room for. Freed in the order in which they were put.
-pub trait Shelf {
-    /// Stores the bytes; a ticket to get them back with.
-    fn put(&mut self, bytes: &[u8]) -> io::Result<u64>;
-    /// Reads them back.
-    fn get(&mut self, ticket: u64, length: usize) -> io::Result<Vec<u8>>;
-    /// Forgets them.
-    fn free(&mut self, ticket: u64);
-}
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -35,27 +25,6 @@ pub struct Bounds {
     pub disk: u64,
     /// How long delivered lines wait for their bookmark.
     pub age: Duration,
-}
-
-#[derive(Debug)]
-enum Place {
-    Memory(Vec<u8>),
-    Shelf(u64),
-}
-
-#[derive(Debug)]
-struct Segment {
-    start: u64,
-    length: usize,
-    sum: u64,
-    sealed: Instant,
-    place: Place,
-}
-
-impl Segment {
-    fn end(&self) -> u64 {
-        self.start + self.length as u64
-    }
 }
 
 /// The log. A shelf that fails is used no more: memory is all there is then.
@@ -365,6 +334,7 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
     use std::collections::BTreeMap;
+    use std::io;
     use std::rc::Rc;
 
     #[derive(Clone, Default)]

@@ -1,6 +1,6 @@
 //! The spill's shelf: unlinked files, so that nothing is left of them whatever becomes of the bus.
 
-use dativo_bus_engine::spill::Shelf;
+use dativo_bus_engine::shelf::Shelf;
 use rustix::fs::{open, Mode, OFlags};
 use std::collections::VecDeque;
 use std::fs::File;
