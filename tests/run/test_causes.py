@@ -35,7 +35,7 @@ def failed(code: str, **context: object) -> errors.DativoError:
         ("sandbox.unavailable", "permanent"),
         ("plugin.network.denied", "permanent"),
         ("plugin.start_failed", "permanent"),
-        ("plugin.stopped", "permanent"),
+        ("plugin.stopped", "transient"),
         ("target.unconfirmed", "permanent"),
         ("secret.conflict", "permanent"),
         ("run.cancelled", "never"),
