@@ -29,7 +29,7 @@ TABLE = """
     alter table {name} add primary key (id)
 """
 LOCK = "begin; lock table orders in access exclusive mode; select pg_sleep(3600)"
-WAITING = "select pid from pg_stat_activity where wait_event_type = 'Lock' and query ilike 'select%orders%'"
+WAITING = "select pid from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%orders%'"
 
 
 @contextmanager
