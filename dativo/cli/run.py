@@ -21,10 +21,10 @@ from dativo.cli import options, report, runflags
     type=click.IntRange(min=0),
     envvar="DATIVO_RETRIES",
     metavar="N",
-    help="How often to try again what may pass (2).",
+    help="Tries after the first (2).",
 )
-@click.option("--continue-on-error", is_flag=True, help="Leave out a stream that fails, finish the others (exit 6).")
-@click.option("--force", is_flag=True, help="Run although a plugin's circuit breaker is open; closes it.")
+@click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
+@click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options

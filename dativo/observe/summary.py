@@ -46,7 +46,7 @@ class Summary:
     connections: list[dict[str, Any]] = field(default_factory=list)
     """Per plugin and host: how often and how much."""
     repeated: int = 0
-    """Records after the last bookmark of an attempt that failed: the next attempt read them again."""
+    """Records after the last bookmark of attempts that failed: read again, unless their stream was left out."""
     attempts: list[dict[str, Any]] = field(default_factory=list)
     """Each attempt, when there was more than one: number, verdict, cause, reason, message, …"""
     failed: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class Summary:
             elif uncovered > 0:
                 yield f"{figures.count(uncovered, 'record')} came after the last STATE: the next run reads them again"
         if self.repeated:
-            yield f"{figures.count(self.repeated, 'record')} came after a failed attempt's bookmark and were read again"
+            yield f"{figures.count(self.repeated, 'record')} of failed attempts came after their last bookmark"
         dropped = {kind: number for kind, number in self.junk.items() if number}
         if dropped:
             kinds = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in dropped.items())

@@ -30,6 +30,7 @@ from dativo.run.options import RunOptions
 from dativo.run.retry import Retrying
 from dativo.run.step import Step
 
+SOON = 0.05
 SLICE = 0.5
 """Seconds of a wait after which the lease is looked at."""
 
@@ -186,7 +187,8 @@ class Attempts:
         self._ended(outcome, wait, stream)
         if wait is not None:
             failed = f"attempt {self.retrying.used} of {self.retrying.policy.attempts} failed"
-            self._say(f"{failed}: {self._made[-1]['message']} · again in {figures.seconds(wait)} (Ctrl-C stops)")
+            when = f"in {figures.seconds(wait)} (Ctrl-C stops)" if wait >= SOON else "at once"
+            self._say(f"{failed}: {self._made[-1]['message']} · again {when}")
             return self._wait(wait)
         if stream is not None:
             self._say(f"{stream} failed: {self._made[-1]['message']} · going on without it")
@@ -204,7 +206,7 @@ class Attempts:
                     raise self.interrupts.cancelled()
                 time.sleep(min(left, SLICE))
         except errors.DativoError as stopped:
-            stopped.details += self._before(self._made)
+            stopped.details += _told(self._made)
             return stopped
         return None
 
@@ -261,13 +263,12 @@ class Attempts:
         return whole
 
     def _final(self, problem: errors.DativoError) -> errors.DativoError:
-        problem.details += self._before(self._made[:-1])
+        problem.details += _told(self._made[:-1])
         if self.retrying.why:
             problem.details += (f"not tried again: {self.retrying.why}",)
+        if self._earlier:
+            problem.context["attempts"] = list(self._made)
         return problem
-
-    def _before(self, made: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-        return tuple(f"attempt {one['number']}: {one['message']}" for one in made)
 
     def _partial(self, last: Summary) -> errors.DativoError | None:
         if not self._failed:
@@ -281,6 +282,16 @@ class Attempts:
             details=(*failures, *whole.lines()),
             context={**conclusion.context(whole), "failed": whole.failed},
         )
+
+
+def _told(made: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The attempts for people, those that failed in the same way on one line."""
+    numbers: dict[str, list[str]] = {}
+    for one in made:
+        numbers.setdefault(str(one["message"]), []).append(str(one["number"]))
+    return tuple(
+        f"attempt{'s' if len(which) > 1 else ''} {', '.join(which)}: {message}" for message, which in numbers.items()
+    )
 
 
 class _Counting:

@@ -20,7 +20,7 @@ Kind = Literal["transient", "permanent", "never"]
 
 NEVER = frozenset({"run.cancelled", "job.lease_lost", "job.busy", "job.breaker_open", "bug", "usage"})
 """Not to be tried again by anybody but the user."""
-TRANSIENT = frozenset({"bus.died", "env.locked", "plugin.hung"})
+TRANSIENT = frozenset({"bus.died", "env.locked", "plugin.hung", "plugin.stopped"})
 """What passes by itself, whatever the plugin said."""
 BY_ITS_WORDS = frozenset({"plugin.exited", "plugin.early_end", "target.unread", "delivery.interrupted", "env.duckdb"})
 """The code says that a plugin failed; its exit code and its lines say why."""

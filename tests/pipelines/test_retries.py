@@ -70,7 +70,7 @@ def test_the_error_of_the_last_attempt_names_those_before_it(faulty: Faulty):
     answer = run_job(faulty, mode="exit1", every=2).expect(1)
     assert errors_in(answer) == ["plugin.exited"]
     assert answer.stderr.count("  tap-fault | something broke") == 1, "only the last attempt's lines are shown"
-    assert "attempt 1: tap-fault exited with 1: something broke" in answer.stderr
+    assert "attempts 1, 2: tap-fault exited with 1: something broke" in answer.stderr
     assert "not tried again: it was tried 3 times" in answer.stderr
     assert "6 committed: the next run goes on there" in answer.stderr
     assert faulty.position() == 5
@@ -280,7 +280,7 @@ def test_two_streams_fail_and_the_job_says_so_itself(faulty: Faulty):
 def test_when_every_stream_fails_the_run_fails(faulty: Faulty):
     answer = several(faulty, "--continue-on-error", broken=["a", "b", "c"]).expect(1)
     assert errors_in(answer) == ["plugin.exited"]
-    assert "attempt 1: " in answer.stderr
+    assert "attempts 1, 2: " in answer.stderr
     assert faulty.bookmark(faulty.job) is None
 
 
