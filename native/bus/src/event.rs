@@ -103,6 +103,7 @@ pub enum Event<'a> {
         bytes_out: u64,
         states: u64,
         records: u64,
+        rejected: &'a BTreeMap<String, u64>,
     },
     /// Its `value` is spliced in.
     Bookmark {
@@ -127,6 +128,15 @@ pub enum Event<'a> {
         line: u64,
         offset: u64,
         text: &'a str,
+    },
+    Reject {
+        child: &'a str,
+        stream: Option<&'a str>,
+        rule: &'a str,
+        reason: &'a str,
+        path: &'a str,
+        line: u64,
+        offset: u64,
     },
     SourceEof {},
     Exited {
@@ -165,6 +175,7 @@ pub struct End<'a> {
     pub setting: Option<&'a str>,
     pub streams: Streams<'a>,
     pub junk: JunkCounts,
+    pub rejected: &'a BTreeMap<String, u64>,
     pub states: StateTotals,
     pub covered: Covered,
     pub last_bookmark_is_last_state: bool,

@@ -7,6 +7,7 @@
 //! It is the only way out, so it is here that text of plugins is made harmless and that secrets are replaced (I13). The
 //! values of schemas and bookmarks stay the bytes that came (I3): a bookmark with a piece missing could not be used.
 
+use crate::check::rejects::Rejected;
 use crate::event::{encode, Event};
 use crate::flood::Bucket;
 use crate::neutral::neutral;
@@ -119,6 +120,19 @@ impl Journal {
         });
     }
 
+    /// Queues a line that is not delivered.
+    pub fn reject(&mut self, bad: &Rejected<'_>) {
+        self.tell(&Event::Reject {
+            child: bad.child,
+            stream: bad.stream,
+            rule: bad.rule,
+            reason: bad.reason,
+            path: bad.path,
+            line: bad.line,
+            offset: bad.offset,
+        });
+    }
+
     /// Queues a STATE of a child that does not count. A flood of them is one of log lines.
     pub fn state_ignored(&mut self, child: &str, why: &str, bytes: &[u8]) {
         if self.may_log(child, bytes.len().min(STATE * 4)) {
@@ -154,20 +168,21 @@ impl Journal {
 
     /// The event as a line, without secrets.
     fn line(&self, event: &Event<'_>, raw: Option<(&str, &[u8])>) -> Vec<u8> {
-        let connection = matches!(event, Event::Connection { .. });
-        if self.redactor.is_empty() && !connection {
+        // Their words come from plugins and from data.
+        let strange = matches!(event, Event::Connection { .. } | Event::Reject { .. });
+        if self.redactor.is_empty() && !strange {
             return encode(event, SystemTime::now(), raw);
         }
         let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else {
             return encode(event, SystemTime::now(), raw);
         };
         for (name, value) in &mut fields {
-            // Why a run ended is a code, why a connection failed is a text.
-            let code = name == "reason" && !connection;
+            // Why a run ended is a code, why a connection failed or a record was rejected is a text.
+            let code = name == "reason" && !strange;
             match value {
-                Value::Object(streams) if name == "streams" => self.clean_names(streams),
+                Value::Object(streams) if name == "streams" || name == "rejected" => self.clean_names(streams),
                 Value::String(_) | Value::Array(_) if !code && !OWN_WORDS.contains(&name.as_str()) => {
-                    self.clean(value, connection);
+                    self.clean(value, strange);
                 }
                 _ => {}
             }

@@ -2,7 +2,7 @@
 //!
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames and holds it, [`route`] judges and
-//! counts it, [`ledger`] remembers STATEs until the target confirms them, [`verdict`] keeps the first failure, and
+//! counts it with [`check`] against its SCHEMA, [`ledger`] remembers STATEs until the target confirms them, [`verdict`] keeps the first failure, and
 //! [`event`] and [`journal`] tell the control plane, in texts without secrets ([`redact`]) and without tricks
 //! ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and bounded ([`confine`]), [`limits`] what a death
 //! is owed to, and [`batch`] which files it may hand over.
@@ -17,6 +17,7 @@
 
 pub mod batch;
 pub mod capture;
+pub mod check;
 pub mod confine;
 pub mod event;
 pub mod flood;

@@ -2,7 +2,8 @@
 //!
 //! Where it stands: `dativo/bus` (Python) starts it; it stands on `native/bus` (the rules) and `native/sandbox`
 //! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`supervisor`] is the loop
-//! over [`hop`]s and [`child`]ren, [`shutdown`] ends them in order, [`clock`] when their time is up,
+//! over [`hop`]s and [`child`]ren, [`letters`] keeps what is
+//! not delivered, [`shutdown`] ends them in order, [`clock`] when their time is up,
 //! [`watch`] when they are over a limit, [`report`] gives the verdict.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
@@ -18,6 +19,7 @@ mod handover;
 mod hop;
 mod launch;
 mod leash;
+mod letters;
 mod options;
 mod report;
 mod run_dir;

@@ -51,6 +51,7 @@ impl Supervisor {
         };
         let (states, records) = (relay.ledger.forwarded(), relay.router.records);
         let streams = relay.router.totals();
+        let rejects = self.rejects.borrow();
         self.journal.tell(&Event::Counters {
             streams,
             junk,
@@ -58,6 +59,7 @@ impl Supervisor {
             bytes_out,
             states,
             records,
+            rejected: rejects.counts(),
         });
     }
 
@@ -84,6 +86,7 @@ impl Supervisor {
             .map(|relay| Edge::of(relay));
         let edge = edge.unwrap_or_default();
         let failure = self.verdict.failure();
+        let rejects = self.rejects.borrow();
         self.journal.end(&Event::End(End {
             verdict: if failure.is_none() { "done" } else { "interrupted" },
             reason: failure.map(|f| f.reason),
@@ -95,6 +98,7 @@ impl Supervisor {
             setting: failure.and_then(|f| f.setting),
             streams: edge.streams,
             junk,
+            rejected: rejects.counts(),
             states: edge.states,
             covered: edge.covered,
             last_bookmark_is_last_state: edge.complete,

@@ -152,6 +152,13 @@ impl Supervisor {
             if !hop.carrier.idle() {
                 return Ok(());
             }
+            let well = match hop.from {
+                End::Child(writer) => self.children[..=writer].iter().all(|c| !c.alive() && c.well),
+                End::Source | End::Sink => true,
+            };
+            if let Some(relay) = hop.carrier.singer().filter(|_| well && !died && !self.verdict.failed()) {
+                relay.ended_well();
+            }
             let failure = hop.carrier.finish(died, &mut self.journal);
             hop.input = Input::Done;
             if let Some(failure) = failure {
@@ -333,7 +340,11 @@ impl Supervisor {
                 self.journal.state_ignored(&child.name, why, line.bytes);
             }
             Answer::Bookmark { value, records, seq } => {
-                self.journal.bookmark(&value, records, relay.router.records, seq);
+                let of = relay.router.records;
+                // I9: a bookmark goes past no letter that could still be lost.
+                if self.keep_letters() {
+                    self.journal.bookmark(&value, records, of, seq);
+                }
             }
         }
     }

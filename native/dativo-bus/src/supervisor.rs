@@ -7,10 +7,12 @@ use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
+use crate::letters::Letters;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
+use dativo_bus_engine::check::rejects::{Book, Rejects, Shelf};
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::plan::{Plan, Role};
@@ -43,6 +45,8 @@ pub struct Supervisor {
     pub(crate) tell_at: Instant,
     pub(crate) watch: Watch,
     pub(crate) backs: Backs,
+    /// What is not delivered.
+    pub(crate) rejects: Book,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -79,6 +83,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         tell_at: now,
         watch: Watch::new(),
         backs: ends.backs,
+        rejects: Rejects::new(&plan, shelf(&plan)),
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -104,10 +109,16 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         supervisor.turn()?;
     }
     supervisor.sweep()?;
+    supervisor.keep_letters();
     drop(run_dir);
     let code = supervisor.report();
     supervisor.flush()?;
     Ok(code)
+}
+
+fn shelf(plan: &Plan) -> Option<Box<dyn Shelf>> {
+    let letters = plan.dead_letters.as_ref()?;
+    Some(Box::new(Letters::new(letters.path.clone())))
 }
 
 impl Supervisor {
@@ -175,7 +186,8 @@ impl Supervisor {
                 true => Box::new(Capture::new(writer, self.plan.limits.capture)),
                 false => {
                     let gate = gates[number].take().map(|grants| Box::new(grants) as Box<dyn Gate>);
-                    Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len()).with_gate(gate))
+                    let relay = Relay::new(&self.plan, writer, number + 1 == wiring.len());
+                    Box::new(relay.with_gate(gate).with_rejects(self.rejects.clone()))
                 }
             };
             self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
@@ -416,6 +428,21 @@ impl Supervisor {
             self.send_events()?;
         }
         Ok(())
+    }
+
+    /// Makes the dead letters so far durable, or fails the run (I9). Whether they are.
+    pub(crate) fn keep_letters(&mut self) -> bool {
+        let kept = self.rejects.borrow_mut().sync();
+        match kept {
+            Ok(()) => true,
+            Err(failure) => {
+                match self.hops.len() {
+                    0 => self.fail(failure),
+                    hops => self.data_failed(hops - 1, failure),
+                }
+                false
+            }
+        }
     }
 
     /// Fails the run for a reason of its own.
