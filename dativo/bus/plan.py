@@ -50,6 +50,12 @@ class Policy:
     check: str = "json"
     batch: str = "refuse"
     confirm: str = "auto"
+    validate: str = "off"
+    on_bad_record: str = "fail"
+    bad_rows: int | None = None
+    bad_percent: float | None = None
+    schema_change: dict[str, Any] = field(default_factory=lambda: {"default": "evolve", "streams": {}})
+    activate: str = "forward"
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,10 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     grace: Grace = field(default_factory=Grace)
+    dead_letters: str | None = None
+    """The file for records that are set aside."""
+    known_schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What earlier runs saw: stream -> {"schema": …, "key_properties": […]}."""
     counters_every: float = 0.25
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
@@ -91,6 +101,8 @@ class Plan:
             "limits": vars(self.limits),
             "policy": vars(self.policy),
             "grace": vars(self.grace),
+            "dead_letters": None if self.dead_letters is None else {"path": self.dead_letters},
+            "known_schemas": self.known_schemas,
             "counters_every": self.counters_every,
             "secrets": list(self.secrets),
         }

@@ -15,7 +15,7 @@ from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, catalog, conclusion, probe, rundirs
+from dativo.run import attempt, catalog, conclusion, letters, probe, rundirs
 from dativo.run.attempt import Attempt
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed, told
@@ -103,7 +103,6 @@ def tightening(spec: JobSpec, plugin: str) -> tuple[Tightening, ...]:
 def refuse_unkept(spec: JobSpec) -> None:
     """I7: a promise that this version cannot keep is refused, not skipped. Raises config.invalid."""
     unkept = ["retry"] if spec.retry else []
-    unkept += ["on_bad_record"] if spec.on_bad_record != "fail" else []
     if unkept:
         raise errors.ConfigError(
             "config.invalid",
@@ -153,14 +152,21 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
     tap, *others = steps
     children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
     children += [step.child(job=job.name, run=run) for step in others]
+    policy = options.policy(
+        spec.policy,
+        batch=all(step.can("batch") for step in others),
+        bad=spec.on_bad_record,
+        changes=spec.schema_change,
+    )
     return Plan(
         run=run,
         job=job.name,
         run_dir=rundirs.run_dir(run),
         children=children,
         limits=options.limits({**lines(steps), **spec.limits}),
-        policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
+        policy=policy,
         grace=options.graces(spec.grace),
+        dead_letters=letters.file(job.project.state_path, job.name, run, policy),
     )
 
 

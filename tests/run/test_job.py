@@ -19,7 +19,6 @@ __all__ = ["fault_plugins", "faulty"]
     ("promise", "named"),
     [
         ({"retry": {"attempts": 3}}, "retry"),
-        ({"on_bad_record": "quarantine"}, "on_bad_record"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(promise: dict[str, object], named: str):
