@@ -287,14 +287,13 @@ def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
 
 
 def _count(seen: Seen, summary: Summary, end: Mapping[str, Any]) -> None:
-    """I11: what the left side says it sent is what arrived."""
+    """I11: what the left side says it sent is what arrived, delivered or not."""
+    arrived = summary.records + sum(summary.rejected.values())
     for name, number in (end.get("rejected") or {}).items():
         summary.rejected[name] = summary.rejected.get(name, 0) + number
     sent = end.get("records")
-    if seen.end.verdict == "done" and isinstance(sent, int) and sent != summary.records:
-        raise errors.RunError(
-            "delivery.interrupted", f"the tap's side sent {sent:,} records and {summary.records:,} arrived"
-        )
+    if seen.end.verdict == "done" and isinstance(sent, int) and sent != arrived:
+        raise errors.RunError("delivery.interrupted", f"the tap's side sent {sent:,} records and {arrived:,} arrived")
 
 
 def show(summary: Summary) -> None:
