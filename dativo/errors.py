@@ -152,6 +152,14 @@ CATALOG: dict[str, Entry] = {
     "data.bad_source": Entry(
         4, "the source's data cannot be read", "fix the file and line named above, or the tap's settings"
     ),
+    "data.schema": Entry(
+        4,
+        "a record breaks its SCHEMA",
+        "policy is fail; to set such records aside: on_bad_record: quarantine (--on-bad-record quarantine)",
+    ),
+    "data.schema_changed": Entry(
+        4, "a SCHEMA changed where it may not", "if the change is meant, set schema_change: evolve for the stream"
+    ),
     "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
     # -- 5: wait
     "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
@@ -164,6 +172,15 @@ CATALOG: dict[str, Entry] = {
     "state.uncovered": Entry(0, "records came after the last STATE", "the next run reads them again"),
     "state.unconfirmed": Entry(0, "the target printed no STATE", "the old bookmark stays; the next run reads again"),
     "state.foreign": Entry(0, "the target printed a STATE that was never sent", "the old bookmark stays"),
+    "data.schema_kept": Entry(
+        0, "a SCHEMA changed, and the target keeps the old one", "the job's schema_change says so"
+    ),
+    "data.schema_unusable": Entry(
+        0, "records cannot be checked against their SCHEMA", "report it to the plugin's author; the records pass"
+    ),
+    "data.activate_held": Entry(
+        0, "ACTIVATE_VERSION was not sent", "older rows stay until a run of the stream ends well and whole"
+    ),
     "data.nonstandard_number": Entry(
         0, "a record holds NaN or Infinity, which JSON lacks", "nothing, if the target takes it"
     ),

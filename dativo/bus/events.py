@@ -94,6 +94,7 @@ class Counters(Event):
     bytes_out: int = 0
     states: int = 0
     records: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,20 @@ class Junk(Event):
 
 
 @dataclass(frozen=True)
+class Reject(Event):
+    """A line that is not delivered; only the first few of each stream are told."""
+
+    child: str = ""
+    stream: str | None = None
+    rule: str = ""
+    reason: str = ""
+    path: str = ""
+    """Where in the record, as a JSON Pointer."""
+    line: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
 class SourceEof(Event):
     """The shell pipe ended; the bus waits to be told whether its writer ended or died."""
 
@@ -205,6 +220,8 @@ class End(Event):
     setting: str | None = None
     streams: dict[str, dict[str, int]] = field(default_factory=dict)
     junk: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Lines that were not delivered, by stream; under the empty name those of no known stream."""
     states: dict[str, int] = field(default_factory=dict)
     covered: dict[str, int] = field(default_factory=dict)
     last_bookmark_is_last_state: bool = False
@@ -228,6 +245,7 @@ TYPES: dict[str, type[Event]] = {
     "state_ignored": StateIgnored,
     "log": Log,
     "junk": Junk,
+    "reject": Reject,
     "source_eof": SourceEof,
     "exited": Exited,
     "notice": Notice,

@@ -50,6 +50,12 @@ class Policy:
     check: str = "json"
     batch: str = "refuse"
     confirm: str = "auto"
+    validate: str = "off"
+    on_bad_record: str = "fail"
+    bad_rows: int | None = None
+    bad_percent: float | None = None
+    schema_change: dict[str, Any] = field(default_factory=lambda: {"default": "evolve", "streams": {}})
+    activate: str = "forward"
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,10 @@ class Plan:
     """With it, a tap or target that dies may be started again under the other."""
     copy_to: str | None = None
     """A file that every line for the last receiver is appended to."""
+    dead_letters: str | None = None
+    """The file for records that are set aside."""
+    known_schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What earlier runs saw: stream -> {"schema": …, "key_properties": […]}."""
     counters_every: float = 0.25
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
@@ -105,6 +115,8 @@ class Plan:
             "limits": vars(self.limits),
             "policy": vars(self.policy),
             "grace": vars(self.grace),
+            "dead_letters": None if self.dead_letters is None else {"path": self.dead_letters},
+            "known_schemas": self.known_schemas,
             "counters_every": self.counters_every,
             "secrets": list(self.secrets),
         }

@@ -49,6 +49,14 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(["--junk"], type=click.Choice(["drop", "fail"]), help="Lines that are no messages."),
         click.Option(["--check"], type=click.Choice(["json", "envelope"]), help="How closely to check each line."),
         click.Option(
+            ["--on-bad-record"],
+            type=click.Choice(["fail", "quarantine", "discard"]),
+            help="Records that break their SCHEMA (fail).",
+        ),
+        click.Option(
+            ["--validate/--no-validate"], default=None, help="Check records against their SCHEMA (on).", is_flag=True
+        ),
+        click.Option(
             ["--confirm"], type=click.Choice(["auto", "never"]), help="never: the target prints no STATE by design."
         ),
         click.Option(["--sandbox"], type=click.Choice(PROFILES), help="How to confine plugins (standard)."),
@@ -67,7 +75,20 @@ def add_to(command: click.Command) -> click.Command:
 
 def run_options(values: dict[str, Any]) -> RunOptions:
     """What the parsed options say; takes them out of `values`."""
-    names = ("catalog", "state", "junk", "check", "confirm", "sandbox", "max_line", "grace", "job", "tenant")
+    names = (
+        "catalog",
+        "state",
+        "junk",
+        "check",
+        "confirm",
+        "on_bad_record",
+        "validate",
+        "sandbox",
+        "max_line",
+        "grace",
+        "job",
+        "tenant",
+    )
     for name in values.get("pass_env", ()):
         if "=" in name:
             raise errors.ConfigError("usage", f"--pass-env {name.partition('=')[0]}: only the name is expected")

@@ -88,6 +88,31 @@ DURATION = _parsed(parse_duration)
 SIZE = _parsed(parse_size)
 DURATION_OR_NONE = _parsed(parse_duration, empty=True)
 
+BAD_RECORDS = ("fail", "quarantine", "discard")
+CHANGES = ("evolve", "freeze", "discard_column", "quarantine_row")
+
+
+def _bad_records(value: Any) -> str | None:
+    shown = f"one of {', '.join(BAD_RECORDS)} is expected"
+    if not isinstance(value, dict):
+        return None if isinstance(value, str) and value in BAD_RECORDS else shown
+    if value.get("policy") not in BAD_RECORDS:
+        return f"policy: {shown}"
+    if unknown := value.keys() - {"policy", "rows", "percent"}:
+        return f"{sorted(map(str, unknown))[0]} is not known: policy, rows and percent are"
+    rows, percent = value.get("rows", 0), value.get("percent", 0)
+    if not isinstance(rows, int) or isinstance(rows, bool) or rows < 0:
+        return "rows: a whole number from 0 is expected"
+    fine = isinstance(percent, int | float) and not isinstance(percent, bool) and 0 <= percent <= 100
+    return None if fine else "percent: a number from 0 to 100 is expected"
+
+
+def _schema_change(value: Any) -> str | None:
+    words = value if isinstance(value, dict) else {"default": value}
+    fine = all(isinstance(key, str) and isinstance(word, str) and word in CHANGES for key, word in words.items())
+    return None if fine else f"one of {', '.join(CHANGES)} is expected, or a mapping: stream (or default), then one"
+
+
 Table = Mapping[str, "Check | Table | Named"]
 
 
@@ -174,7 +199,8 @@ JOB: Table = {
     },
     "spill": {"memory": SIZE, "disk": SIZE, "age": DURATION},
     "continue_on_error": _flag,
-    "on_bad_record": _one_of("fail", "quarantine", "skip"),
+    "on_bad_record": _bad_records,
+    "schema_change": _schema_change,
     "schedule": _text,
     "full_refresh": _flag,
 }

@@ -53,7 +53,10 @@ class JobSpec:
     spill: dict[str, Any] = field(default_factory=dict)
     """What is kept for a target that dies: bytes of memory and disk, seconds of age."""
     continue_on_error: bool = False
-    on_bad_record: str = "fail"
+    on_bad_record: dict[str, Any] = field(default_factory=dict)
+    """policy, and the thresholds rows and percent."""
+    schema_change: dict[str, Any] = field(default_factory=dict)
+    """default, and streams by name."""
     schedule: str | None = None
     description: str | None = None
     tenant: str | None = None
@@ -103,12 +106,23 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
             for key, value in (data.get("spill") or {}).items()
         },
         continue_on_error=bool(data.get("continue_on_error")),
-        on_bad_record=data.get("on_bad_record") or "fail",
+        on_bad_record=_bad_records(data.get("on_bad_record")),
+        schema_change=_schema_change(data.get("schema_change")),
         schedule=data.get("schedule"),
         description=data.get("description"),
         tenant=data.get("tenant"),
         full_refresh=bool(data.get("full_refresh")),
     )
+
+
+def _bad_records(said: Any) -> dict[str, Any]:
+    return dict(said) if isinstance(said, Mapping) else {"policy": said or "fail"}
+
+
+def _schema_change(said: Any) -> dict[str, Any]:
+    words = dict(said) if isinstance(said, Mapping) else {"default": said or "evolve"}
+    default = words.pop("default", "evolve")
+    return {"default": default, "streams": words}
 
 
 def bounds(data: Mapping[str, Any] | None, where: str) -> dict[str, Any]:

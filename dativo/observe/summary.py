@@ -35,6 +35,10 @@ class Summary:
     covered: int = 0
     """Records that came before the last confirmed STATE."""
     junk: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Lines that were not delivered, by stream; under the empty name those of no known stream."""
+    letters: str | None = None
+    """The file that they were set aside in."""
     keeps_bookmark: bool = True
     """False beside a foreign target, where nothing is kept."""
     nothing_to_confirm: bool = False
@@ -67,7 +71,9 @@ class Summary:
             "seconds": round(self.seconds, 6),
             "records": self.records,
             "bytes": self.bytes,
-            "rejected": 0,
+            "rejected": sum(self.rejected.values()),
+            "rejects": self.rejected,
+            "dead_letters": self.letters,
             "streams": self.streams,
             "failed": self.failed,
             "repeated": self.repeated,
@@ -87,9 +93,10 @@ class Summary:
 
     def lines(self) -> Iterator[str]:
         """The lines for people: a row for each stream that moved, then one that says it all."""
-        if self.verdict == "done" and not self.records and self.since and not self.moved:
+        empty = not self.records and not any(self.rejected.values())
+        if self.verdict == "done" and empty and self.since and not self.moved:
             yield f"nothing new since {figures.local_time(self.since)}{self._standing()}{self._retries()}"
-        elif self.verdict == "done" and not self.records:
+        elif self.verdict == "done" and empty:
             yield f"nothing to move{self._name()}{self._retries()}"
         else:
             yield from self._rows()
@@ -115,12 +122,22 @@ class Summary:
         if still and moved:
             yield f"{figures.count(still, 'stream')} had nothing new"
 
+    def _rejects(self) -> Iterator[str]:
+        bad = [(name, number) for name, number in self.rejected.items() if number]
+        if not bad:
+            return
+        shown = ", ".join(f"{number:,} of {figures.clean(name) or 'no stream'}" for name, number in bad[:ROWS])
+        place = f"set aside in {figures.clean(self.letters)}" if self.letters else "not delivered"
+        yield f"{shown} {place}"
+
     def _verdict(self) -> str:
-        read = figures.count(self.records)
+        bad = sum(self.rejected.values())
+        read = figures.count(self.records + bad)
         took = figures.seconds(self.seconds)
         if self.verdict == "done":
-            written = f"{read} written" if self.keeps_bookmark else "passed on"
-            equal = f"{read} read = {written} · 0 rejected" if self.keeps_bookmark else f"{read} rows {written}"
+            delivered = figures.count(self.records)
+            sign = f" + {figures.count(bad)} rejected" if bad else " · 0 rejected"
+            equal = f"{read} read = {delivered} written{sign}" if self.keeps_bookmark else f"{delivered} rows passed on"
             return f"done in {took} · {equal}{self._name()}{self._retries()}"
         kept = f"{figures.count(self.covered)} committed" if self.moved else "bookmark unchanged"
         verdict = "partly done" if self.verdict == "partial" else "interrupted"
@@ -158,6 +175,7 @@ class Summary:
         if dropped:
             kinds = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in dropped.items())
             yield f"lines between the messages left out: {kinds}"
+        yield from self._rejects()
         if self.sandbox == "off":
             yield "sandbox: off"
         yield from (figures.clean(note) for note in self.notes)

@@ -18,12 +18,14 @@ from dativo.bus.plan import Plan
 from dativo.bus.process import BusProcess, start
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
-from dativo.run import rundirs
+from dativo.run import letters, rundirs
 from dativo.run.interrupts import Interrupts
 
 TICK = 0.25
 CONNECTIONS = 500
 """How many different hosts are kept in a run's record."""
+REJECTS = 1_000
+"""How many lines that were not delivered are kept with their reasons."""
 WAITING = 0.02
 """How often, in seconds, a neighbour that is about to say how it ended is asked."""
 
@@ -68,6 +70,10 @@ class Seen:
     connections: dict[tuple[str, str, int | None], dict[str, Any]] = field(default_factory=dict)
     """(plugin, host, port) -> how often, how much and how it went."""
 
+    rejects: list[events.Reject] = field(default_factory=list)
+    """The first lines of each stream that were not delivered; the data plane bounds them."""
+    letters: str | None = None
+    """The file for them."""
     accesses: list[events.Access] = field(default_factory=list)
     """What observed plugins tried; the data plane bounds it."""
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -142,6 +148,9 @@ class Attempt:
         """Run the plan to its end."""
         seen = self.seen
         seen.profiles = {one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
+        seen.letters = self.plan.dead_letters
+        if self.plan.dead_letters is not None:
+            letters.make(self.plan.dead_letters)
         bus = start(self.plan, stdin=self.stdin, stdout=self.stdout)
         try:
             with self.interrupts.reaching(bus):
@@ -164,6 +173,8 @@ class Attempt:
                 asking, bus.patience = True, WAITING
             elif isinstance(event, events.Access):
                 seen.accesses.append(event)
+            elif isinstance(event, events.Reject):
+                self._reject(event, seen)
             elif event is not None:
                 self._take(event, seen)
             if self.mender is not None:
@@ -191,6 +202,12 @@ class Attempt:
         seen.covered = event.records
         seen.books |= event.streams
         self.progress.bookmark(event.text)
+
+    def _reject(self, event: events.Reject, seen: Seen) -> None:
+        if len(seen.rejects) < REJECTS:
+            seen.rejects.append(event)
+        if self.shows_junk:
+            self.log.line(event.child, f"line {event.line} is not delivered: {event.reason}")
 
     def _take(self, event: events.Event, seen: Seen) -> None:
         match event:

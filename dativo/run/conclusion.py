@@ -42,6 +42,8 @@ def summarise(
         confirmed=end.states.get("confirmed", 0),
         covered=end.covered.get("records", seen.covered),
         junk=dropped,
+        rejected=dict(end.rejected),
+        letters=seen.letters if any(end.rejected.values()) else None,
         keeps_bookmark=hold is not None,
         notes=list(_notes(seen)),
         sandbox=min(seen.profiles.values(), key=PROFILES.index, default=None),
@@ -85,6 +87,8 @@ def problem(
         details=[standing(summary), *_notes(seen)],
         context=context(summary),
     )
+    if found.code == "data.schema":
+        _explain_rejects(found, summary)
     if blamed is not None and found.code.startswith("limit."):
         _explain_limit(found, blamed, summary)
     elif blamed is not None:
@@ -92,6 +96,12 @@ def problem(
     if blamed is not None and found.code != "run.cancelled":
         log.show_last(blamed.name, but=is_said if blamed.ours else lambda _: False)
     return found
+
+
+def _explain_rejects(found: errors.DativoError, summary: Summary) -> None:
+    """What may be done about records that break their SCHEMA."""
+    if summary.letters:
+        found.hint = f"too many for on_bad_record: its rows and percent say how many may be bad; see {summary.letters}"
 
 
 def _explain_limit(found: errors.DativoError, step: Step, summary: Summary) -> None:
@@ -123,4 +133,5 @@ def standing(summary: Summary) -> str:
 def context(summary: Summary) -> dict[str, Any]:
     """What --json says beside an error's own words."""
     known = summary.as_dict()
-    return {key: known[key] for key in ("run", "job", "verdict", "records", "streams", "bookmark", "seconds")}
+    keys = ("run", "job", "verdict", "records", "rejected", "rejects", "streams", "bookmark", "seconds")
+    return {key: known[key] for key in keys}

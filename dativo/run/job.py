@@ -14,7 +14,7 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, probe, rundirs
+from dativo.run import attempt, breaker, catalog, letters, probe, rundirs
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -100,16 +100,6 @@ def tightening(spec: JobSpec, plugin: str) -> tuple[Tightening, ...]:
     )
 
 
-def refuse_unkept(spec: JobSpec) -> None:
-    """I7: a promise that this version cannot keep is refused, not skipped. Raises config.invalid."""
-    if spec.on_bad_record != "fail":
-        raise errors.ConfigError(
-            "config.invalid",
-            f"job {spec.name}: this version cannot keep on_bad_record",
-            hint="leave it out: a run fails at the first bad record",
-        )
-
-
 def run(job: Job) -> Summary:
     """Run the job, in as many attempts as its policy allows. Returns what it did, or raises why it did not."""
     options = job.options
@@ -174,15 +164,22 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
     tap, *others = steps
     children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
     children += [step.child(job=job.name, run=run) for step in others]
+    policy = options.policy(
+        spec.policy,
+        batch=all(step.can("batch") for step in others),
+        bad=spec.on_bad_record,
+        changes=spec.schema_change,
+    )
     return Plan(
         run=run,
         job=job.name,
         run_dir=rundirs.run_dir(run),
         children=children,
         limits=options.limits({**lines(steps), **spec.limits}),
-        policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
+        policy=policy,
         grace=options.graces(spec.grace),
         spill=spilling(job),
+        dead_letters=letters.file(job.project.state_path, job.name, run, policy),
     )
 
 

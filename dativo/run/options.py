@@ -24,6 +24,9 @@ class RunOptions:
     junk: str | None = None
     check: str | None = None
     confirm: str | None = None
+    on_bad_record: str | None = None
+    validate: bool | None = None
+    """Whether records are checked against their SCHEMA; not said: yes, unless lines are only skimmed."""
     max_line: int | None = None
     sandbox: str | None = None
     """The profile that --sandbox names: the one way to loosen it from the command line."""
@@ -40,13 +43,36 @@ class RunOptions:
     quiet: bool = False
     verbose: bool = False
 
-    def policy(self, job: Mapping[str, Any], *, batch: bool) -> Policy:
-        """The policy: the command line over the job's. BATCH passes only to a receiver that can load it."""
+    def policy(
+        self,
+        job: Mapping[str, Any],
+        *,
+        batch: bool,
+        edge: bool = True,
+        bad: Mapping[str, Any] | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Policy:
+        """The policy: the command line over the job's. BATCH passes only to a receiver that can load it.
+
+        `edge`: the last receiver is at the other end, so that records are checked here. `bad` and `changes` are the
+        job's words about bad records and about SCHEMAs that change.
+        """
+        check = self.check or job.get("check", Policy.check)
+        chosen = dict(bad or {})
+        if self.on_bad_record is not None and self.on_bad_record != chosen.get("policy"):
+            chosen = {"policy": self.on_bad_record}  # thresholds belong to the policy that they were written for
+        validate = check == "json" if self.validate is None else self.validate
         return Policy(
             junk=self.junk or job.get("junk", Policy.junk),
-            check=self.check or job.get("check", Policy.check),
+            check=check,
             batch=job.get("batch") or ("forward" if batch else "refuse"),
             confirm=self.confirm or job.get("confirm", Policy.confirm),
+            validate="on" if validate and edge else "off",
+            on_bad_record=chosen.get("policy", Policy.on_bad_record),
+            bad_rows=chosen.get("rows"),
+            bad_percent=chosen.get("percent"),
+            schema_change={"default": "evolve", "streams": {}, **(changes or {})},
+            activate="hold" if edge else "forward",
         )
 
     def limits(self, job: Mapping[str, Any]) -> Limits:

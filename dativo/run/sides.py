@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, conclusion, rundirs
+from dativo.run import attempt, catalog, conclusion, letters, rundirs
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -30,6 +30,8 @@ from dativo.run.settings import Given
 from dativo.run.step import Step, prepare, resolver_of
 
 STDIN, STDOUT = 0, 1
+LETTERS = {"tap": "-tap", "mapper": "-mapper", "target": ""}
+"""How the dead-letter files of a shell pipe's sides differ in name: each data plane writes one of its own."""
 CLOSED_PIPE = 141
 """128 + SIGPIPE: what a program leaves with when its reader went away."""
 
@@ -58,14 +60,17 @@ class Side:
         """The plan for this side alone."""
         # BATCH is refused where it cannot be loaded: at the target. A tap's side passes it on.
         batch = step.can("batch") or step.role == "tap"
+        # Records are checked where they leave the pipe. Lines that cannot be read are met on every side.
+        policy = self.options.policy({}, batch=batch, edge=step.role == "target")
         return Plan(
             run=run,
             job=job,
             run_dir=rundirs.run_dir(f"{run}-{step.role}"),
             children=[child],
             limits=self.options.limits(lines([step])),
-            policy=self.options.policy({}, batch=batch),
+            policy=policy,
             grace=self.options.graces({}),
+            dead_letters=letters.file(self.project.state_path, job, f"{run}{LETTERS[step.role]}", policy),
             **ends,
         )
 
@@ -138,7 +143,7 @@ def _passed_on(
 ) -> int:
     """How a side that writes to the pipe ends."""
     summary = conclusion.summarise(seen, run=run, job=None, hold=None)
-    down.counts = {"records": summary.records, "junk": summary.junk}
+    down.counts = {"records": summary.records, "junk": summary.junk, "rejected": summary.rejected}
     if seen.end.reason == "pipe.closed":
         if not down.neighbour.ours:
             return CLOSED_PIPE
@@ -282,12 +287,13 @@ def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
 
 
 def _count(seen: Seen, summary: Summary, end: Mapping[str, Any]) -> None:
-    """I11: what the left side says it sent is what arrived."""
+    """I11: what the left side says it sent is what arrived, delivered or not."""
+    arrived = summary.records + sum(summary.rejected.values())
+    for name, number in (end.get("rejected") or {}).items():
+        summary.rejected[name] = summary.rejected.get(name, 0) + number
     sent = end.get("records")
-    if seen.end.verdict == "done" and isinstance(sent, int) and sent != summary.records:
-        raise errors.RunError(
-            "delivery.interrupted", f"the tap's side sent {sent:,} records and {summary.records:,} arrived"
-        )
+    if seen.end.verdict == "done" and isinstance(sent, int) and sent != arrived:
+        raise errors.RunError("delivery.interrupted", f"the tap's side sent {sent:,} records and {arrived:,} arrived")
 
 
 def show(summary: Summary) -> None:

@@ -65,7 +65,7 @@ def test_the_whole_of_it(tmp_path, monkeypatch):
     assert job.limits == {"memory": 1 << 30, "wall": 3600.0, "line": 64 << 20}
     assert job.grace == {"eof": None, "term": 10.0}
     assert job.plugins["tap-postgres"]["config"] == {"host": "elsewhere"}
-    assert (job.policy, job.on_bad_record) == ({"junk": "fail"}, "quarantine")
+    assert (job.policy, job.on_bad_record) == ({"junk": "fail"}, {"policy": "quarantine"})
     assert found.state_path == tmp_path / "shop" / "store" / "bookmarks.db"
     assert (found.plugins(), found.jobs()) == (["tap-postgres"], ["shop"])
 

@@ -5,31 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from dativo import errors
-from dativo.config.specs import job_spec
-from dativo.run.job import refuse_unkept
 from tests.fixtures.faulty import Faulty, fault_plugins, faulty
 
 __all__ = ["fault_plugins", "faulty"]
-
-
-@pytest.mark.parametrize(
-    ("promise", "named"),
-    [
-        ({"on_bad_record": "quarantine"}, "on_bad_record"),
-    ],
-)
-def test_what_cannot_be_kept_is_refused(promise: dict[str, object], named: str):
-    spec = job_spec("shop", {"steps": ["tap-x", "target-y"], **promise})
-    with pytest.raises(errors.ConfigError, match=named) as refused:
-        refuse_unkept(spec)
-    assert refused.value.exit_code == 2
-
-
-def test_what_can_be_kept_is_not():
-    refuse_unkept(job_spec("shop", {"steps": ["tap-x", "target-y"], "limits": {"memory": "1G", "wall": "2h"}}))
 
 
 def test_a_jobs_limits_reach_every_plugin(faulty: Faulty, tmp_path: Path):

@@ -49,16 +49,16 @@ pub struct Usage {
 
 /// The books of one stream ([`crate::tally`]): since the run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Book {
+pub struct Account {
     /// RECORD messages.
     pub records: u64,
     /// The sum of their hashes, 32 hexadecimal digits.
     pub hash: String,
 }
 
-impl From<Sum> for Book {
-    fn from(sum: Sum) -> Book {
-        Book {
+impl From<Sum> for Account {
+    fn from(sum: Sum) -> Account {
+        Account {
             records: sum.records,
             hash: format!("{:032x}", sum.hash),
         }
@@ -122,6 +122,7 @@ pub enum Event<'a> {
         bytes_out: u64,
         states: u64,
         records: u64,
+        rejected: &'a BTreeMap<String, u64>,
     },
     /// Its `value` is spliced in.
     Bookmark {
@@ -129,7 +130,7 @@ pub enum Event<'a> {
         of: u64,
         seq: u64,
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        streams: &'a BTreeMap<String, Book>,
+        streams: &'a BTreeMap<String, Account>,
     },
     /// A child ended as it should not have, and may be started again: the control plane's word is awaited. Its `state`, of
     /// a tap the STATE to go on from, is spliced in.
@@ -166,6 +167,15 @@ pub enum Event<'a> {
         line: u64,
         offset: u64,
         text: &'a str,
+    },
+    Reject {
+        child: &'a str,
+        stream: Option<&'a str>,
+        rule: &'a str,
+        reason: &'a str,
+        path: &'a str,
+        line: u64,
+        offset: u64,
     },
     SourceEof {},
     Exited {
@@ -204,6 +214,7 @@ pub struct End<'a> {
     pub setting: Option<&'a str>,
     pub streams: Streams<'a>,
     pub junk: JunkCounts,
+    pub rejected: &'a BTreeMap<String, u64>,
     pub states: StateTotals,
     pub covered: Covered,
     pub last_bookmark_is_last_state: bool,

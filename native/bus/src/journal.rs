@@ -7,7 +7,8 @@
 //! It is the only way out, so it is here that text of plugins is made harmless and that secrets are replaced (I13). The
 //! values of schemas and bookmarks stay the bytes that came (I3): a bookmark with a piece missing could not be used.
 
-use crate::event::{encode, Book, Event};
+use crate::check::rejects::Rejected;
+use crate::event::{encode, Account, Event};
 use crate::flood::Bucket;
 use crate::neutral::neutral;
 use crate::redact::Redactor;
@@ -51,7 +52,7 @@ struct Waiting {
     of: u64,
     seq: u64,
     /// Those of the bookmarks that it has replaced as well.
-    books: BTreeMap<String, Book>,
+    books: BTreeMap<String, Account>,
 }
 
 /// The queue of event lines.
@@ -93,7 +94,7 @@ impl Journal {
     }
 
     /// Queues a bookmark with the books that changed; while the reader is slow it replaces the one that still waits.
-    pub fn bookmark(&mut self, value: &[u8], records: u64, of: u64, seq: u64, changed: BTreeMap<String, Book>) {
+    pub fn bookmark(&mut self, value: &[u8], records: u64, of: u64, seq: u64, changed: BTreeMap<String, Account>) {
         let mut books = self.bookmark.take().map(|old| old.books).unwrap_or_default();
         books.extend(changed);
         let value = value.to_vec();
@@ -144,6 +145,19 @@ impl Journal {
         });
     }
 
+    /// Queues a line that is not delivered.
+    pub fn reject(&mut self, bad: &Rejected<'_>) {
+        self.tell(&Event::Reject {
+            child: bad.child,
+            stream: bad.stream,
+            rule: bad.rule,
+            reason: bad.reason,
+            path: bad.path,
+            line: bad.line,
+            offset: bad.offset,
+        });
+    }
+
     /// Queues a STATE of a child that does not count. A flood of them is one of log lines.
     pub fn state_ignored(&mut self, child: &str, why: &str, bytes: &[u8]) {
         if self.may_log(child, bytes.len().min(STATE * 4)) {
@@ -179,20 +193,21 @@ impl Journal {
 
     /// The event as a line, without secrets.
     fn line(&self, event: &Event<'_>, raw: Option<(&str, &[u8])>) -> Vec<u8> {
-        let connection = matches!(event, Event::Connection { .. });
-        if self.redactor.is_empty() && !connection {
+        // Their words come from plugins and from data.
+        let strange = matches!(event, Event::Connection { .. } | Event::Reject { .. });
+        if self.redactor.is_empty() && !strange {
             return encode(event, SystemTime::now(), raw);
         }
         let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else {
             return encode(event, SystemTime::now(), raw);
         };
         for (name, value) in &mut fields {
-            // Why a run ended is a code, why a connection failed is a text.
-            let code = name == "reason" && !connection;
+            // Why a run ended is a code, why a connection failed or a record was rejected is a text.
+            let code = name == "reason" && !strange;
             match value {
-                Value::Object(streams) if name == "streams" => self.clean_names(streams),
+                Value::Object(streams) if name == "streams" || name == "rejected" => self.clean_names(streams),
                 Value::String(_) | Value::Array(_) if !code && !OWN_WORDS.contains(&name.as_str()) => {
-                    self.clean(value, connection);
+                    self.clean(value, strange);
                 }
                 _ => {}
             }

@@ -2,8 +2,9 @@
 //!
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames and holds it, [`route`] judges and
-//! counts it, [`spill`] keeps it until a bookmark covers it ([`shelf`]; [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers
-//! STATEs until the target confirms them, [`verdict`] keeps the first failure, and
+//! counts it with [`check`] against its SCHEMA, [`aside`] is for what is not delivered, [`outlet`] holds it for the receiver and keeps it until a bookmark covers it
+//! ([`spill`], [`shelf`], [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers STATEs until the target
+//! confirms them, [`verdict`] keeps the first failure, and
 //! [`event`] and [`journal`] tell the control plane, in texts without secrets ([`redact`]) and without tricks
 //! ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and bounded ([`confine`]), [`limits`] what a death
 //! is owed to, and [`batch`] which files it may hand over.
@@ -16,8 +17,11 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 #![forbid(unsafe_code)]
 
+mod aside;
 pub mod batch;
 pub mod capture;
+pub mod carrier;
+pub mod check;
 pub mod confine;
 pub mod event;
 pub mod flood;
@@ -27,6 +31,7 @@ pub mod ledger;
 pub mod limits;
 pub mod lines;
 pub mod neutral;
+pub mod outlet;
 pub mod plan;
 pub mod policy;
 pub mod redact;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
-pub use crate::policy::{BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill};
+pub use crate::policy::{BadRecord, BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill};
 
 /// The plan's version that this bus understands.
 pub const VERSION: u32 = 1;
@@ -71,6 +71,12 @@ pub struct Plan {
     /// What to do with what is not quite right.
     #[serde(default)]
     pub policy: Policy,
+    /// The file for records that are set aside.
+    #[serde(default)]
+    pub dead_letters: Option<DeadLetters>,
+    /// What earlier runs saw, by stream.
+    #[serde(default)]
+    pub known_schemas: BTreeMap<String, KnownSchema>,
     /// How long who may take, in seconds.
     #[serde(default)]
     pub grace: Grace,
@@ -83,6 +89,25 @@ pub struct Plan {
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
+}
+
+/// Where records go that are set aside.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLetters {
+    /// Appended to, made when there is a first one; its folder exists.
+    pub path: PathBuf,
+}
+
+/// A stream's SCHEMA in an earlier run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownSchema {
+    /// The schema.
+    pub schema: serde_json::Value,
+    /// The key's columns.
+    #[serde(default)]
+    pub key_properties: Option<Vec<String>>,
 }
 
 /// A shell pipe in.
@@ -289,6 +314,22 @@ impl Plan {
         }
         if self.limits.log_line < 80 {
             return wrong("limits.log_line", "must be at least 80".into());
+        }
+        if self.policy.on_bad_record == BadRecord::Quarantine && self.dead_letters.is_none() {
+            return wrong(
+                "dead_letters",
+                "policy.on_bad_record is quarantine, and no file is named".into(),
+            );
+        }
+        if self
+            .dead_letters
+            .as_ref()
+            .is_some_and(|letters| !letters.path.is_absolute())
+        {
+            return wrong("dead_letters.path", "must be an absolute path".into());
+        }
+        if self.policy.bad_percent.is_some_and(|p| !(0.0..=100.0).contains(&p)) {
+            return wrong("policy.bad_percent", "must be from 0 to 100".into());
         }
         let seconds = [
             ("grace.eof", self.grace.eof.unwrap_or(0.0)),

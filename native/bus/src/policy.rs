@@ -1,6 +1,7 @@
 //! The part of a plan that the job decides: bounds, policies, patience.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Bounds, in bytes (I10).
@@ -72,6 +73,73 @@ pub enum ConfirmPolicy {
     Never,
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    #[default]
+    Off,
+}
+
+/// What becomes of a record that breaks its SCHEMA, and of a line that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BadRecord {
+    /// It ends the run.
+    #[default]
+    Fail,
+    /// It is set aside in the dead-letter file.
+    Quarantine,
+    /// It is counted.
+    Discard,
+}
+
+/// What becomes of a SCHEMA that differs from the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangePolicy {
+    /// It goes on to the target.
+    #[default]
+    Evolve,
+    /// It ends the run.
+    Freeze,
+    /// It goes on without the columns that are new or changed, and so do the records.
+    DiscardColumn,
+    /// The target keeps the old one; rows that do not fit it are set aside.
+    QuarantineRow,
+}
+
+/// The same by stream.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaChange {
+    /// For streams that are not named.
+    pub default: ChangePolicy,
+    /// For those that are.
+    pub streams: BTreeMap<String, ChangePolicy>,
+}
+
+impl SchemaChange {
+    /// A stream's policy.
+    pub fn of(&self, stream: &str) -> ChangePolicy {
+        self.streams.get(stream).copied().unwrap_or(self.default)
+    }
+}
+
+/// When ACTIVATE_VERSION goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activate {
+    /// When it comes.
+    #[default]
+    Forward,
+    /// Behind rows of its stream, when its tap has ended well.
+    Hold,
+}
+
 /// The job's policies.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -84,6 +152,18 @@ pub struct Policy {
     pub batch: BatchPolicy,
     /// Whether the target must confirm.
     pub confirm: ConfirmPolicy,
+    /// Whether records are checked against their SCHEMA.
+    pub validate: Switch,
+    /// What becomes of bad records.
+    pub on_bad_record: BadRecord,
+    /// More bad records than this end the run, whatever becomes of each.
+    pub bad_rows: Option<u64>,
+    /// A larger share of them does.
+    pub bad_percent: Option<f64>,
+    /// What becomes of another SCHEMA.
+    pub schema_change: SchemaChange,
+    /// When ACTIVATE_VERSION goes on.
+    pub activate: Activate,
 }
 
 /// What is kept for a receiver that may have to be started again ([`crate::spill`]).

@@ -1,97 +1,54 @@
 //! One hop of the stream: bytes in, judged line by line, runs of good lines out as they came (I3).
 //!
-//! Without a spill the framer's buffer is the only one: lines that passed wait in it as spans until the receiver has taken
-//! them. With one they are moved there, and stay until a bookmark covers them. Either way no more is read while a chunk
-//! waits (backpressure), so a hop holds at most one line and one chunk beside its spill (I10).
+//! What passed waits in the hop's [`Outlet`] until the receiver has taken it, and no more is read while a chunk of it waits
+//! (backpressure). So a hop holds at most one line and one chunk beside its spill (I10).
 
 use crate::batch::{self, Gate};
+pub use crate::carrier::Carrier;
+use crate::check::changes::Passage;
+use crate::check::held::Held;
+use crate::check::rejects::{Book, Rejects};
+use crate::check::{names, Checks, Message};
+use crate::event::Event;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
+use crate::outlet::Outlet;
 use crate::plan::Plan;
-use crate::resume::Schemas;
 use crate::route::{fault, Routed, Router, SchemaSeen};
-use crate::spill::Spill;
-use crate::tally::{Entry, Tally};
+use crate::tally::Entry;
 use crate::verdict::{data_failure, Failure, Place};
 use singer_protocol::envelope;
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::framing::{Framer, Line};
 use singer_protocol::line::Junk;
 use singer_protocol::state::fingerprint;
-use std::collections::VecDeque;
-use std::io::Write;
-use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// More waiting bytes than this, and nothing is read.
-const ENOUGH: u64 = 128 << 10;
-/// More waiting spans than this (junk lies between them), and no further line is judged.
-const MOST_SPANS: usize = 1024;
-
-/// What moves over a hop: a Singer stream ([`Relay`]) or a probe's raw output ([`crate::capture::Capture`]).
-pub trait Carrier {
-    /// Whether it would take more input now.
-    fn hungry(&self) -> bool;
-    /// Where input goes; follow with [`Carrier::filled`] and [`Carrier::work`].
-    fn space(&mut self) -> &mut [u8];
-    /// So many bytes were put into [`Carrier::space`].
-    fn filled(&mut self, count: usize);
-    /// Judges what is there. After a failure nothing more is judged or read.
-    fn work(&mut self, journal: &mut Journal) -> Option<Failure>;
-    /// Whether [`Carrier::work`] has judged every complete line that came.
-    fn idle(&self) -> bool;
-    /// At the writer's EOF, when idle. When its writer `died`, a faulty last line is part of that, not an error of its own.
-    fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure>;
-    /// Judges nothing and reads nothing any more; what was accepted can still be written.
-    fn cut(&mut self);
-    /// Forgets what waits: there is nobody to write it to.
-    fn discard(&mut self);
-    /// The next bytes to write.
-    fn pending(&self) -> &[u8];
-    /// So many of the [`Carrier::pending`] bytes were written.
-    fn wrote(&mut self, count: usize);
-    /// A number that grows with every complete line that came, or with every byte where there are no lines.
-    fn progress(&self) -> u64;
-    /// Bytes that came in.
-    fn bytes_in(&self) -> u64;
-    /// Bytes that were written to the receiver.
-    fn bytes_out(&self) -> u64;
-    /// The Singer stream, if it is one.
-    fn singer(&mut self) -> Option<&mut Relay>;
-}
-
 /// One hop of a Singer stream.
+#[derive(Debug)]
 pub struct Relay {
-    writer: String,
-    framer: Framer,
+    pub(crate) writer: String,
+    pub(crate) framer: Framer,
     /// Its counters.
     pub router: Router,
     /// The STATEs that went over it.
     pub ledger: Ledger,
     /// Whether it ends at the target's edge: only that hop tells of schemas.
-    edge: bool,
+    pub(crate) edge: bool,
     max_line: usize,
-    ready: VecDeque<Range<u64>>,
-    /// Where every line goes as well.
-    copy: Option<Box<dyn Write>>,
-    /// What the receiver may need again.
-    pub(crate) spill: Option<Spill>,
-    pub(crate) schemas: Schemas,
-    tally: Tally,
-    /// What a receiver that was started again reads first, and how much of it it has.
-    pub(crate) preamble: (Vec<u8>, usize),
-    /// The receiver is gone: only the spill is filled.
-    pub(crate) parked: bool,
-    /// Deliver to here and no further.
-    pub(crate) stop_at: Option<u64>,
+    /// What passed and is not taken yet.
+    pub outlet: Outlet,
+    /// What is not delivered, of all hops.
+    pub(crate) rejects: Book,
+    /// ACTIVATE_VERSIONs that wait for the end.
+    pub(crate) held: Held,
+    /// Whether the writer is known to have ended well.
+    pub(crate) ended_well: bool,
+    /// A failure that says more than a fault can.
+    pub(crate) failure: Option<Failure>,
     gate: Option<Box<dyn Gate>>,
-    /// What went wrong beside the lines themselves.
-    failed: Option<Failure>,
     /// What is said beside a fault's own reason.
     detail: Option<String>,
-    owed_newline: bool,
-    accepted: u64,
-    pub(crate) written: u64,
     /// Everything before this offset was searched for newlines.
     searched: u64,
     stopped: bool,
@@ -103,24 +60,17 @@ impl Relay {
         Relay {
             writer: writer.to_string(),
             framer: Framer::new(plan.limits.max_line),
-            router: Router::new(&plan.policy),
+            router: Router::new(&plan.policy).with_checks(Checks::of(plan, edge)),
             ledger: Ledger::default(),
             edge,
             max_line: plan.limits.max_line,
-            ready: VecDeque::new(),
-            copy: None,
-            spill: None,
-            schemas: Schemas::default(),
-            tally: Tally::default(),
-            preamble: (Vec::new(), 0),
-            parked: false,
-            stop_at: None,
+            outlet: Outlet::new(edge),
+            rejects: Rejects::new(plan, None),
+            held: Held::new(Checks::holds(plan, edge)),
+            ended_well: false,
+            failure: None,
             gate: None,
-            failed: None,
             detail: None,
-            owed_newline: false,
-            accepted: 0,
-            written: 0,
             searched: 0,
             stopped: false,
         }
@@ -131,39 +81,25 @@ impl Relay {
         Relay { gate, ..self }
     }
 
-    /// The same, where every line for the receiver is copied.
-    pub fn with_copy(self, copy: Option<Box<dyn Write>>) -> Relay {
-        Relay { copy, ..self }
+    /// The same with a book of rejects that hops share.
+    pub fn with_rejects(self, rejects: Book) -> Relay {
+        Relay { rejects, ..self }
     }
 
-    /// Whether the copy is whole. Call it when no more lines come.
-    pub fn finish_copy(&mut self) -> Option<Failure> {
-        let mut copy = self.copy.take()?;
-        copy.flush().err().map(|e| copy_failure(&e))
+    /// The writer, and whoever writes to it, has ended with success.
+    pub fn ended_well(&mut self) {
+        self.ended_well = true;
     }
 
-    /// The same, where the receiver can be started again.
-    pub fn with_spill(self, spill: Option<Spill>) -> Relay {
-        Relay { spill, ..self }
-    }
-
-    /// The receiver has gone and may come back: what waits stays, and more is taken as long as there is room.
-    pub fn park(&mut self) {
-        self.parked = true;
+    /// The same with another outlet.
+    pub fn with_outlet(self, outlet: Outlet) -> Relay {
+        Relay { outlet, ..self }
     }
 
     /// The writer was started again: what it writes is a new stream of bytes.
     pub fn new_writer(&mut self) {
         self.framer = Framer::new(self.max_line);
-        (self.searched, self.stopped, self.owed_newline) = (0, false, false);
-    }
-
-    /// Bytes accepted and not written.
-    pub fn waiting(&self) -> u64 {
-        if let Some(spill) = &self.spill {
-            return spill.end() - spill.cursor();
-        }
-        self.ready.iter().map(|s| s.end - s.start).sum::<u64>() + u64::from(self.owed_newline)
+        (self.searched, self.stopped) = (0, false);
     }
 
     /// Up to where the unjudged lines are UTF-8, found in one go over all of them.
@@ -202,33 +138,45 @@ impl Relay {
                 if told {
                     self.tell_junk(line, kind, journal);
                 }
-                if self.ready.is_empty() {
-                    self.framer.release(self.framer.position());
-                }
+                self.skip();
                 return Ok(());
             }
             Routed::State(span) => {
                 let bytes = self.framer.slice(line.span());
                 let print = fingerprint(&bytes[span.clone()])?;
-                let end = self.accepted + (line.end - line.start);
+                let end = self.outlet.accepted() + (line.end - line.start);
                 self.ledger
                     .forward(&bytes[span], print, end, self.router.records, self.router.messages);
+                self.held.state(bytes);
                 entry = Entry::State;
             }
-            Routed::Record => {
-                if self.edge {
-                    let hash = xxh3_128(self.framer.slice(line.span()));
-                    self.ledger.accept(self.router.last_stream(), hash);
-                }
-                entry = Entry::Record;
-            }
-            Routed::Schema(seen) => {
-                if self.edge && !seen.repeated {
-                    self.tell_schema(line, &seen, journal);
-                }
-                if self.spill.is_some() && !seen.repeated {
+            Routed::Schema(seen) => match self.adopt(line, &seen, journal)? {
+                Passage::AsItCame => {
                     let bytes = self.framer.slice(line.span());
-                    self.schemas.sent(seen.stream, self.accepted, bytes);
+                    self.outlet.declare(seen.stream, seen.repeated, bytes);
+                }
+                Passage::Instead(own) => {
+                    self.outlet.declare(seen.stream, seen.repeated, &own);
+                    self.outlet.send(own, Entry::Other);
+                    return Ok(());
+                }
+                Passage::Nothing => {
+                    self.skip();
+                    return Ok(());
+                }
+            },
+            Routed::Rewritten(own) => {
+                self.enter(xxh3_128(&own));
+                self.outlet.send(own, Entry::Record);
+                return Ok(());
+            }
+            Routed::Rejected(stream, breach) => return self.reject(line, stream, &breach, journal),
+            Routed::Activate(stream) => {
+                let rows = self.router.records_of(stream) + self.rejects.borrow().of(self.router.stream_name(stream));
+                if self.held.take(stream, rows, self.framer.slice(line.span())) {
+                    self.router.messages -= 1;
+                    self.skip();
+                    return Ok(());
                 }
             }
             Routed::Batch => {
@@ -241,31 +189,66 @@ impl Relay {
                     ));
                 }
             }
-            Routed::Other => {}
-        }
-        let whole = line.whole();
-        self.accepted += line.end - line.start + 1;
-        if self.edge {
-            self.tally.expect(entry);
-        }
-        if let Some(copy) = &mut self.copy {
-            let line = self.framer.slice(line.span());
-            if let Err(e) = copy.write_all(line).and_then(|()| copy.write_all(b"\n")) {
-                self.copy = None;
-                self.failed = Some(copy_failure(&e));
+            Routed::Record => {
+                if self.edge {
+                    self.enter(xxh3_128(self.framer.slice(line.span())));
+                }
+                entry = Entry::Record;
             }
         }
-        if let Some(spill) = &mut self.spill {
-            spill.push(self.framer.slice(line.span()));
-            self.framer.release(whole.end);
-            return Ok(());
-        }
-        self.owed_newline = !line.terminated;
-        match self.ready.back_mut() {
-            Some(run) if run.end == whole.start => run.end = whole.end,
-            _ => self.ready.push_back(whole),
-        }
+        self.outlet.accept(&mut self.framer, line, entry);
         Ok(())
+    }
+
+    /// Enters a record into the books of the target's edge.
+    fn enter(&mut self, hash: u128) {
+        if self.edge {
+            self.ledger.accept(self.router.last_stream(), hash);
+        }
+    }
+
+    /// A line is not forwarded: its bytes need not be kept.
+    pub(crate) fn skip(&mut self) {
+        self.outlet.skip(&mut self.framer);
+    }
+
+    /// Takes a SCHEMA for the checks, and tells the one that the receiver gets.
+    fn adopt(&mut self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) -> Result<Passage, Fault> {
+        let bytes = self.framer.slice(line.span());
+        let name = self.router.stream_name(seen.stream).to_string();
+        if !seen.repeated {
+            self.rejects.borrow_mut().renew(&name);
+        }
+        let adopted = self.router.checks.schema(&Message {
+            stream: seen.stream,
+            name: &name,
+            line: bytes,
+            schema: &bytes[seen.schema.clone()],
+            keys: seen.keys.clone().map(|span| &bytes[span]),
+            repeated: seen.repeated,
+        });
+        let adopted = adopted.map_err(|why| {
+            let message = format!("{}: SCHEMA of {name} is not what it was: {why}", self.writer);
+            let failure = Failure::of("data.schema_changed", &self.writer, message).setting("policy.schema_change");
+            self.failure = Some(Failure {
+                stream: Some(name.as_str().into()),
+                line: Some(line.number),
+                offset: Some(line.start),
+                ..failure
+            });
+            fault(Code::SchemaChanged, "the SCHEMA changed")
+        })?;
+        for (code, text) in &adopted.notices {
+            journal.tell(&Event::Notice { code, text });
+        }
+        if self.edge && !seen.repeated {
+            match &adopted.passage {
+                Passage::AsItCame => self.tell_schema(line, seen, journal),
+                Passage::Instead(own) => tell_own(&name, own, seen.changed, journal),
+                Passage::Nothing => {}
+            }
+        }
+        Ok(adopted.passage)
     }
 
     fn tell_junk(&self, line: &Line, kind: Junk, journal: &mut Journal) {
@@ -275,10 +258,7 @@ impl Relay {
 
     fn tell_schema(&self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) {
         let bytes = self.framer.slice(line.span());
-        let keys = seen.keys.clone().and_then(|span| {
-            let many = serde_json::from_slice::<Vec<String>>(&bytes[span.clone()]).ok();
-            many.or_else(|| serde_json::from_slice::<String>(&bytes[span]).ok().map(|one| vec![one]))
-        });
+        let keys = seen.keys.clone().and_then(|span| names(&bytes[span]));
         journal.schema(
             self.router.stream_name(seen.stream),
             &bytes[seen.schema.clone()],
@@ -287,8 +267,39 @@ impl Relay {
         );
     }
 
+    /// The last line, if it has no newline.
+    fn finish_line(&mut self, died: bool, journal: &mut Journal) -> Option<Failure> {
+        let line = match self.framer.last() {
+            Ok(Some(line)) => line,
+            _ => {
+                self.stopped = true;
+                return None;
+            }
+        };
+        if line.bom && line.start == line.end {
+            // A byte order mark and nothing else: that is no blank line as well.
+            self.stopped = true;
+            let told = self.router.bom();
+            return told.err().filter(|_| !died).map(|fault| self.stop(&fault, &line));
+        }
+        let routed = self.judge(&line, false, true);
+        let taken = routed.and_then(|routed| self.take(&line, routed, journal));
+        self.stopped = true;
+        let taken = match died {
+            true => taken,
+            false => self.or_aside(taken, &line, journal),
+        };
+        match taken {
+            Err(fault) if !died => Some(self.stop(&fault, &line)),
+            _ => None,
+        }
+    }
+
     fn stop(&mut self, fault: &Fault, line: &Line) -> Failure {
         self.stopped = true;
+        if let Some(failure) = self.failure.take() {
+            return failure;
+        }
         let stream = stream_of(self.framer.slice(line.span()));
         let place = Place {
             child: &self.writer,
@@ -306,11 +317,7 @@ impl Relay {
 
 impl Carrier for Relay {
     fn hungry(&self) -> bool {
-        let room = match &self.spill {
-            Some(spill) if self.parked => !spill.full(),
-            _ => self.waiting() < ENOUGH && self.ready.len() < MOST_SPANS,
-        };
-        !self.stopped && room
+        !self.stopped && self.outlet.hungry()
     }
 
     fn space(&mut self) -> &mut [u8] {
@@ -323,7 +330,7 @@ impl Carrier for Relay {
 
     fn work(&mut self, journal: &mut Journal) -> Option<Failure> {
         let clean = self.clean_to();
-        while !self.stopped && self.ready.len() < MOST_SPANS {
+        while !self.stopped && !self.outlet.scattered() {
             let line = match self.framer.advance() {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
@@ -339,48 +346,29 @@ impl Carrier for Relay {
                 }
             };
             let routed = self.judge(&line, line.end <= clean, false);
-            if let Err(fault) = routed.and_then(|routed| self.take(&line, routed, journal)) {
+            let taken = routed.and_then(|routed| self.take(&line, routed, journal));
+            if let Err(fault) = self.or_aside(taken, &line, journal) {
                 return Some(self.stop(&fault, &line));
             }
-            if let Some(failure) = self.failed.take() {
-                self.stopped = true;
-                return Some(failure);
-            }
         }
-        self.damaged().map(|why| {
-            let message = format!("what was kept for the receiver cannot be read back: {why}");
-            Failure::run("delivery.interrupted", message)
-        })
+        let failure = self.outlet.trouble();
+        self.stopped |= failure.is_some();
+        failure
     }
 
     fn idle(&self) -> bool {
-        self.stopped || self.ready.len() < MOST_SPANS
+        self.stopped || !self.outlet.scattered()
     }
 
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure> {
-        if self.stopped {
+        let failure = match self.stopped {
+            true => return None,
+            false => self.finish_line(died, journal),
+        };
+        if died {
             return None;
         }
-        let line = match self.framer.last() {
-            Ok(Some(line)) => line,
-            _ => {
-                self.stopped = true;
-                return None;
-            }
-        };
-        if line.bom && line.start == line.end {
-            // A byte order mark and nothing else: that is no blank line as well.
-            self.stopped = true;
-            let told = self.router.bom();
-            return told.err().filter(|_| !died).map(|fault| self.stop(&fault, &line));
-        }
-        let routed = self.judge(&line, false, true);
-        let taken = routed.and_then(|routed| self.take(&line, routed, journal));
-        self.stopped = true;
-        match taken {
-            Err(fault) if !died => Some(self.stop(&fault, &line)),
-            _ => None,
-        }
+        failure.or_else(|| self.conclude(journal))
     }
 
     fn cut(&mut self) {
@@ -389,72 +377,15 @@ impl Carrier for Relay {
 
     fn discard(&mut self) {
         self.stopped = true;
-        self.ready.clear();
-        self.owed_newline = false;
-        self.spill = None;
-        self.preamble = (Vec::new(), 0);
+        self.outlet.discard();
     }
 
     fn pending(&self) -> &[u8] {
-        if let Some(spill) = &self.spill {
-            if self.parked {
-                return b"";
-            }
-            let (preamble, at) = &self.preamble;
-            if *at < preamble.len() {
-                return &preamble[*at..];
-            }
-            let bytes = spill.pending();
-            let room = self
-                .stop_at
-                .map_or(u64::MAX, |stop| stop.saturating_sub(spill.cursor()));
-            return &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
-        }
-        match self.ready.front() {
-            Some(span) => self.framer.slice(span.clone()),
-            None if self.owed_newline => b"\n",
-            None => b"",
-        }
+        self.outlet.pending(&self.framer)
     }
 
     fn wrote(&mut self, count: usize) {
-        if self.preamble.1 < self.preamble.0.len() {
-            self.preamble.1 += count;
-            return;
-        }
-        self.preamble.0.clear();
-        self.preamble.1 = 0;
-        if self.edge {
-            let from = self.spill.as_ref().map_or(self.written, Spill::cursor);
-            let bytes: &[u8] = match (&self.spill, self.ready.front()) {
-                (Some(spill), _) => &spill.pending()[..count],
-                (None, Some(span)) => self.framer.slice(span.start..span.start + count as u64),
-                (None, None) => &b"\n"[..count.min(1)],
-            };
-            let ledger = &mut self.ledger;
-            self.tally.handed(from, bytes, |before| ledger.handed(before));
-        }
-        if let Some(spill) = &mut self.spill {
-            spill.advance(count);
-            self.written = spill.cursor();
-            return;
-        }
-        self.written += count as u64;
-        let Some(span) = self.ready.front_mut() else {
-            self.owed_newline &= count == 0;
-            return;
-        };
-        span.start += count as u64;
-        let (done, upto) = (span.is_empty(), span.start);
-        if done {
-            self.ready.pop_front();
-        }
-        let upto = if self.ready.is_empty() {
-            self.framer.position()
-        } else {
-            upto
-        };
-        self.framer.release(upto);
+        self.outlet.wrote(count, &mut self.framer, &mut self.ledger);
     }
 
     fn progress(&self) -> u64 {
@@ -466,7 +397,7 @@ impl Carrier for Relay {
     }
 
     fn bytes_out(&self) -> u64 {
-        self.written
+        self.outlet.written()
     }
 
     fn singer(&mut self) -> Option<&mut Relay> {
@@ -474,20 +405,19 @@ impl Carrier for Relay {
     }
 }
 
-fn copy_failure(error: &std::io::Error) -> Failure {
-    let full = matches!(
-        error.kind(),
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-    );
-    let code = if full { "env.disk_full" } else { "env.copy" };
-    Failure::run(
-        code,
-        format!("the copy of what is delivered cannot be written: {error}"),
-    )
+/// Tells the SCHEMA that goes out in the place of another.
+fn tell_own(name: &str, line: &[u8], changed: bool, journal: &mut Journal) {
+    let Ok(found) = envelope::scan(line) else {
+        return;
+    };
+    let keys = found.key_properties.and_then(|span| names(&line[span]));
+    if let Some(schema) = found.schema {
+        journal.schema(name, &line[schema], keys, changed);
+    }
 }
 
 /// The stream that a faulty line names, if that much of it can be read.
-fn stream_of(line: &[u8]) -> Option<String> {
+pub(crate) fn stream_of(line: &[u8]) -> Option<String> {
     let found = envelope::head(line).or_else(|_| envelope::scan(line)).ok()?;
     found.stream.map(|s| s.to_str_lossy().into_owned())
 }

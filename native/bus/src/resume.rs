@@ -4,7 +4,7 @@
 //! that it remembers. Before that it gets the SCHEMA of every stream that was known there.
 
 use crate::ledger::Answer;
-use crate::relay::{Carrier, Relay};
+use crate::relay::Relay;
 use std::collections::BTreeMap;
 
 /// The SCHEMA messages that were sent, by the offset they were sent at.
@@ -71,40 +71,31 @@ impl Relay {
 
     /// Delivers from this offset on, to a receiver that knows nothing yet.
     pub fn go_on_at(&mut self, from: u64) -> Result<(), Stuck> {
-        let preamble = self.schemas.before(from);
-        let Some(spill) = self.spill.as_mut().filter(|spill| spill.covers(from)) else {
+        let outlet = &mut self.outlet;
+        let preamble = outlet.schemas.before(from);
+        let Some(spill) = outlet.spill.as_mut().filter(|spill| spill.covers(from)) else {
             return Err(Stuck::NotKept);
         };
         spill.rewind(from);
-        self.preamble = (preamble, 0);
-        self.parked = false;
-        self.written = from;
+        outlet.preamble = (preamble, 0);
+        outlet.parked = false;
+        outlet.written = from;
         Ok(())
     }
 
     /// A bookmark was confirmed: what lies before it is not needed any more.
     pub fn confirmed(&mut self) {
         let end = self.ledger.confirmed_end();
-        if let Some(spill) = &mut self.spill {
+        if let Some(spill) = &mut self.outlet.spill {
             spill.confirm(end);
         }
-        self.schemas.confirm(end);
+        self.outlet.schemas.confirm(end);
     }
 
     /// The STATE that a writer that is started again goes on from, and how many records came behind it.
     pub fn tail(&self) -> (Option<&[u8]>, u64) {
         let newest = self.ledger.newest().map(|(text, _)| text);
         (newest, self.router.records - self.ledger.last_records())
-    }
-
-    /// Whether what waits is damaged; nothing more can be delivered then.
-    pub fn damaged(&self) -> Option<&str> {
-        self.spill.as_ref().and_then(|spill| spill.broken())
-    }
-
-    /// Whether the receiver has all that was meant for it.
-    pub fn drained(&self) -> bool {
-        self.pending().is_empty()
     }
 }
 

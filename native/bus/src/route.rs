@@ -1,10 +1,14 @@
 //! One line judged and counted: which stream it belongs to, whether its SCHEMA came first, whether policy lets it pass.
 
-use crate::event::{Book, StreamTotals, Streams};
+use crate::check::breach::Breach;
+use crate::check::scan::{self, Found};
+use crate::check::schema::Node;
+use crate::check::{Checks, Judged};
+use crate::event::{Account, StreamTotals, Streams};
 use crate::junk::JunkCounts;
 use crate::plan::{BatchPolicy, CheckPolicy, JunkPolicy, Policy};
 use crate::tally::Sum;
-use singer_protocol::envelope::{Envelope, Kind};
+use singer_protocol::envelope::{self, Envelope, Kind};
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::line::{inspect, Check, Junk, Line};
 use singer_protocol::state::fingerprint;
@@ -29,8 +33,12 @@ pub enum Routed {
     Schema(SchemaSeen),
     /// A BATCH: its files are still to be judged.
     Batch,
-    /// ACTIVATE_VERSION.
-    Other,
+    /// ACTIVATE_VERSION of the stream with this index.
+    Activate(usize),
+    /// A record whose columns were changed as a policy says: counted, and this line is to be forwarded in its place.
+    Rewritten(Vec<u8>),
+    /// A record of the stream with this index that breaks its SCHEMA: not counted, not to be forwarded.
+    Rejected(usize, Box<Breach>),
     /// Not a message: counted, to be dropped; whether it is among the first of its kind.
     Junk(Junk, bool),
 }
@@ -78,6 +86,8 @@ pub struct Router {
     pub messages: u64,
     /// Bare NaN and Infinity.
     pub nonstandard: u64,
+    /// The streams' SCHEMAs.
+    pub checks: Checks,
 }
 
 impl Router {
@@ -100,7 +110,14 @@ impl Router {
             records: 0,
             messages: 0,
             nonstandard: 0,
+            checks: Checks::default(),
         }
+    }
+
+    /// The same, where records are checked.
+    pub fn with_checks(self, checks: Checks) -> Router {
+        let check = if checks.on() { Check::Json } else { self.check };
+        Router { check, checks, ..self }
     }
 
     /// Judges one line. `size` is what it counts for, newline included; `utf8`: its bytes are known to be UTF-8.
@@ -117,7 +134,47 @@ impl Router {
                 }
             }
         }
+        if let Some(routed) = self
+            .checks
+            .plain(self.last)
+            .and_then(|node| self.glance(line, node, utf8))
+        {
+            self.nonstandard += routed.nonstandard;
+            return Ok(match routed.breach {
+                Some(breach) => Routed::Rejected(self.last, Box::new(breach)),
+                None => {
+                    self.count(self.last, size);
+                    Routed::Record
+                }
+            });
+        }
         self.judge(line, size, self.check)
+    }
+
+    /// One pass over a record that is spelled as the one before it; none if it is not, or is no JSON.
+    #[inline(always)]
+    fn glance(&self, line: &[u8], node: &Node, utf8: bool) -> Option<Found> {
+        let prefix = &self.streams.get(self.last)?.prefix;
+        if !utf8 || prefix.is_empty() || !line.starts_with(prefix) {
+            return None;
+        }
+        let mut found = scan::record(line, prefix.len() - 1, node).ok()?;
+        found.nonstandard += envelope::tail(line, found.end).ok()??;
+        Some(found)
+    }
+
+    fn count(&mut self, index: usize, size: u64) {
+        self.records += 1;
+        self.messages += 1;
+        if let Some(stream) = self.streams.get_mut(index) {
+            stream.totals.records += 1;
+            stream.totals.bytes += size;
+        }
+    }
+
+    /// Records of one stream.
+    pub fn records_of(&self, index: usize) -> u64 {
+        self.streams.get(index).map_or(0, |s| s.totals.records)
     }
 
     /// Judges a stream's last line that has no newline: every byte is checked, for it may have been cut anywhere.
@@ -141,7 +198,7 @@ impl Router {
     }
 
     /// Books by the name of their stream.
-    pub fn named(&self, books: Vec<(u32, Sum)>) -> BTreeMap<String, Book> {
+    pub fn named(&self, books: Vec<(u32, Sum)>) -> BTreeMap<String, Account> {
         let mut named = BTreeMap::new();
         for (stream, sum) in books {
             // Names that differ only in what is not Unicode look the same to people: see totals.
@@ -179,8 +236,7 @@ impl Router {
             (Kind::Schema, Some(stream)) => self.schema(line, &envelope, stream)?,
             (Kind::Record, Some(stream)) => {
                 let index = self.known(stream)?;
-                self.record(index, line, &envelope, size);
-                Routed::Record
+                return Ok(self.record(index, line, &envelope, size));
             }
             (Kind::Batch, _) if self.policy.batch == BatchPolicy::Refuse => {
                 return Err(fault(
@@ -189,10 +245,10 @@ impl Router {
                 ));
             }
             (kind, Some(stream)) => {
-                self.known(stream)?;
+                let index = self.known(stream)?;
                 match kind {
                     Kind::Batch => Routed::Batch,
-                    _ => Routed::Other,
+                    _ => Routed::Activate(index),
                 }
             }
             (_, None) => return Err(fault(Code::BadMessage, "the message has no stream")),
@@ -201,16 +257,35 @@ impl Router {
         Ok(routed)
     }
 
-    fn record(&mut self, index: usize, line: &[u8], envelope: &Envelope<'_>, size: u64) {
-        self.records += 1;
+    fn record(&mut self, index: usize, line: &[u8], envelope: &Envelope<'_>, size: u64) -> Routed {
         self.last = index;
-        let Some(stream) = self.streams.get_mut(index) else {
-            return;
+        let judged = match &envelope.record {
+            Some(span) if !envelope.partial => self.checks.record(index, line, span.start, span.end),
+            _ => Judged::Good,
         };
-        stream.totals.records += 1;
-        stream.totals.bytes += size;
-        if self.check == Check::Envelope && envelope.partial {
-            let start = envelope.record.as_ref().map_or(0, |r| r.start + 1);
+        self.learn(index, line, envelope);
+        match judged {
+            Judged::Bad(breach) => return Routed::Rejected(index, Box::new(breach)),
+            Judged::Good => self.count(index, size),
+            Judged::Instead(line) => {
+                self.count(index, line.len() as u64 + 1);
+                return Routed::Rewritten(line);
+            }
+        }
+        Routed::Record
+    }
+
+    /// Remembers how a record's line begins.
+    fn learn(&mut self, index: usize, line: &[u8], envelope: &Envelope<'_>) {
+        let start = match (&envelope.record, self.check) {
+            (Some(span), Check::Envelope) if envelope.partial => span.start + 1,
+            (Some(_), Check::Json) if self.checks.plain(index).is_some() => match envelope::head(line) {
+                Ok(head) if head.partial => head.record.map_or(0, |span| span.start + 1),
+                _ => return,
+            },
+            _ => return,
+        };
+        if let Some(stream) = self.streams.get_mut(index) {
             if start <= stream.raw.len() + PREFIX && line.get(..start) != Some(&stream.prefix[..]) {
                 stream.prefix = line[..start].to_vec();
             }

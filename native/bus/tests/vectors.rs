@@ -4,6 +4,7 @@ use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::ledger::{Answer, Ledger};
 use dativo_bus_engine::plan::Plan;
 use dativo_bus_engine::relay::{Carrier, Relay};
+use dativo_bus_engine::tally::Sum;
 use dativo_bus_engine::verdict::Failure;
 use serde_json::Value;
 use singer_protocol::state::fingerprint;
@@ -48,16 +49,23 @@ fn plan(case: &Value) -> Plan {
         .get("max_line")
         .cloned()
         .unwrap_or_else(|| serde_json::json!(67_108_864));
+    let known = case
+        .get("known_schemas")
+        .cloned()
+        .unwrap_or_else(|| serde_json::json!({}));
     let document = serde_json::json!({
-        "plan": 1, "run": "r", "job": "j", "run_dir": "/x", "policy": policy, "limits": {"max_line": max_line},
+        "known_schemas": known, "plan": 1, "run": "r", "job": "j", "run_dir": "/x", "policy": policy, "limits": {"max_line": max_line},
         "children": [{"name": "tap", "role": "tap", "argv": ["t"]}, {"name": "target", "role": "target", "argv": ["t"]}],
     });
     Plan::parse(document.to_string().as_bytes()).unwrap()
 }
 
 /// Feeds a hop in steps of `chunk` bytes and takes its output in steps of `gulp`.
-fn receive(bytes: &[u8], case: &Value, chunk: usize, gulp: usize) -> (Relay, Option<Failure>, Vec<u8>) {
+fn receive(bytes: &[u8], case: &Value, chunk: usize, gulp: usize) -> (Relay, Option<Failure>, Vec<u8>, Journal) {
     let mut relay = Relay::new(&plan(case), "tap", true);
+    if case.get("upstream").is_none() {
+        relay.ended_well();
+    }
     let (mut journal, mut output, mut failure, mut rest) = (Journal::default(), Vec::new(), None, bytes);
     let mut ended = false;
     loop {
@@ -80,11 +88,16 @@ fn receive(bytes: &[u8], case: &Value, chunk: usize, gulp: usize) -> (Relay, Opt
         }
         if ended || failure.is_some() {
             assert!(relay.idle());
-            return (relay, failure, output);
+            return (relay, failure, output, journal);
         }
         ended = true;
         failure = relay.finish(case.get("upstream").is_some_and(|u| u == "died"), &mut journal);
     }
+}
+
+fn events(journal: &Journal) -> Vec<Value> {
+    let text = String::from_utf8(journal.pending().to_vec()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn check(topic: &str) {
@@ -98,7 +111,7 @@ fn check(topic: &str) {
         let error = case["error"].as_object();
         let error = error.map(|e| (e["code"].as_str().unwrap().to_string(), e["line"].as_u64()));
         let mut junk: BTreeMap<&str, u64> = BTreeMap::new();
-        for entry in case["messages"].as_array().unwrap() {
+        for entry in case.get("messages").and_then(Value::as_array).into_iter().flatten() {
             if let Some(kind) = entry.get("junk") {
                 *junk.entry(kind.as_str().unwrap()).or_default() +=
                     entry.get("times").map_or(1, |t| t.as_u64().unwrap());
@@ -109,7 +122,7 @@ fn check(topic: &str) {
             false => &[(1 << 18, 1 << 18), (1, 3), (7, 1)],
         };
         for (chunk, gulp) in steps {
-            let (relay, failure, output) = receive(&bytes, &case, *chunk, *gulp);
+            let (relay, failure, output, journal) = receive(&bytes, &case, *chunk, *gulp);
             let mut differ = |what: &str, same: bool| {
                 if !same {
                     wrong.push(format!(
@@ -146,11 +159,32 @@ fn check(topic: &str) {
             // The junk line that fails a run is counted as well; the vector lists what came before it.
             let failing = matches!(&error, Some((code, _)) if code == "data.junk");
             differ(&format!("junk {told:?} wanted {junk:?}"), failing || told == junk);
-            let noticed = relay.router.nonstandard > 0;
-            differ(
-                "notices",
-                noticed == case.get("notices").is_some_and(|n| !n.as_array().unwrap().is_empty()),
-            );
+            let events = events(&journal);
+            let expected = case
+                .get("notices")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            let mut notices: Vec<&Value> = events
+                .iter()
+                .filter(|e| e["event"] == "notice")
+                .map(|e| &e["code"])
+                .collect();
+            let nonstandard = Value::from("data.nonstandard_number");
+            notices.extend((relay.router.nonstandard > 0).then_some(&nonstandard));
+            let kept = Value::from("data.schema_kept");
+            notices.retain(|code| **code != kept);
+            differ("notices", notices == expected.iter().collect::<Vec<_>>());
+            let told = events.iter().filter(|e| e["event"] == "reject");
+            let told: Vec<Value> = told
+                .map(|e| serde_json::json!({"line": e["line"], "rule": e["rule"], "path": e["path"]}))
+                .collect();
+            let wanted = case
+                .get("rejected")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            differ(&format!("rejected {told:?} wanted {wanted:?}"), told == wanted);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -177,6 +211,11 @@ fn malformed() {
 }
 
 #[test]
+fn validation() {
+    check("validation");
+}
+
+#[test]
 fn state() {
     for (path, case) in cases("state") {
         let texts = |key: &str| -> Vec<String> {
@@ -191,6 +230,7 @@ fn state() {
         for (index, text) in texts("forwarded").iter().enumerate() {
             let print = fingerprint(text.as_bytes()).unwrap();
             ledger.forward(text.as_bytes(), print, index as u64 + 1, index as u64, index as u64);
+            ledger.handed(Sum::default());
         }
         let (mut confirmed, mut ignored, mut logs) = (None, Vec::new(), 0);
         for line in texts("target_lines").iter().filter(|line| !line.trim().is_empty()) {
@@ -199,6 +239,7 @@ fn state() {
                 Answer::Ignored(why) => ignored.push(why),
                 Answer::Log => logs += 1,
                 Answer::Repeat => {}
+                Answer::Unbalanced(accepted, handed) => panic!("{accepted:?} {handed:?}"),
             }
         }
         assert_eq!(confirmed, case["confirmed"].as_u64(), "{path:?}");

@@ -158,7 +158,7 @@ impl Hop {
     /// The receiver is gone, and waited for.
     pub fn lose_receiver(&mut self) {
         if let Some(relay) = self.carrier.singer() {
-            relay.park();
+            relay.outlet.park();
             self.output = Output::Lost;
         }
     }

@@ -1,10 +1,10 @@
 //! dativo-bus: the data plane's executable. A plan in, one poll loop, events out.
 //!
 //! Where it stands: `dativo/bus` (Python) starts it; it stands on `native/bus` (the rules) and `native/sandbox`
-//! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`supervisor`] is the loop
-//! over [`hop`]s and [`child`]ren, [`shutdown`] ends them in order, [`clock`] when their time is up,
-//! [`watch`] when they are over a limit, [`restart`] has one started again (with what [`shelf`] keeps), [`report`] gives the
-//! verdict.
+//! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`edge`] is the last one's outlet, [`supervisor`] is the loop
+//! over [`hop`]s and [`child`]ren, [`letters`] keeps what is not delivered, [`shutdown`] ends them in order, [`clock`] when
+//! their time is up, [`watch`] when they are over a limit, [`restart`] has one started again (with what [`shelf`] keeps),
+//! [`report`] gives the verdict.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
 //! I11 (the verdict), I13 (contents of files reach nobody else).
@@ -12,6 +12,7 @@
 
 mod child;
 mod clock;
+mod edge;
 mod ends;
 mod give_back;
 mod groups;
@@ -19,6 +20,7 @@ mod handover;
 mod hop;
 mod launch;
 mod leash;
+mod letters;
 mod options;
 mod report;
 mod restart;

@@ -51,6 +51,7 @@ impl Supervisor {
         };
         let (states, records) = (relay.ledger.forwarded(), relay.router.records);
         let streams = relay.router.totals();
+        let rejects = self.rejects.borrow();
         self.journal.tell(&Event::Counters {
             streams,
             junk,
@@ -58,6 +59,7 @@ impl Supervisor {
             bytes_out,
             states,
             records,
+            rejected: rejects.counts(),
         });
     }
 
@@ -72,7 +74,10 @@ impl Supervisor {
     /// Judges the run as a whole and queues the `end` event; the exit code of the bus.
     pub(crate) fn report(&mut self) -> u8 {
         self.tell_counters(true);
-        let copied = self.hops.last_mut().and_then(|hop| hop.carrier.singer()?.finish_copy());
+        let copied = self
+            .hops
+            .last_mut()
+            .and_then(|hop| hop.carrier.singer()?.outlet.finish_copy());
         if let Some(failure) = copied {
             self.fail(failure);
         }
@@ -88,6 +93,7 @@ impl Supervisor {
             .map(|relay| Edge::of(relay));
         let edge = edge.unwrap_or_default();
         let failure = self.verdict.failure();
+        let rejects = self.rejects.borrow();
         self.journal.end(&Event::End(End {
             verdict: if failure.is_none() { "done" } else { "interrupted" },
             reason: failure.map(|f| f.reason),
@@ -99,6 +105,7 @@ impl Supervisor {
             setting: failure.and_then(|f| f.setting),
             streams: edge.streams,
             junk,
+            rejected: rejects.counts(),
             states: edge.states,
             covered: edge.covered,
             last_bookmark_is_last_state: edge.complete,

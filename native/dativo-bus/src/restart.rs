@@ -188,7 +188,9 @@ impl Supervisor {
             let books = relay.router.named(books);
             let forwarded = relay.router.records;
             relay.confirmed();
-            self.journal.bookmark(&value, records, forwarded, seq, books);
+            if self.keep_letters() {
+                self.journal.bookmark(&value, records, forwarded, seq, books);
+            }
         }
         let relay = self.hops.last_mut().and_then(|hop| hop.carrier.singer());
         Ok(relay.map_or(0, |relay| relay.router.records - relay.ledger.covered()))

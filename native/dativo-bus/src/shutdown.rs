@@ -172,6 +172,13 @@ impl Supervisor {
             if !hop.carrier.idle() {
                 return Ok(());
             }
+            let well = match hop.from {
+                End::Child(writer) => self.children[..=writer].iter().all(|c| !c.alive() && c.well),
+                End::Source | End::Sink => true,
+            };
+            if let Some(relay) = hop.carrier.singer().filter(|_| well && !died && !self.verdict.failed()) {
+                relay.ended_well();
+            }
             let failure = hop.carrier.finish(died, &mut self.journal);
             let lost = self
                 .loss
@@ -368,8 +375,11 @@ impl Supervisor {
                 books,
             } => {
                 relay.confirmed();
-                let books = relay.router.named(books);
-                self.journal.bookmark(&value, records, relay.router.records, seq, books);
+                let (of, books) = (relay.router.records, relay.router.named(books));
+                // I9: a bookmark goes past no letter that could still be lost.
+                if self.keep_letters() {
+                    self.journal.bookmark(&value, records, of, seq, books);
+                }
             }
             Answer::Unbalanced(accepted, handed) => {
                 let message = format!(

@@ -8,18 +8,17 @@ use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::launch::Launched;
 use crate::leash::{Fate, Leash, Pull};
+use crate::letters::Letters;
 use crate::restart::Loss;
 use crate::run_dir::RunDir;
-use crate::shelf::Files;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
+use dativo_bus_engine::check::rejects::{Book, Letterbox, Rejects};
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::plan::{Plan, Role};
 use dativo_bus_engine::relay::{Carrier, Relay};
-use dativo_bus_engine::shelf::Shelf;
-use dativo_bus_engine::spill::{Bounds, Spill};
 use dativo_bus_engine::verdict::{Failure, Verdict};
 use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
@@ -48,6 +47,8 @@ pub struct Supervisor {
     pub(crate) tell_at: Instant,
     pub(crate) watch: Watch,
     pub(crate) backs: Backs,
+    /// What is not delivered.
+    pub(crate) rejects: Book,
     /// A child that is waited for.
     pub(crate) loss: Option<Loss>,
     /// How often a child was started again.
@@ -91,6 +92,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         tell_at: now,
         watch: Watch::new(),
         backs: ends.backs,
+        rejects: Rejects::new(&plan, letterbox(&plan)),
         loss: None,
         generation: 0,
         zygote: None,
@@ -120,10 +122,16 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
     }
     supervisor.zygote = None;
     supervisor.sweep()?;
+    supervisor.keep_letters();
     supervisor.run_dir = None;
     let code = supervisor.report();
     supervisor.flush()?;
     Ok(code)
+}
+
+fn letterbox(plan: &Plan) -> Option<Box<dyn Letterbox>> {
+    let letters = plan.dead_letters.as_ref()?;
+    Some(Box::new(Letters::new(letters.path.clone())))
 }
 
 impl Supervisor {
@@ -183,8 +191,9 @@ impl Supervisor {
                     let gate = gates[number].take().map(|grants| Box::new(grants) as Box<dyn Gate>);
                     let last = number + 1 == wiring.len();
                     let relay = Relay::new(&self.plan, writer, last).with_gate(gate);
+                    let relay = relay.with_rejects(self.rejects.clone());
                     match last {
-                        true => Box::new(self.edge(relay)?),
+                        true => Box::new(relay.with_outlet(self.outlet())),
                         false => Box::new(relay),
                     }
                 }
@@ -207,44 +216,6 @@ impl Supervisor {
             guarantees: &process.guarantees,
             missing: &process.missing,
         });
-    }
-
-    /// The last hop's relay, with its spill and its copy.
-    fn edge(&mut self, relay: Relay) -> io::Result<Relay> {
-        let spill = self.plan.spill.as_ref().map(|kept| {
-            let bounds = Bounds {
-                memory: kept.memory,
-                disk: kept.disk,
-                age: Duration::from_secs_f64(kept.age),
-            };
-            let made = kept.dir.as_deref().map(Files::within).transpose();
-            if let Err(e) = &made {
-                let text = format!("nothing can be kept on disk for a target that dies: {e}");
-                self.journal.tell(&Event::Notice {
-                    code: "spill.memory_only",
-                    text: &text,
-                });
-            }
-            let shelf = made.ok().flatten().map(|files| Box::new(files) as Box<dyn Shelf>);
-            Spill::new(bounds, shelf)
-        });
-        let copy = match &self.plan.copy_to {
-            Some(copy) => {
-                use std::os::unix::fs::OpenOptionsExt;
-                let mut options = std::fs::OpenOptions::new();
-                let file = options.create(true).append(true).mode(0o600).open(&copy.path);
-                match file {
-                    Ok(file) => Some(Box::new(io::BufWriter::with_capacity(256 << 10, file)) as Box<dyn io::Write>),
-                    Err(e) => {
-                        let message = format!("cannot write {}: {e}", copy.path.display());
-                        self.verdict.fail(Failure::run("env.copy", message));
-                        None
-                    }
-                }
-            }
-            None => None,
-        };
-        Ok(relay.with_spill(spill).with_copy(copy))
     }
 
     pub(crate) fn has_leash(&self) -> bool {
@@ -491,6 +462,21 @@ impl Supervisor {
             self.send_events()?;
         }
         Ok(())
+    }
+
+    /// Makes the dead letters so far durable, or fails the run (I9). Whether they are.
+    pub(crate) fn keep_letters(&mut self) -> bool {
+        let kept = self.rejects.borrow_mut().sync();
+        match kept {
+            Ok(()) => true,
+            Err(failure) => {
+                match self.hops.len() {
+                    0 => self.fail(failure),
+                    hops => self.data_failed(hops - 1, failure),
+                }
+                false
+            }
+        }
     }
 
     /// Fails the run for a reason of its own.

@@ -123,6 +123,40 @@ pub fn check(line: &[u8]) -> Result<(Envelope<'_>, Report), Fault> {
     ))
 }
 
+/// Over what follows a record that ends at `at`, for who has checked all before it: the number of bare `NaN` and the
+/// like. `None` when a key there says something else about what kind of message it is: then the line must be read again.
+pub fn tail(line: &[u8], mut at: usize) -> Result<Option<u64>, Fault> {
+    let (mut strict, mut found) = (Strict::default(), Envelope::default());
+    loop {
+        at = blank(line, at);
+        match peek(line, at) {
+            b'}' => {
+                let found = ended(line, at + 1, found)?;
+                let plain = found.kind == Kind::Missing && found.type_name.is_none();
+                return Ok((plain && found.stream.is_none() && found.record.is_none()).then_some(strict.nonstandard));
+            }
+            b',' => {
+                let start = blank(line, at + 1);
+                let Some(end) = field(line, start, &mut strict, false, &mut found)? else {
+                    return Ok(None);
+                };
+                if ["type", "stream", "record"].iter().any(|key| names(line, start, key)) {
+                    return Ok(None);
+                }
+                at = end;
+            }
+            _ => return Err(Fault::json(line, at, "a comma or a closing bracket was expected")),
+        }
+    }
+}
+
+/// Whether the key at `at` is this one; a key with escapes may be any.
+fn names(line: &[u8], at: usize, key: &str) -> bool {
+    let rest = line.get(at + 1..).unwrap_or_default();
+    let plain = rest.iter().take_while(|b| !matches!(b, b'"' | b'\\')).count();
+    rest.get(plain) == Some(&b'\\') || &rest[..plain] == key.as_bytes()
+}
+
 /// How nearly every tap begins a record: Python's two habits of spacing.
 const STARTS: [&[u8]; 2] = [br#"{"type":"RECORD","stream":""#, br#"{"type": "RECORD", "stream": ""#];
 const RECORDS: [&[u8]; 2] = [br#","record":{"#, br#", "record": {"#];

@@ -21,6 +21,10 @@ pub enum Code {
     BatchOutside,
     /// Junk, where the policy is to fail.
     Junk,
+    /// A record breaks its stream's SCHEMA.
+    Schema,
+    /// A SCHEMA changed, where it is frozen.
+    SchemaChanged,
 }
 
 impl Code {
@@ -35,6 +39,8 @@ impl Code {
             Code::BatchRefused => "data.batch_refused",
             Code::BatchOutside => "data.batch_outside",
             Code::Junk => "data.junk",
+            Code::Schema => "data.schema",
+            Code::SchemaChanged => "data.schema_changed",
         }
     }
 
@@ -65,7 +71,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault of the JSON grammar at `offset`; at the end of the line it counts as cut short.
-    pub(crate) fn json(bytes: &[u8], offset: usize, reason: &'static str) -> Self {
+    pub fn json(bytes: &[u8], offset: usize, reason: &'static str) -> Self {
         let truncated = offset >= bytes.len();
         let reason = if truncated {
             "the line ends in the middle of a value"

@@ -72,15 +72,23 @@ pub(crate) struct Strict {
 /// Finds the end of a value and checks nothing else.
 pub(crate) struct Skim;
 
+/// Over one value that starts at `at`, every byte checked; bare `NaN` and the like are added to `nonstandard`.
+pub fn value(s: &[u8], at: usize, nonstandard: &mut u64) -> Result<usize, Fault> {
+    let mut strict = Strict::default();
+    let end = strict.value(s, at)?;
+    *nonstandard += strict.nonstandard;
+    Ok(end)
+}
+
 /// The byte at `at`, or 0 behind the end: no valid JSON holds a bare 0, so it needs no second test.
 #[inline(always)]
-pub(crate) fn peek(s: &[u8], at: usize) -> u8 {
+pub fn peek(s: &[u8], at: usize) -> u8 {
     s.get(at).copied().unwrap_or(0)
 }
 
 /// Skip white space.
 #[inline(always)]
-pub(crate) fn blank(s: &[u8], mut at: usize) -> usize {
+pub fn blank(s: &[u8], mut at: usize) -> usize {
     while matches!(peek(s, at), b' ' | b'\t' | b'\r' | b'\n') {
         at += 1;
     }
@@ -223,8 +231,9 @@ fn digits(s: &[u8], mut at: usize) -> Result<usize, Fault> {
     Ok(at)
 }
 
+/// Over a number of the RFC: no bare `NaN`, no leading zero.
 #[inline(always)]
-fn number(s: &[u8], mut at: usize) -> Result<usize, Fault> {
+pub fn number(s: &[u8], mut at: usize) -> Result<usize, Fault> {
     at += usize::from(peek(s, at) == b'-');
     at = match peek(s, at) {
         b'0' => at + 1,
@@ -252,9 +261,10 @@ fn stops(word: u64) -> u64 {
     (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH
 }
 
-/// Over a string from behind its opening quote: eight bytes a step, every escape and control character looked at.
+/// Over a string from behind its opening quote: eight bytes a step, every escape and control character looked at. Also
+/// whether it holds an escape.
 #[inline(always)]
-fn string(s: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
+pub fn string(s: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
     let mut escaped = false;
     loop {
         while let Some(Ok(eight)) = s.get(at..at + 8).map(<[u8; 8]>::try_from) {

@@ -1,0 +1,37 @@
+//! What moves over a hop, as the loop sees it: bytes in, judged, bytes out.
+
+use crate::journal::Journal;
+use crate::relay::Relay;
+use crate::verdict::Failure;
+
+/// What moves over a hop: a Singer stream ([`Relay`]) or a probe's raw output ([`crate::capture::Capture`]).
+pub trait Carrier {
+    /// Whether it would take more input now.
+    fn hungry(&self) -> bool;
+    /// Where input goes; follow with [`Carrier::filled`] and [`Carrier::work`].
+    fn space(&mut self) -> &mut [u8];
+    /// So many bytes were put into [`Carrier::space`].
+    fn filled(&mut self, count: usize);
+    /// Judges what is there. After a failure nothing more is judged or read.
+    fn work(&mut self, journal: &mut Journal) -> Option<Failure>;
+    /// Whether [`Carrier::work`] has judged every complete line that came.
+    fn idle(&self) -> bool;
+    /// At the writer's EOF, when idle. When its writer `died`, a faulty last line is part of that, not an error of its own.
+    fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure>;
+    /// Judges nothing and reads nothing any more; what was accepted can still be written.
+    fn cut(&mut self);
+    /// Forgets what waits: there is nobody to write it to.
+    fn discard(&mut self);
+    /// The next bytes to write.
+    fn pending(&self) -> &[u8];
+    /// So many of the [`Carrier::pending`] bytes were written.
+    fn wrote(&mut self, count: usize);
+    /// A number that grows with every complete line that came, or with every byte where there are no lines.
+    fn progress(&self) -> u64;
+    /// Bytes that came in.
+    fn bytes_in(&self) -> u64;
+    /// Bytes that were written to the receiver.
+    fn bytes_out(&self) -> u64;
+    /// The Singer stream, if it is one.
+    fn singer(&mut self) -> Option<&mut Relay>;
+}
