@@ -144,7 +144,8 @@ CATALOG: dict[str, Entry] = {
     ),
     "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
     # -- 5: wait
-    "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
+    "job.busy": Entry(5, "another run holds the job", "to wait for it: --wait"),
+    "state.conflict": Entry(5, "other writers were always first at a job's state", "run it again in a while"),
     "job.lease_lost": Entry(5, "another run took the job over", "run it again: it goes on at the bookmark"),
     # -- 128 + signal
     "run.cancelled": Entry(130, "the run was cancelled", "run it again: it goes on at the bookmark"),

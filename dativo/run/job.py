@@ -24,6 +24,8 @@ from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
 from dativo.run.settings import Given, words
 from dativo.run.step import Step, prepare, resolver_of, role_of
+from dativo.run.waiting import Waiting
+from dativo.state import location
 from dativo.state.bookmark import exact_text
 
 FLAG = "--set {}.{{}}=…"
@@ -121,7 +123,8 @@ def run(job: Job) -> Summary:
         given_state = read_state(options.state)
         attempt.tidy()
         log = PluginLog(shown=options.verbose)
-        with Hold.take(job.project.state_path, job.name) as hold, disclosed(steps) as steps:
+        waiting = Waiting(options.wait, quiet=options.quiet)
+        with Hold.take(location.of(job.project), job.name, waiting) as hold, disclosed(steps) as steps:
             tap, target = steps[0], steps[-1]
             adopted = adopt(hold, target, interrupts, log)
             hold.only(options.streams)

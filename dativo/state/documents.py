@@ -14,22 +14,25 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from dativo import errors
 from dativo.state import journal
+from dativo.state.attempts import AttemptEntry
 from dativo.state.bookmark import Bookmark, exact_text
+from dativo.state.breakers import Breaker, OpenBreaker
 from dativo.state.journal import Journal
 from dativo.state.lease import Holder, Lease
-from dativo.state.record import Attempt, Entry, JobState
+from dativo.state.record import Entry, JobState
 from dativo.state.store import BACKFILL, LEASE_TTL, Store, schema_text, stamp
 
 T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds of losing to other writers before a change is given up."""
 ENDING = ".json"
-HISTORY = "history/"
+HISTORY, BREAKERS = "history/", "breakers/"
 
 
 class DocumentStore(Store):
@@ -89,18 +92,27 @@ class DocumentStore(Store):
 
     def _change(self, job: str, work: Callable[[Journal], T], *, fresh: bool = False) -> T:
         """Apply `work` to the job's document. It may be called again, each time with the newest document."""
+        mark = secrets.token_hex(8)  # no two writes are alike
+
+        def turned(content: bytes | None) -> tuple[T, bytes]:
+            document = Journal(job) if content is None else self._parsed(content, job)
+            result = work(document)
+            self._turn_pages(document)
+            document.data["write"] = mark
+            return result, document.to_bytes()
+
+        return self._swap(_name(job), turned, job, fresh=fresh)
+
+    def _swap(self, name: str, work: Callable[[bytes | None], tuple[T, bytes]], what: str, *, fresh: bool) -> T:
+        """Compare and set until nobody comes in between."""
         if self._to_read:
             raise errors.EnvironmentFault("env.read_only", f"the state store {self.place} was opened to be read")
-        name, give_up, mark = _name(job), time.monotonic() + PATIENCE, secrets.token_hex(8)
+        give_up = time.monotonic() + PATIENCE
         with self._translated():
             found = None if fresh else self._known.get(name)
             found = found or self._get(name)
         while True:
-            document = self._parsed(found[0], job) if found else Journal(job)
-            result = work(document)
-            self._turn_pages(document)
-            document.data["write"] = mark
-            content = document.to_bytes()
+            result, content = work(found[0] if found else None)
             try:
                 with self._translated():
                     self._known[name] = content, self._set(name, content, found[1] if found else None)
@@ -110,14 +122,12 @@ class DocumentStore(Store):
                 return result
             with self._translated():
                 found = self._get(name)
-            if found and self._parsed(found[0], job).data.get("write") == mark:
+            if found and found[0] == content:
                 self._known[name] = found
                 return result  # it was written, and only the answer was lost
             if time.monotonic() > give_up:
                 raise errors.BusyError(
-                    "state.conflict",
-                    f"other writers were always first at the state of {job} in {self.place}",
-                    context={"job": job},
+                    "state.conflict", f"other writers were always first at the state of {what} in {self.place}"
                 )
             time.sleep(random.uniform(0, 0.1))  # noqa: S311 - so that two writers do not meet again
 
@@ -189,7 +199,7 @@ class DocumentStore(Store):
         """Record that an attempt of a run began; the first is number 1."""
         self._attempt(run, number, started=stamp())
 
-    def end_attempt(
+    def end_attempt(  # noqa: PLR0917 - what is known of an attempt, in the order of its columns
         self,
         run: str,
         number: int,
@@ -199,7 +209,7 @@ class DocumentStore(Store):
         message: str | None = None,
         waited: float | None = None,
     ) -> None:
-        """Record how an attempt ended and why; `waited` is how long the run waited before it."""
+        """Record how an attempt ended and why; `waited` are the seconds until the next one."""
         how = {"verdict": verdict, "cause": cause, "reason": reason, "message": message, "waited": waited}
         self._attempt(run, number, ended=stamp(), **how)
 
@@ -208,12 +218,66 @@ class DocumentStore(Store):
         if job is not None:
             self._change(job, lambda document: document.attempt(run, number, known))
 
-    def attempts(self, run: str) -> list[Attempt]:
+    def attempts(self, run: str) -> list[AttemptEntry]:
         """The attempts of a run, first to last."""
         job = self._job_of(run)
         document = self._read(job) if job is not None else None
         found = document.run(run) if document else None
         return journal.attempts_of(found) if found else []
+
+    # -- breakers
+
+    def retries(self, job: str, seconds: float) -> int:
+        """How often an attempt of any of the job's runs was to be followed by another in the last seconds."""
+        document, since = self._read(job), stamp(time.time() - seconds)
+        if document is None:
+            return 0
+        runs, page = document.data["runs"], document.data["pages"]
+        while page and runs[0]["started"] >= since:
+            page -= 1
+            runs = self._page(job, page)["runs"] + runs
+        made = [one for run in runs for one in run["attempts"]]
+        return sum(one["waited"] is not None and (one["ended"] or "") >= since for one in made)
+
+    def enter_breaker(self, plugin: str, failures: int, pause: float) -> OpenBreaker | None:
+        """None when a run with the plugin may start. Once the pause is over one may try, the others wait another."""
+        now = time.time()
+
+        def enter(breaker: Breaker) -> tuple[OpenBreaker | None, Breaker]:
+            refused = breaker.refuses(failures, pause, now)
+            tries = refused is None and breaker.failures >= failures
+            return refused, replace(breaker, since=now) if tries else breaker
+
+        with self._translated():
+            counted = self._get(_breaker_name(plugin)) is not None
+        return self._count(plugin, enter) if counted else None
+
+    def breaker_failed(self, plugin: str, reason: str, message: str) -> None:
+        """One more failed run that is blamed on the plugin."""
+        now = time.time()
+        self._count(plugin, lambda one: (None, Breaker(plugin, one.failures + 1, now, reason, message)))
+
+    def close_breaker(self, plugin: str) -> None:
+        """Count the plugin's failures from nothing."""
+        with self._translated():
+            counted = self._get(_breaker_name(plugin)) is not None
+        if counted:
+            self._count(plugin, lambda _: (None, Breaker(plugin, 0, 0.0, None, None)))
+
+    def _count(self, plugin: str, work: Callable[[Breaker], tuple[T, Breaker]]) -> T:
+        name = _breaker_name(plugin)
+
+        def counted(content: bytes | None) -> tuple[T, bytes]:
+            breaker = Breaker(plugin, 0, 0.0, None, None)
+            if content is not None:
+                try:
+                    breaker = Breaker(**json.loads(content))
+                except (ValueError, TypeError):
+                    raise self._not_ours(name, journal.NotOurs("it is damaged")) from None
+            result, after = work(breaker)
+            return result, (json.dumps(asdict(after), indent=1) + "\n").encode()
+
+        return self._swap(name, counted, plugin, fresh=True)
 
     # -- bookmarks
 
@@ -342,6 +406,10 @@ def _job(name: str) -> str:
     return unquote(name.removesuffix(ENDING))
 
 
+def _breaker_name(plugin: str) -> str:
+    return f"{BREAKERS}{_quoted(plugin)}{ENDING}"
+
+
 def _page_name(job: str, number: int) -> str:
     return f"{HISTORY}{_quoted(job)}/{number:06}{ENDING}"
 
@@ -351,6 +419,4 @@ def _state(document: Journal) -> JobState:
     holder = document.holder
     if holder is not None and holder.alive() is False:
         holder = None
-    return JobState(
-        document.job, document.bookmark, holder, last.get("id"), last.get("verdict"), last.get("ended")
-    )
+    return JobState(document.job, document.bookmark, holder, last.get("id"), last.get("verdict"), last.get("ended"))

@@ -90,18 +90,15 @@ class FileStore(DocumentStore):
             there = self._get(name)
             if (there[1] if there else None) != version:
                 raise Changed
-            self._replace(self.path / name, content)
+            self._put(name, content)
         return hashlib.sha256(content).hexdigest()
 
     def _put(self, name: str, content: bytes) -> None:
         place = self.path / name
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (place.parent.parent, self.path):
-            _sync(folder)
-        self._replace(place, content)
-
-    @staticmethod
-    def _replace(place: Path, content: bytes) -> None:
+        if not place.parent.is_dir():
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (place.parent.parent, self.path):
+                _sync(folder)
         beside = place.with_name(f".{os.getpid()}.new")
         opened = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dativo.state.attempts import AttemptEntry
 from dativo.state.bookmark import Bookmark, exact_text, with_stream, without_stream
 from dativo.state.lease import Holder, Lease
-from dativo.state.record import Attempt, Entry
+from dativo.state.record import Entry
 from dativo.state.store import by_whom, lease_lost, no_bookmark, refuse_if_held, run_name, stamp
 
 FORMAT = 1
@@ -105,16 +106,16 @@ class Journal:
         at = self.next_number() if number is None else number
         self.data["last_run"] = at
         empty = dict.fromkeys(("ended", "verdict", "reason", "message"))
-        self.data["runs"].append(
-            {"number": at, "id": name, "started": stamp(), **empty, "stats": None, "attempts": []}
-        )
+        self.data["runs"].append({"number": at, "id": name, "started": stamp(), **empty, "stats": None, "attempts": []})
         return name
 
     def run(self, name: str) -> dict[str, Any] | None:
         """A run that is not in a page yet."""
         return next((one for one in self.data["runs"] if one["id"] == name), None)
 
-    def end_run(self, name: str, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None) -> None:
+    def end_run(
+        self, name: str, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None
+    ) -> None:
         """Record how a run ended, and put its last bookmark into the history."""
         run = self.run(name)
         if run is not None:
@@ -234,12 +235,12 @@ def told(
     for one in (*history, *now):
         run = by_id.get(one["run"] or "")
         place = (run["number"] if run else _ENDLESS) if one in now else _place(one, runs)
-        entry = _entry(run, one["at"], one["origin"], one["text"], one["records"], one["of"], one["reason"], one["by"])
+        entry = _entry(run, one)
         lines.append(((place, run is None, one["seq"]), entry))
     moved = {one["run"] for one in (*history, *now)}
     for run in runs:
         if run["id"] not in moved:
-            entry = _entry(run, run["ended"] or run["started"], "run", None, None, None, None, None)
+            entry = _entry(run, {"at": run["ended"] or run["started"], "origin": "run"})
             lines.append(((run["number"], False, 0), entry))
     return [entry for _, entry in sorted(lines, key=lambda line: line[0], reverse=True)]
 
@@ -248,33 +249,24 @@ def _place(entry: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> int:
     return int(next((run["number"] for run in runs if run["id"] == entry["run"]), entry["after_run"]))
 
 
-def _entry(
-    run: Mapping[str, Any] | None,
-    at: str,
-    origin: str,
-    text: str | None,
-    records: int | None,
-    of: int | None,
-    reason: str | None,
-    by: str | None,
-) -> Entry:
+def _entry(run: Mapping[str, Any] | None, told: Mapping[str, Any]) -> Entry:
     known = run or {}
     return Entry(
-        at=at,
-        origin=origin,
-        text=text,
-        records=records,
-        of=of,
+        at=told["at"],
+        origin=told["origin"],
+        text=told.get("text"),
+        records=told.get("records"),
+        of=told.get("of"),
         run=known.get("id"),
         number=known.get("number"),
         verdict=known.get("verdict"),
-        reason=reason or known.get("reason"),
+        reason=told.get("reason") or known.get("reason"),
         message=known.get("message"),
         stats=dict(known.get("stats") or {}),
-        by=by,
+        by=told.get("by"),
     )
 
 
-def attempts_of(run: Mapping[str, Any]) -> list[Attempt]:
+def attempts_of(run: Mapping[str, Any]) -> list[AttemptEntry]:
     """The attempts of a run, first to last."""
-    return [Attempt(run["id"], **one) for one in sorted(run["attempts"], key=lambda one: int(one["number"]))]
+    return [AttemptEntry(**one) for one in sorted(run["attempts"], key=lambda one: int(one["number"]))]

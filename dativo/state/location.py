@@ -94,7 +94,7 @@ def of(project: Project) -> Path | Location:
     if url is None:
         return project.state_path
     known = _disclosed(project, {"url": url, "options": options})
-    found = Location.of_url(known["url"], project.root, {key: str(one) for key, one in known["options"].items()})
+    found = Location.of_url(str(known["url"]), project.root, known["options"])
     if found.kind == "sqlite":
         assert found.path is not None
         return found.path

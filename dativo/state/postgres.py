@@ -210,7 +210,7 @@ def _fault(problem: psycopg.Error, place: str, *, broken: bool) -> errors.Dativo
     psycopg = _driver()
     said = " ".join(str(problem).split()) or type(problem).__name__
     state = problem.sqlstate or ""
-    if state.startswith("53") and "disk" in said.lower() or state == "53100":
+    if (state.startswith("53") and "disk" in said.lower()) or state == "53100":
         return errors.EnvironmentFault("env.disk_full", f"the disk of the state store {place} is full")
     if state == "25006":
         return errors.EnvironmentFault("env.read_only", f"the state store {place} takes no writes: {said}")

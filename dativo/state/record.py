@@ -1,4 +1,4 @@
-"""What a store remembers, read back: the jobs as they stand, the history of one job, the attempts of one run."""
+"""What a store remembers, read back: the jobs as they stand and the history of one job."""
 
 from __future__ import annotations
 
@@ -45,19 +45,3 @@ class Entry:
     def concerns(self, stream: str) -> bool:
         """Whether the stream has a part in this bookmark, or had records in this run."""
         return stream in self.stats.get("streams", {}) or (self.text is not None and stream in streams(self.text))
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt of a run: a run that retries has several."""
-
-    run: str
-    number: int
-    started: str
-    ended: str | None
-    verdict: str | None
-    cause: str | None
-    reason: str | None
-    message: str | None
-    waited: float | None
-    """Seconds that were waited before it."""

@@ -79,7 +79,8 @@ _FIRST = (
 # the job's last run, which is known when it is made.
 _SECOND = ("ALTER TABLE history ADD COLUMN after_run INTEGER",)
 
-# What a run did in several attempts, and the SCHEMA that earlier runs saw of each stream.
+# What a run did in several attempts (`waited` where another was to follow), the failures of each plugin in a row
+# (`since` the last one, or since a run was let through to try), and the SCHEMA that earlier runs saw of each stream.
 _THIRD = (
     """
     CREATE TABLE attempts (
@@ -93,6 +94,15 @@ _THIRD = (
         message TEXT,
         waited  REAL,
         PRIMARY KEY (run, number)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE breakers (
+        plugin   TEXT PRIMARY KEY,
+        failures INTEGER NOT NULL,
+        since    REAL NOT NULL,
+        reason   TEXT,
+        message  TEXT
     ) STRICT
     """,
     """

@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from typing import Any, Protocol
 
+from dativo.state.attempts import AttemptEntry
 from dativo.state.bookmark import Bookmark, exact_text, with_stream, without_stream
+from dativo.state.breakers import Breaker, OpenBreaker
 from dativo.state.lease import Holder, Lease
-from dativo.state.record import Attempt, Entry, JobState
+from dativo.state.record import Entry, JobState
 from dativo.state.store import (
     LEASE_TTL,
     Store,
@@ -31,8 +33,7 @@ from dativo.state.store import (
 _BOOKMARK = "SELECT job, value, origin, run, at, records, of FROM bookmarks WHERE job = ?"
 _RUNS_LAST = "SELECT id, verdict, ended FROM runs WHERE job = ? ORDER BY number DESC LIMIT 1"
 _ATTEMPTS = (
-    "SELECT run, number, started, ended, verdict, cause, reason, message, waited FROM attempts "
-    "WHERE run = ? ORDER BY number"
+    "SELECT number, started, ended, verdict, cause, reason, message, waited FROM attempts WHERE run = ? ORDER BY number"
 )
 _ENDLESS = 1 << 62
 # Newest first, by what the store counts and not by the clock: the run, then what was done by hand after it, then the
@@ -103,10 +104,9 @@ class SqlStore(Store):
             now = self._free(db, job)
             ended = "ended = ?, verdict = 'interrupted', reason = 'delivery.interrupted', message = ?"
             gone = (stamp(), "its process was gone", job)
-            db.execute(f"UPDATE runs SET {ended} WHERE job = ? AND ended IS NULL", gone)  # noqa: S608 - all constant
+            db.execute(f"UPDATE runs SET {ended} WHERE job = ? AND ended IS NULL", gone)
             db.execute(
-                f"UPDATE attempts SET {ended} WHERE ended IS NULL "  # noqa: S608 - all constant
-                "AND run IN (SELECT id FROM runs WHERE job = ?)",
+                f"UPDATE attempts SET {ended} WHERE ended IS NULL AND run IN (SELECT id FROM runs WHERE job = ?)",
                 gone,
             )
             token = db.execute(
@@ -175,7 +175,7 @@ class SqlStore(Store):
         with self._writing() as db:
             db.execute("INSERT INTO attempts (run, number, started) VALUES (?, ?, ?)", (run, number, stamp()))
 
-    def end_attempt(
+    def end_attempt(  # noqa: PLR0917 - what is known of an attempt, in the order of its columns
         self,
         run: str,
         number: int,
@@ -185,7 +185,7 @@ class SqlStore(Store):
         message: str | None = None,
         waited: float | None = None,
     ) -> None:
-        """Record how an attempt ended and why; `waited` is how long the run waited before it."""
+        """Record how an attempt ended and why; `waited` are the seconds until the next one."""
         with self._writing() as db:
             db.execute(
                 "UPDATE attempts SET ended = ?, verdict = ?, cause = ?, reason = ?, message = ?, waited = ? "
@@ -193,9 +193,47 @@ class SqlStore(Store):
                 (stamp(), verdict, cause, reason, message, waited, run, number),
             )
 
-    def attempts(self, run: str) -> list[Attempt]:
+    def attempts(self, run: str) -> list[AttemptEntry]:
         """The attempts of a run, first to last."""
-        return [Attempt(*row) for row in self._rows(_ATTEMPTS, (run,))]
+        return [AttemptEntry(*row) for row in self._rows(_ATTEMPTS, (run,))]
+
+    # -- breakers
+
+    def retries(self, job: str, seconds: float) -> int:
+        """How often an attempt of any of the job's runs was to be followed by another in the last seconds."""
+        rows = self._rows(
+            "SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run "
+            "WHERE r.job = ? AND a.waited IS NOT NULL AND a.ended >= ?",
+            (job, stamp(time.time() - seconds)),
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def enter_breaker(self, plugin: str, failures: int, pause: float) -> OpenBreaker | None:
+        """None when a run with the plugin may start. Once the pause is over one may try, the others wait another."""
+        with self._writing() as db:
+            row = db.execute(
+                f"SELECT plugin, failures, since, reason, message FROM breakers WHERE plugin = ?{self.LOCK}", (plugin,)
+            ).fetchone()
+            now = self._now(db)
+            refused = Breaker(*row).refuses(failures, pause, now) if row else None
+            if row and refused is None and row[1] >= failures:
+                db.execute("UPDATE breakers SET since = ? WHERE plugin = ?", (now, plugin))
+        return refused
+
+    def breaker_failed(self, plugin: str, reason: str, message: str) -> None:
+        """One more failed run that is blamed on the plugin."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO breakers (plugin, failures, since, reason, message) VALUES (?, 1, ?, ?, ?) "
+                "ON CONFLICT (plugin) DO UPDATE SET failures = breakers.failures + 1, since = excluded.since, "
+                "reason = excluded.reason, message = excluded.message",
+                (plugin, self._now(db), reason, message),
+            )
+
+    def close_breaker(self, plugin: str) -> None:
+        """Count the plugin's failures from nothing."""
+        with self._writing() as db:
+            db.execute("DELETE FROM breakers WHERE plugin = ?", (plugin,))
 
     # -- bookmarks
 
@@ -281,13 +319,13 @@ class SqlStore(Store):
         mine = "AND run = ?" if only_run is not None else ""
         where = (job,) if only_run is None else (job, only_run)
         db.execute(
-            "INSERT INTO history (job, value, origin, run, at, records, of, reason, by, after_run) "  # noqa: S608
+            "INSERT INTO history (job, value, origin, run, at, records, of, reason, by, after_run) "
             "SELECT job, value, origin, run, at, records, of, cast(? AS TEXT), cast(? AS TEXT), "
             "(SELECT max(number) FROM runs WHERE runs.job = bookmarks.job) FROM bookmarks "
             f"WHERE job = ? AND settled = 0 {mine}",
             (reason, by_whom(), *where),
         )
-        db.execute(f"UPDATE bookmarks SET settled = 1 WHERE job = ? {mine}", where)  # noqa: S608 - `mine` is constant
+        db.execute(f"UPDATE bookmarks SET settled = 1 WHERE job = ? {mine}", where)
 
     # -- schemas
 

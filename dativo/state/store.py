@@ -22,8 +22,10 @@ from dativo.state.lease import Holder, Lease
 from dativo.state.location import Location
 
 if TYPE_CHECKING:
+    from dativo.state.attempts import AttemptEntry
     from dativo.state.bookmark import Bookmark
-    from dativo.state.record import Attempt, Entry, JobState
+    from dativo.state.breakers import OpenBreaker
+    from dativo.state.record import Entry, JobState
 
 LEASE_TTL = 60.0
 BACKFILL = "@backfill-"
@@ -100,7 +102,7 @@ class Store(ABC):
         """Record that an attempt of a run began; the first is number 1."""
 
     @abstractmethod
-    def end_attempt(
+    def end_attempt(  # noqa: PLR0917 - what is known of an attempt, in the order of its columns
         self,
         run: str,
         number: int,
@@ -110,11 +112,29 @@ class Store(ABC):
         message: str | None = None,
         waited: float | None = None,
     ) -> None:
-        """Record how an attempt ended and why; `waited` is how long the run waited before it."""
+        """Record how an attempt ended and why; `waited` are the seconds until the next one, None if none is to follow."""
 
     @abstractmethod
-    def attempts(self, run: str) -> list[Attempt]:
+    def attempts(self, run: str) -> list[AttemptEntry]:
         """The attempts of a run, first to last."""
+
+    # -- breakers
+
+    @abstractmethod
+    def retries(self, job: str, seconds: float) -> int:
+        """How often an attempt of any of the job's runs was to be followed by another in the last seconds."""
+
+    @abstractmethod
+    def enter_breaker(self, plugin: str, failures: int, pause: float) -> OpenBreaker | None:
+        """None when a run with the plugin may start. Once the pause is over one may try, the others wait another."""
+
+    @abstractmethod
+    def breaker_failed(self, plugin: str, reason: str, message: str) -> None:
+        """One more failed run that is blamed on the plugin."""
+
+    @abstractmethod
+    def close_breaker(self, plugin: str) -> None:
+        """Count the plugin's failures from nothing."""
 
     # -- bookmarks
 
@@ -180,8 +200,7 @@ class Store(ABC):
 
 def _kind(at: Location) -> type[Store]:
     module, _, name = KINDS[at.kind].partition(":")
-    found = getattr(import_module(module), name)
-    assert issubclass(found, Store)
+    found: type[Store] = getattr(import_module(module), name)
     return found
 
 

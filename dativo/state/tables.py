@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dativo.state.sql import Transaction
 
 SCHEMA = "dativo"
-NAMES = ("jobs", "bookmarks", "runs", "attempts", "history", "schemas")
+NAMES = ("jobs", "bookmarks", "runs", "attempts", "breakers", "history", "schemas")
 _LOCK = 0x44617469
 """Of the advisory lock that one process holds while it makes the tables."""
 
@@ -65,6 +65,15 @@ _FIRST = (
         message TEXT,
         waited  DOUBLE PRECISION,
         PRIMARY KEY (run, number)
+    )
+    """,
+    """
+    CREATE TABLE breakers (
+        plugin   TEXT PRIMARY KEY,
+        failures INTEGER NOT NULL,
+        since    DOUBLE PRECISION NOT NULL,
+        reason   TEXT,
+        message  TEXT
     )
     """,
     """

@@ -288,16 +288,39 @@ def test_attempts_are_kept_with_their_causes(store):
     lease = store.acquire("j")
     run = store.start_run(lease)
     store.start_attempt(run, 1)
-    store.end_attempt(run, 1, "interrupted", "transient", "plugin.exited", "429 Too Many Requests", None)
+    store.end_attempt(run, 1, "interrupted", "transient", "plugin.exited", "429 Too Many Requests", 2.5)
     store.start_attempt(run, 2)
     found = store.attempts(run)
     assert [(one.number, one.verdict, one.cause, one.reason, one.message, one.waited) for one in found] == [
-        (1, "interrupted", "transient", "plugin.exited", "429 Too Many Requests", None),
+        (1, "interrupted", "transient", "plugin.exited", "429 Too Many Requests", 2.5),
         (2, None, None, None, None, None),
     ]
-    store.end_attempt(run, 2, "done", waited=30.5)
-    assert (store.attempts(run)[1].verdict, store.attempts(run)[1].waited) == ("done", 30.5)
+    store.end_attempt(run, 2, "done")
+    assert (store.attempts(run)[1].verdict, store.attempts(run)[1].waited) == ("done", None)
     assert store.attempts("r-none") == []
+    assert (store.retries("j", 3600), store.retries("j", -3600), store.retries("k", 3600)) == (1, 0, 0)
+
+
+def test_a_breaker_opens_lets_one_try_and_closes(store):
+    assert store.enter_breaker("tap-x", 2, 3600) is None
+    for message in ("first", "second"):
+        assert store.enter_breaker("tap-x", 2, 3600) is None
+        store.breaker_failed("tap-x", "plugin.exited", message)
+    refused = store.enter_breaker("tap-x", 2, 3600)
+    assert (refused.plugin, refused.failures, refused.reason, refused.message) == (
+        "tap-x",
+        2,
+        "plugin.exited",
+        "second",
+    )
+    assert 3590 < refused.left <= 3600
+    assert store.enter_breaker("tap-y", 2, 3600) is None
+    assert store.enter_breaker("tap-x", 2, 0.0) is None  # its pause is over: this one may try
+    assert store.enter_breaker("tap-x", 2, 3600) is not None
+    store.close_breaker("tap-x")
+    store.close_breaker("tap-y")
+    assert store.enter_breaker("tap-x", 2, 3600) is None
+    assert store.jobs() == []
 
 
 def test_schemas_are_remembered(store):
