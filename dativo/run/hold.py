@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from dativo import errors
+from dativo.bus.events import End
+from dativo.run.interrupts import Interrupts
 from dativo.run.waiting import AT_ONCE, Waiting
 from dativo.secrets.redact import REDACTOR
 from dativo.state import bookmark as bookmarks
@@ -139,6 +142,11 @@ class Hold:
     def beat(self) -> None:
         """Keep the lease fresh; raises BusyError job.lease_lost when another run has it."""
         self._heartbeat.beat()
+
+    def judged(self, end: End, interrupts: Interrupts) -> End:
+        """The verdict of a run that was drained because it had come far enough, and not by a signal: it is done."""
+        drained = self.reached and end.reason == "run.cancelled" and not interrupts.count
+        return replace(end, verdict="done", reason=None, message="") if drained else end
 
     def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
         """Record how the run ended; what is kept holds no secret (I13)."""

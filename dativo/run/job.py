@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Job:
     """`PLUGIN.KEY=VALUE`"""
     files: Sequence[str] = ()
     """`PLUGIN=FILE`"""
+    until: Callable[[str], bool] | None = None
+    """Asked about each confirmed bookmark: whether the run has come as far as it was to come."""
 
     @property
     def name(self) -> str:
@@ -125,6 +127,7 @@ def run(job: Job) -> Summary:
         log = PluginLog(shown=options.verbose)
         waiting = Waiting(options.wait, quiet=options.quiet)
         with Hold.take(location.of(job.project), job.name, waiting) as hold, disclosed(steps) as steps:
+            hold.until, hold.enough = job.until, interrupts.drain
             tap, target = steps[0], steps[-1]
             adopted = adopt(hold, target, interrupts, log)
             hold.only(options.streams)
@@ -136,6 +139,7 @@ def run(job: Job) -> Summary:
             plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
             shown = progress(quiet=options.quiet or options.json)
             seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
+            seen.end = hold.judged(seen.end, interrupts)
             summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
             summary.notes[:0] = [adopted] if adopted else []
             kept = told(steps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dativo.state.bookmark import Bookmark, streams
@@ -41,7 +42,21 @@ class Entry:
     message: str | None
     stats: dict[str, Any]
     by: str | None
+    backfill: str | None = None
+    """What tells the backfill apart whose run this is; None for the job's own."""
 
     def concerns(self, stream: str) -> bool:
         """Whether the stream has a part in this bookmark, or had records in this run."""
         return stream in self.stats.get("streams", {}) or (self.text is not None and stream in streams(self.text))
+
+
+def with_backfills(log: Sequence[Entry], backfills: Mapping[str, Sequence[Entry]]) -> list[Entry]:
+    """A job's history with its backfills' runs where their numbers place them; newest first."""
+    runs = [replace(one, backfill=name) for name, log in backfills.items() for one in log if one.number is not None]
+    found: list[Entry] = []
+    for entry in log:
+        newer = [one for one in runs if entry.number is not None and (one.number or 0) > entry.number]
+        found += sorted(newer, key=lambda one: one.number or 0, reverse=True)
+        runs = [one for one in runs if one not in newer]
+        found.append(entry)
+    return [*found, *sorted(runs, key=lambda one: one.number or 0, reverse=True)]

@@ -112,7 +112,7 @@ class Store(ABC):
         message: str | None = None,
         waited: float | None = None,
     ) -> None:
-        """Record how an attempt ended and why; `waited` are the seconds until the next one, None if none is to follow."""
+        """Record how an attempt ended and why; `waited` are the seconds until the next one, None without one."""
 
     @abstractmethod
     def attempts(self, run: str) -> list[AttemptEntry]:
