@@ -51,10 +51,8 @@ def whole_log(store: Store, job: str) -> list[Entry]:
     from dativo.state.store import BACKFILL
 
     start = job + BACKFILL
-    backfills = {
-        one.name.removeprefix(start): store.log(one.name) for one in store.jobs() if one.name.startswith(start)
-    }
-    return with_backfills(store.log(job), backfills)
+    names = [one.name for one in store.jobs() if one.name.startswith(start)]
+    return with_backfills(store.log(job), {name.removeprefix(start): store.log(name) for name in names})
 
 
 def unknown(store: Store, job: str) -> NoReturn:

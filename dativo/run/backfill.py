@@ -52,7 +52,7 @@ class Backfill:
         done = shadow is not None and (verdict == "done" or (shadow.origin == "run" and self.reached(shadow.text)))
         if shadow is not None and not (done and again):
             return Begun(shadow.text, resumed=True, done=done)
-        text = json.dumps({"bookmarks": {self.stream: None}}).replace("null", start)
+        text = f'{{"bookmarks": {{{json.dumps(self.stream)}: {start}}}}}'
         if not dry_run:
             with Store.open(location.of(self.project)) as store:
                 store.set(self.name, text, reason=f"{self.stream} from {self.start} to {self.end}")

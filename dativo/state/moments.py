@@ -1,4 +1,4 @@
-"""A job's bookmark as it stood: after a run (`run:41`), after a line of its history (`log:3`), at a time (`at:…`), now."""
+"""A job's bookmark as it stood: after a run (`run:41`), at a line of its history (`log:3`), at a time (`at:…`), now."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def reread(log: Sequence[Entry], stream: str | None, to: Moment | None, value: p
     """The records of the runs that moved the bookmark past a moment, or a stream past a value."""
     from dativo.state.bookmark import streams
 
-    total, runs = 0, []
+    total, runs = 0, list[int]()
     for place, entry in enumerate(log):
         if to is not None and place >= to.newer:
             return Reread(total, tuple(runs))

@@ -51,30 +51,34 @@ def at(part: str | None, value: str, stream: str) -> str:
             hint="give the stream's whole part as JSON, like '{\"id\": 7}'",
         )
     place = next(one for one in reversed(members(part) or []) if one.key == key)
-    return part[: place.value] + _as_text(value, parse(part)[key]) + part[place.end :]
+    return part[: place.value] + _as_text(value, parse(part)[key], stream) + part[place.end :]
 
 
-def _as_text(value: str, like: Any) -> str:
+def _as_text(value: str, like: Any, stream: str) -> str:
     """The value as JSON of the kind that is there."""
-    if isinstance(like, int | float | Decimal) and not isinstance(like, bool):
-        try:
-            Decimal(value)
-        except InvalidOperation:
-            raise errors.ConfigError("state.invalid", f"{value} is no number, and the bookmark holds one") from None
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    number = isinstance(like, int | float | Decimal) and not isinstance(like, bool)
+    kind = "number" if number else "time" if moment(like) is not None else None
+    fits = {"number": _number(value) is not None, "time": moment(value) is not None}
+    if kind is not None and not fits[kind]:
+        raise errors.ConfigError(
+            "state.invalid",
+            f"{value} is no {kind}, and the bookmark of {stream} holds one",
+            hint=f"give a {kind}, or run:N for where a run left it",
+        )
+    return value if number else json.dumps(value, ensure_ascii=False)
 
 
 def compare(one: Any, other: Any) -> int | None:
-    """-1, 0 or 1; None where the two cannot be put in order."""
-    for kind in (_number, moment):
-        left, right = kind(one), kind(other)
-        if left is not None and right is not None:
-            return int(left > right) - int(left < right)
-    if isinstance(one, str) and isinstance(other, str):
-        # A number or a time beside another kind of text has no order with it.
-        kinds = [(_number(text) is not None, moment(text) is not None) for text in (one, other)]
-        return int(one > other) - int(one < other) if kinds[0] == kinds[1] else None
+    """-1, 0 or 1; None where the two have no order, as a number or a time beside another kind of text."""
+    numbers = _number(one), _number(other)
+    if numbers[0] is not None and numbers[1] is not None:
+        return int(numbers[0] > numbers[1]) - int(numbers[0] < numbers[1])
+    times = moment(one), moment(other)
+    if times[0] is not None and times[1] is not None:
+        return int(times[0] > times[1]) - int(times[0] < times[1])
+    plain = all(found is None for found in (*numbers, *times))
+    if plain and isinstance(one, str) and isinstance(other, str):
+        return int(one > other) - int(one < other)
     return None
 
 
