@@ -157,9 +157,9 @@ def test_export_and_import_keep_every_byte(run, shop, tmp_path):
     "given",
     [
         EXACT,
-        '{"type": "STATE", "value": %s}' % EXACT,
-        '{"singer_state": %s}' % EXACT,
-        '{"state_id": "dev:x", "completed": {"singer_state": %s}, "partial": {}}' % EXACT,
+        f'{{"type": "STATE", "value": {EXACT}}}',
+        f'{{"singer_state": {EXACT}}}',
+        f'{{"state_id": "dev:x", "completed": {{"singer_state": {EXACT}}}, "partial": {{}}}}',
     ],
     ids=["bare", "message", "meltano", "meltano-3"],
 )

@@ -36,7 +36,7 @@ def test_a_backfill_reads_its_range_and_leaves_the_bookmark(shop):
     assert (summary["verdict"], summary["job"].startswith("shop@backfill-")) == ("done", True)
     rows = shop.rows()
     assert rows == list(range(5000, rows[-1] + 1))
-    assert 19_999 <= rows[-1]
+    assert rows[-1] >= 19_999
     assert shop.dativo("state", "export", "shop").expect().json["jobs"]["shop"] == before
     log = shop.history()
     assert [(one["number"], one["verdict"], one["backfill"] is not None) for one in log] == [

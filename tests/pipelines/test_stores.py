@@ -1,4 +1,4 @@
-"""Runs whose bookmarks are in each kind of store, chosen by `state.url`; what opens the store is shown nowhere (I13)."""
+"""Runs whose bookmarks are in each kind of store, chosen by `state.url`; what opens it is shown nowhere (I13)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_bucket_with_its_keys_from_secrets(faulty):
         ({"options": {"a": "b"}}, "project.invalid", "give state.url"),
         ({"url": "file:x", "options": {"a": "b"}}, "config.invalid", "state.options"),
         ({"url": "secret://env/NOT_THERE"}, "secret.unknown", "NOT_THERE"),
-        ({"uri": "x"}, "project.invalid", "did you mean url"),
+        ({"uri": "x"}, "project.invalid", "did you mean `url`"),
     ],
     ids=lambda one: json.dumps(one) if isinstance(one, dict) else "",
 )
