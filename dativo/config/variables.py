@@ -104,7 +104,7 @@ class Variables:
 
 
 def _is_setting(at: KeyPath) -> bool:
-    """Whether a key is a plugin's setting, `plugins.NAME.config.…` or the same below a job, or opens the state store."""
+    """Whether a key is a plugin's setting, `plugins.NAME.config.…` or the same below a job; or opens the store."""
     if at[:2] in (("state", "url"), ("state", "options")):
         return True
     inside = at[2:] if at[0] == "jobs" else at

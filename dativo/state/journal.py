@@ -181,7 +181,7 @@ class Journal:
 
     def edit(self, now: float) -> None:
         """Before a change by hand: refused while a run holds the job, and any older lease is fenced off (I5)."""
-        refuse_if_held(self.job, self.holder, self.data["expires"], now)
+        refuse_if_held(self.job, self.holder, self.data["expires"], now, by_hand=True)
         self.data.update(token=self.data["token"] + 1, holder=None, expires=None)
         self.settle()
 

@@ -135,12 +135,12 @@ class SqlStore(Store):
         if row is None or row[0] != lease.token or row[1] is None:
             raise lease_lost(lease)
 
-    def _free(self, db: Transaction, job: str) -> float:
+    def _free(self, db: Transaction, job: str, *, by_hand: bool = False) -> float:
         """Make sure that nobody holds the job; returns the time by which that was judged."""
         row = db.execute(f"SELECT holder, expires FROM jobs WHERE name = ?{self.LOCK}", (job,)).fetchone()
         now = self._now(db)
         if row is not None and row[0] is not None:
-            refuse_if_held(job, Holder.from_text(row[0]), float(row[1]), now)
+            refuse_if_held(job, Holder.from_text(row[0]), float(row[1]), now, by_hand=by_hand)
         return now
 
     # -- runs
@@ -286,7 +286,7 @@ class SqlStore(Store):
         """A change by hand: refused while a run holds the job, and any older lease is fenced off (I5)."""
         with self._writing() as db:
             db.execute("INSERT INTO jobs (name) VALUES (?) ON CONFLICT DO NOTHING", (job,))
-            self._free(db, job)
+            self._free(db, job, by_hand=True)
             db.execute("UPDATE jobs SET token = token + 1, holder = NULL, expires = NULL WHERE name = ?", (job,))
             self._settle(db, job)
             yield db

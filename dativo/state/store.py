@@ -216,7 +216,9 @@ def lease_lost(lease: Lease) -> errors.BusyError:
     )
 
 
-def refuse_if_held(job: str, holder: Holder | None, expires: float | None, now: float) -> None:
+def refuse_if_held(
+    job: str, holder: Holder | None, expires: float | None, now: float, *, by_hand: bool = False
+) -> None:
     """Raise job.busy unless the job is free, its holder is dead, or it cannot be seen from here and has expired."""
     if holder is None:
         return
@@ -229,6 +231,7 @@ def refuse_if_held(job: str, holder: Holder | None, expires: float | None, now: 
         "job.busy",
         f"{job} is being run by pid {holder.pid} on {holder.host} since {clock(holder.since)} "
         f"(lease until {clock(until)})",
+        hint="change the bookmark when that run has ended" if by_hand else None,
         context={"job": job, "pid": holder.pid, "host": holder.host, "since": holder.since, "until": until},
     )
 
