@@ -24,6 +24,7 @@ SCHEMES = {
     "postgres": "postgresql",
     **dict.fromkeys(OBJECTS, "objects"),
 }
+LOCAL = ("sqlite", "file")
 SAID = "sqlite:///PATH, file:///FOLDER, postgresql://USER@HOST/DATABASE, s3://BUCKET/PREFIX, gs://… or az://…"
 
 
@@ -52,7 +53,7 @@ class Location:
                 "config.invalid", "state.url names a kind of store that there is not", hint=f"write {SAID}"
             )
         given = dict(options or {})
-        if kind in ("sqlite", "file"):
+        if kind in LOCAL:
             if given:
                 raise errors.ConfigError("config.invalid", f"state.options say nothing to a {scheme} store")
             return cls(kind, root / _path(url))
@@ -100,6 +101,16 @@ def of(project: Project) -> Path | Location:
         return found.path
     _hide(found)
     return found
+
+
+def on_this_machine(project: Project) -> Location:
+    """The file or folder that the store is in, as far as that can be told without reading a secret."""
+    from dativo.secrets.reference import is_reference
+
+    url, _ = project.state_url
+    if url is not None and not is_reference(url) and SCHEMES.get(url.partition(":")[0].lower()) in LOCAL:
+        return Location.of_url(url, project.root)
+    return Location.of_path(project.state_path)
 
 
 def _disclosed(project: Project, given: dict[str, Any]) -> dict[str, Any]:

@@ -124,3 +124,44 @@ def test_the_shell_pipe_waits_too(faulty, tmp_path, side):
     ended(first, "first").expect()
     assert ended(waiting, line).expect().stdout.split()[-2:] == ["0", "0"]
     assert faulty.rows() == list(range(60))
+
+
+DATED = """#!/usr/bin/env python3
+import json, sys
+from datetime import date, timedelta
+
+ABOUT = {"name": "tap-dated", "version": "1.0", "kind": "tap",
+         "capabilities": ["about", "state", "discover", "catalog"],
+         "settings": {"type": "object", "properties": {"end_date": {"type": "string"}}}}
+if "--about" in sys.argv:
+    print(json.dumps(ABOUT)); sys.exit()
+if "--discover" in sys.argv:
+    print(json.dumps({"streams": [{"tap_stream_id": "t", "stream": "t", "schema": {"type": "object"}, "metadata": [
+        {"breadcrumb": [], "metadata": {"inclusion": "available"}}]}]})); sys.exit()
+option = lambda name: json.load(open(sys.argv[sys.argv.index(name) + 1])) if name in sys.argv else {}
+first = {"replication_key": "day", "replication_key_value": "2026-01-01"}
+part = option("--state").get("bookmarks", {}).get("t", first)
+day = date.fromisoformat(part["replication_key_value"]) + timedelta(1)
+end = date.fromisoformat(option("--config").get("end_date", "2026-03-01"))
+print(json.dumps({"type": "SCHEMA", "stream": "t", "schema": {"type": "object"}, "key_properties": []}))
+while day <= end:
+    print(json.dumps({"type": "RECORD", "stream": "t", "record": {"id": day.toordinal(), "v": str(day)}}))
+    print(json.dumps({"type": "STATE", "value": {"bookmarks": {"t": {**part, "replication_key_value": str(day)}}}}))
+    day += timedelta(1)
+"""
+
+
+def test_a_tap_that_knows_an_end_is_told_it(faulty):
+    tap = faulty.folder / "tap_dated.py"
+    tap.write_text(DATED)
+    tap.chmod(0o755)
+    faulty.dativo("add", "./tap_dated.py").expect()
+    faulty.configure({"target-fault": {"config": {"path": str(faulty.out)}}})
+    job = "tap-dated-to-target-fault"
+    faulty.dativo("run", "tap-dated", "target-fault").expect()
+    faulty.out.unlink()
+    range_ = ["--stream", "t", "--from", "2026-01-10", "--to", "2026-01-20"]
+    faulty.dativo("state", "backfill", job, *range_, "--yes").expect()
+    days = [json.loads(line)["v"] for line in faulty.out.read_text().splitlines()]
+    assert days == [f"2026-01-{day}" for day in range(11, 21)]  # not one row more
+    assert faulty.bookmark(job)["bookmarks"]["t"]["replication_key_value"] == "2026-03-01"

@@ -13,6 +13,8 @@ import time
 import pytest
 
 from dativo import errors
+from dativo.config.project import Project
+from dativo.run.places import Own
 from dativo.secrets.redact import Redactor
 from dativo.state import documents, files, location
 from dativo.state.location import Location
@@ -310,3 +312,18 @@ def test_relative_places_start_at_the_project(tmp_path):
         ("sqlite:////a.db", "/a.db"),
     ):
         assert os.fspath(Location.of_url(url, tmp_path).path) == os.fspath(path)
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ("path: other.db", "other.db-wal"),
+        ("url: sqlite:///kept/x.db", "kept/x.db"),
+        ("url: file:bookmarks", "bookmarks/j.json"),
+        ("url: secret://env/NOT_READ_HERE", ".dativo/state.db"),
+    ],
+)
+def test_no_plugin_has_business_with_the_store(tmp_path, state, kept):
+    """I6"""
+    (tmp_path / "dativo.yml").write_text(f"state:\n  {state}\n")
+    assert Own.of(Project.find(tmp_path)).keeps(str(tmp_path / kept)) is not None
