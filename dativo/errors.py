@@ -6,6 +6,7 @@
     ├── EnvironmentFault  exit 3   change the machine: disk, permissions, a missing program, an unlocked plugin
     ├── DataError         exit 4   the data broke the contract
     ├── BusyError         exit 5   another run holds the job
+    ├── Partial           exit 6   some streams are done, others failed
     └── Cancelled         exit 128 + signal
 
 `CATALOG` is the one definition of every code: its exit code, a title and the standing hint. `protocol/errors.toml` is
@@ -32,6 +33,9 @@ CATALOG: dict[str, Entry] = {
     # -- 1: run it again
     "delivery.interrupted": Entry(
         1, "the run ended before the counts agreed", "run it again: it goes on at the bookmark"
+    ),
+    "delivery.unbalanced": Entry(
+        1, "what was handed to the target is not what was read", "report it; run it again: it goes on at the bookmark"
     ),
     "plugin.exited": Entry(
         1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"
@@ -60,6 +64,11 @@ CATALOG: dict[str, Entry] = {
     "limit.files": Entry(1, "a plugin reached its limit of open files", "raise limits.files"),
     "limit.file_size": Entry(1, "a plugin reached the largest file it may write", "raise limits.file_size"),
     "limit.scratch": Entry(1, "a plugin filled its scratch space", "raise limits.scratch"),
+    "job.breaker_open": Entry(
+        1,
+        "a plugin failed too often in a row: runs with it pause",
+        "wait until the pause is over, or run it with --force when the cause is mended",
+    ),
     "secret.conflict": Entry(
         1, "a secret was changed by somebody else during the run", "run it again: it then has the newer value"
     ),
@@ -102,6 +111,7 @@ CATALOG: dict[str, Entry] = {
     # -- 3: change the machine
     "bus.missing": Entry(3, "the data plane (dativo-bus) was not found", "install dativo-native, or set DATIVO_BUS"),
     "env.uv_missing": Entry(3, "uv was not found", "install the package uv beside dativo"),
+    "env.copy": Entry(3, "the copy of what is delivered cannot be written", "make its folder writable"),
     "env.disk_full": Entry(3, "the disk is full", "free some space and run it again: it goes on at the bookmark"),
     "env.read_only": Entry(3, "a place that must be written is read-only", "make it writable, or set DATIVO_HOME"),
     "env.permission": Entry(3, "a file may not be read or written", "change its owner or mode, or run as its owner"),
@@ -147,6 +157,8 @@ CATALOG: dict[str, Entry] = {
     "job.busy": Entry(5, "another run holds the job", "to wait for it: --wait"),
     "state.conflict": Entry(5, "other writers were always first at a job's state", "run it again in a while"),
     "job.lease_lost": Entry(5, "another run took the job over", "run it again: it goes on at the bookmark"),
+    # -- 6: some of it is done
+    "run.partial": Entry(6, "some streams are done, others failed", "mend the cause and run it again: all go on there"),
     # -- 128 + signal
     "run.cancelled": Entry(130, "the run was cancelled", "run it again: it goes on at the bookmark"),
     # -- notices: no exit code of their own
@@ -223,6 +235,10 @@ class BusyError(DativoError):
     """Another run holds the job (exit 5)."""
 
 
+class Partial(DativoError):
+    """Some streams are done and others failed (exit 6)."""
+
+
 class Cancelled(DativoError):
     """A signal ended the run (exit 128 + signal, given as context["exit"])."""
 
@@ -233,6 +249,7 @@ _BY_EXIT: dict[int, type[DativoError]] = {
     3: EnvironmentFault,
     4: DataError,
     5: BusyError,
+    6: Partial,
 }
 
 

@@ -69,7 +69,7 @@ class Workspace:
     def environment(self, job: str | None = None) -> dict[str, str]:
         """What a user's shell would have, and nothing that the test runner has besides."""
         kept = {k: v for k, v in os.environ.items() if k in PASSED or k.startswith(PASSED_PREFIXES)}
-        named = {"DATIVO_JOB": job} if job else {}
+        named = {"DATIVO_RETRIES": "0", **({"DATIVO_JOB": job} if job else {})}  # a test of retries says --retries
         path = f"{PROGRAMS}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         return {**kept, "PATH": path, "DATIVO_HOME": str(self.home), "NO_COLOR": "1", **named}
 

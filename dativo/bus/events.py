@@ -105,6 +105,32 @@ class Bookmark(Event):
     records: int = 0
     of: int = 0
     seq: int = 0
+    streams: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The books of the streams that had records since the last one: `records` and `hash`, since the run began."""
+
+
+@dataclass(frozen=True)
+class Lost(Event):
+    """A tap or target ended as it should not have; the bus waits for `restart` or `give_up`."""
+
+    child: str = ""
+    role: str = ""
+    code: str = ""
+    message: str = ""
+    exit: int | None = None
+    signal: int | None = None
+    tail: int = 0
+    """Of a tap: records that were forwarded behind its last STATE."""
+    text: str | None = None
+    """Of a tap: the exact text of that STATE, None if there was none."""
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """A child was started again; a target is given so many records again."""
+
+    child: str = ""
+    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,6 +223,8 @@ TYPES: dict[str, type[Event]] = {
     "schema": Schema,
     "counters": Counters,
     "bookmark": Bookmark,
+    "lost": Lost,
+    "resumed": Resumed,
     "state_ignored": StateIgnored,
     "log": Log,
     "junk": Junk,
@@ -205,6 +233,8 @@ TYPES: dict[str, type[Event]] = {
     "notice": Notice,
     "end": End,
 }
+_EXACT = {Bookmark: "value", Lost: "state"}
+"""The member whose exact text is kept."""
 _FIELDS = {kind: {one.name for one in fields(kind)} for kind in TYPES.values()}
 _SPACE = re.compile(r"[ \t\r\n]*")
 _INT_DIGITS = 4000  # Python converts no longer digit strings to int
@@ -221,8 +251,9 @@ def parse(line: bytes | str) -> Event | None:
     kind = TYPES.get(str(data.get("event")))
     if kind is None:
         return None
-    if kind is Bookmark:
-        data["text"] = _member_text(text, "value")
+    exact = _EXACT.get(kind)
+    if exact is not None and exact in data:
+        data["text"] = _member_text(text, exact)
     known = _FIELDS[kind]
     return kind(**{name: value for name, value in data.items() if name in known and value is not None})
 

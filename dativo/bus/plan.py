@@ -62,6 +62,16 @@ class Grace:
 
 
 @dataclass(frozen=True)
+class Spill:
+    """What is kept of what the last receiver was given, until a bookmark covers it: bytes, bytes, seconds, where."""
+
+    memory: int = 8 * 1024 * 1024
+    disk: int = 1024 * 1024 * 1024
+    age: float = 3600
+    dir: str | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything the data plane needs for one attempt."""
 
@@ -74,6 +84,10 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     grace: Grace = field(default_factory=Grace)
+    spill: Spill | None = None
+    """With it, a tap or target that dies may be started again under the other."""
+    copy_to: str | None = None
+    """A file that every line for the last receiver is appended to."""
     counters_every: float = 0.25
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
@@ -94,6 +108,10 @@ class Plan:
             "counters_every": self.counters_every,
             "secrets": list(self.secrets),
         }
+        if self.spill is not None:
+            shape["spill"] = vars(self.spill)
+        if self.copy_to is not None:
+            shape["copy_to"] = {"path": self.copy_to}
         if control_fd is not None:
             shape["control_fd"] = control_fd
         return shape

@@ -14,6 +14,7 @@ import selectors
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from dativo import errors
@@ -73,9 +74,19 @@ class BusProcess:
 
     def control(self, message: dict[str, Any]) -> None:
         """Say one line to the bus. A bus that is gone is no error here: `events` reports it."""
+        self._say(json.dumps(message))
+
+    def restart(self, child: dict[str, Any], bookmark: str | None) -> None:
+        """Answer a `lost` event: start the child again. `bookmark` is the exact text of the one that it remembers."""
+        word = json.dumps({"restart": child}, ensure_ascii=False)
+        self._say(word if bookmark is None else f'{word[:-1]}, "bookmark": {bookmark}}}')
+
+    def _say(self, line: str) -> None:
         if self._control_fd is not None:
             with contextlib.suppress(BrokenPipeError):
-                os.write(self._control_fd, json.dumps(message).encode() + b"\n")
+                rest = line.replace("\n", " ").encode() + b"\n"
+                while rest:
+                    rest = rest[os.write(self._control_fd, rest) :]
 
     def interrupt(self) -> None:
         """Drain; called a second time: stop everything now."""
@@ -141,8 +152,13 @@ def _parse(line: bytes) -> bus_events.Event | None:
 def _without_overtaken(found: list[bus_events.Event | None]) -> list[bus_events.Event]:
     """What came at once, without bookmarks that a later one overtook: each costs an fsync, and the last says all."""
     known = [event for event in found if event is not None]
-    marks = [at for at, event in enumerate(known) if isinstance(event, bus_events.Bookmark)]
-    overtaken = set(marks[:-1])
+    marks = [(at, event) for at, event in enumerate(known) if isinstance(event, bus_events.Bookmark)]
+    if len(marks) > 1:
+        # Each tells the books that changed since the one before.
+        last, newest = marks[-1]
+        books = {stream: book for _, mark in marks for stream, book in mark.streams.items()}
+        known[last] = replace(newest, streams=books)
+    overtaken = {at for at, _ in marks[:-1]}
     return [event for at, event in enumerate(known) if at not in overtaken]
 
 

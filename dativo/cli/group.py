@@ -99,7 +99,8 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 root = Commands(
     name="dativo",
     help=EXAMPLE,
-    epilog="Guides and reference: docs/ · exit codes: 0 done, 1 failed, 2 usage, 3 environment, 4 data, 5 busy",
+    epilog="Guides and reference: docs/ · exit codes: 0 done, 1 failed, 2 usage, 3 environment, 4 data, 5 busy, "
+    "6 partial",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[
         click.Option(

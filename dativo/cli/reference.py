@@ -27,6 +27,7 @@ GROUPS = {
     3: "Exit 3: change the machine",
     4: "Exit 4: the data broke the contract",
     5: "Exit 5: another run holds the job",
+    6: "Exit 6: some streams are done, others failed",
     130: "Exit 128 + signal: a signal ended the run",
 }
 

@@ -16,6 +16,15 @@ from dativo.cli import options, report, runflags
 @options.tenant_option
 @click.option("--config", "files", multiple=True, metavar="PLUGIN=FILE", help="Settings of a plugin, or PLUGIN=ENV.")
 @click.option("--set", "sets", multiple=True, metavar="PLUGIN.KEY=VALUE", help="One setting of a plugin.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    envvar="DATIVO_RETRIES",
+    metavar="N",
+    help="Tries after the first (2).",
+)
+@click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
+@click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options

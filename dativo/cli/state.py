@@ -20,6 +20,7 @@ from dativo.cli.state_store import job_argument, local, open_to_read, open_to_wr
 from dativo.cli.state_transfer import export_command, import_command
 
 if TYPE_CHECKING:
+    from dativo.state.attempts import AttemptEntry
     from dativo.state.record import Entry, JobState
 
 
@@ -236,11 +237,14 @@ def log_command(job: str, stream: str | None, limit: int, env: str | None) -> No
         if stream is not None:
             entries = [entry for entry in entries if entry.concerns(stream)]
         entries = entries[:limit]
+        attempts = {entry.run: store.attempts(entry.run) for entry in entries if entry.run is not None}
         if not entries and all(one.name != job for one in store.jobs()):
             unknown(store, job)
     if not entries:
         report.note("nothing happened yet")
-    report.result([_entry_dict(entry, stream) for entry in entries], lambda: _entry_lines(entries, stream))
+    report.result(
+        [_entry_dict(entry, stream, attempts) for entry in entries], lambda: _entry_lines(entries, stream, attempts)
+    )
 
 
 def _rows(entry: Entry, stream: str | None) -> int | None:
@@ -251,17 +255,19 @@ def _rows(entry: Entry, stream: str | None) -> int | None:
     return entry.records if entry.text is not None or not counts else sum(counts.values())
 
 
-def _entry_dict(entry: Entry, stream: str | None) -> dict[str, Any]:
+def _entry_dict(entry: Entry, stream: str | None, attempts: dict[str, list[AttemptEntry]]) -> dict[str, Any]:
     from dataclasses import asdict
 
     from dativo.state import bookmark
 
     part = entry.text if stream is None or entry.text is None else bookmark.streams(entry.text).get(stream)
     rest = {key: value for key, value in asdict(entry).items() if key not in ("text", "stats", "records")}
-    return {**rest, "value": part, "records": _rows(entry, stream), "streams": entry.stats.get("streams", {})}
+    made = [asdict(one) for one in attempts.get(entry.run or "", ())]
+    streams = entry.stats.get("streams", {})
+    return {**rest, "value": part, "records": _rows(entry, stream), "streams": streams, "attempts": made}
 
 
-def _entry_lines(entries: list[Entry], stream: str | None) -> list[str]:
+def _entry_lines(entries: list[Entry], stream: str | None, attempts: dict[str, list[AttemptEntry]]) -> list[str]:
     from dativo.state import bookmark
 
     rows = []
@@ -272,7 +278,9 @@ def _entry_lines(entries: list[Entry], stream: str | None) -> list[str]:
             who += f" (backfill {entry.backfill})"
         count = _rows(entry, stream)
         where = bookmark.describe(entry.text, stream) if entry.text is not None else "no new bookmark"
-        end = (entry.verdict or "running") if by_run else " · ".join(filter(None, (entry.by, entry.reason)))
+        tries = len(attempts.get(entry.run or "", ())) if by_run else 0
+        ended = f"{entry.verdict or 'running'}{f' after {tries} attempts' if tries > 1 else ''}"
+        end = ended if by_run else " · ".join(filter(None, (entry.by, entry.reason)))
         rows.append((who, local(entry.at), where, "" if count is None else f"{count:,} rows", end))
     return report.columns(rows, right=[3])
 

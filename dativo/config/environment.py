@@ -30,6 +30,9 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("DATIVO_ENV", READ, "Environment of `dativo.yml` to use, as `--env`.", "none"),
     Variable("DATIVO_JOB", READ, "Name that the bookmark is kept under, as `--job`.", "the plugins' names"),
+    Variable(
+        "DATIVO_RETRIES", READ, "How often `dativo run` tries again, as `--retries`.", "the job's `retry:`, else 2"
+    ),
     Variable("DATIVO_TENANT", READ, "Tenant whose secrets the job may name, as `--tenant`.", "the job's own"),
     Variable("DATIVO_BUS", READ, "Path of the `dativo-bus` executable.", "the one installed beside dativo"),
     Variable("DATIVO_UV", READ, "Path of the `uv` executable.", "the one of the Python package uv, else on PATH"),

@@ -10,7 +10,7 @@ from typing import Any
 from dativo import errors
 from dativo.config import limits
 from dativo.config.document import Document, KeyPath
-from dativo.config.quantity import parse_duration
+from dativo.config.quantity import parse_duration, parse_size
 
 Check = Callable[[Any], str | None]
 """Returns what was expected instead, or None when the value is fine."""
@@ -90,6 +90,7 @@ def _flag(value: Any) -> str | None:
 
 
 DURATION = _parsed(parse_duration)
+SIZE = _parsed(parse_size)
 DURATION_OR_NONE = _parsed(parse_duration, empty=True)
 
 Table = Mapping[str, "Check | Table | Named"]
@@ -168,7 +169,16 @@ JOB: Table = {
     "limits": LIMITS,
     "sandbox": SANDBOX,
     "grace": {"eof": DURATION_OR_NONE, "term": DURATION, "drain": DURATION},
-    "retry": {"attempts": _count, "deadline": DURATION, "delay": DURATION, "max_delay": DURATION},
+    "retry": {
+        "attempts": _count,
+        "deadline": DURATION_OR_NONE,
+        "delay": DURATION,
+        "max_delay": DURATION,
+        "budget": _count,
+        "breaker": {"failures": _count, "pause": DURATION},
+    },
+    "spill": {"memory": SIZE, "disk": SIZE, "age": DURATION},
+    "continue_on_error": _flag,
     "on_bad_record": _one_of("fail", "quarantine", "skip"),
     "schedule": _text,
     "full_refresh": _flag,

@@ -9,9 +9,9 @@ from typing import Any
 
 from dativo import errors
 from dativo.config import limits
-from dativo.config.quantity import parse_duration
+from dativo.config.quantity import parse_duration, parse_size
 
-_DURATIONS = ("deadline", "delay", "max_delay", "eof", "term", "drain")
+_DURATIONS = ("deadline", "delay", "max_delay", "pause", "eof", "term", "drain")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class JobSpec:
     """What it takes away from its plugins' grants."""
     grace: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
+    spill: dict[str, Any] = field(default_factory=dict)
+    """What is kept for a target that dies: bytes of memory and disk, seconds of age."""
+    continue_on_error: bool = False
     on_bad_record: str = "fail"
     schedule: str | None = None
     description: str | None = None
@@ -94,7 +97,12 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         limits=bounds(data.get("limits"), f"{name}.limits"),
         sandbox=dict(data.get("sandbox") or {}),
         grace=numbers(data.get("grace"), f"{name}.grace"),
-        retry=numbers(data.get("retry"), f"{name}.retry"),
+        retry=retrying(data.get("retry") or {}, f"{name}.retry"),
+        spill={
+            key: _read(parse_duration if key == "age" else parse_size, value, f"{name}.spill.{key}")
+            for key, value in (data.get("spill") or {}).items()
+        },
+        continue_on_error=bool(data.get("continue_on_error")),
         on_bad_record=data.get("on_bad_record") or "fail",
         schedule=data.get("schedule"),
         description=data.get("description"),
@@ -112,6 +120,12 @@ def bounds(data: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
 def numbers(data: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
     """Durations as seconds; counts as they are."""
     return {key: _number(key, value, f"{where}.{key}") for key, value in (data or {}).items()}
+
+
+def retrying(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A job's `retry:` keys; the breaker's are a mapping of their own."""
+    found = numbers({key: value for key, value in data.items() if key != "breaker"}, where)
+    return {**found, **({"breaker": numbers(data["breaker"], f"{where}.breaker")} if "breaker" in data else {})}
 
 
 def _number(key: str, value: Any, where: str) -> Any:

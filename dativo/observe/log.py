@@ -16,9 +16,12 @@ KEPT = 10
 class PluginLog:
     """Keeps the last lines of each plugin, and prints all of them when asked to (-v)."""
 
-    def __init__(self, *, shown: bool, out: TextIO | None = None) -> None:
+    def __init__(self, *, shown: bool, out: TextIO | None = None, defer: bool = False) -> None:
+        """`defer`: what `show_last` would print waits for `release`, for a failure that may be made good."""
         self._shown = shown
         self._out = out
+        self._defer = defer
+        self._waiting: list[tuple[str, str]] = []
         self._last: dict[str, deque[str]] = {}
 
     def line(self, plugin: str, text: str, dropped: int = 0) -> None:
@@ -46,5 +49,13 @@ class PluginLog:
         """Print the last lines of the plugin that failed, `but` those, unless all lines were printed already."""
         if not self._shown:
             for text in self.last(plugin):
-                if not but(text):
+                if not but(text) and self._defer:
+                    self._waiting.append((plugin, text))
+                elif not but(text):
                     self._print(plugin, text)
+
+    def release(self) -> None:
+        """Print what waited."""
+        for plugin, text in self._waiting:
+            self._print(plugin, text)
+        self._waiting.clear()

@@ -9,6 +9,7 @@ from typing import Any
 from dativo.observe import figures
 
 ROWS = 30
+CAUSE = 160
 
 
 @dataclass
@@ -16,7 +17,7 @@ class Summary:
     """What is known about a run when it is over."""
 
     verdict: str
-    """done or interrupted."""
+    """done, partial or interrupted."""
     run: str
     job: str | None = None
     reason: str | None = None
@@ -44,6 +45,12 @@ class Summary:
     """Per plugin: profile, layout, and what the sandbox could not promise."""
     connections: list[dict[str, Any]] = field(default_factory=list)
     """Per plugin and host: how often and how much."""
+    repeated: int = 0
+    """Records after the last bookmark of attempts that failed: read again, unless their stream was left out."""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    """Each attempt, when there was more than one: number, verdict, cause, reason, message, …"""
+    failed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Streams that were left out because they failed: code and message."""
 
     @property
     def records(self) -> int:
@@ -62,6 +69,9 @@ class Summary:
             "bytes": self.bytes,
             "rejected": 0,
             "streams": self.streams,
+            "failed": self.failed,
+            "repeated": self.repeated,
+            "attempts": self.attempts,
             "junk": self.junk,
             "bookmark": {
                 "moved": self.moved,
@@ -78,9 +88,9 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """The lines for people: a row for each stream that moved, then one that says it all."""
         if self.verdict == "done" and not self.records and self.since and not self.moved:
-            yield f"nothing new since {figures.local_time(self.since)}{self._standing()}"
+            yield f"nothing new since {figures.local_time(self.since)}{self._standing()}{self._retries()}"
         elif self.verdict == "done" and not self.records:
-            yield f"nothing to move{self._name()}"
+            yield f"nothing to move{self._name()}{self._retries()}"
         else:
             yield from self._rows()
             yield self._verdict()
@@ -111,9 +121,19 @@ class Summary:
         if self.verdict == "done":
             written = f"{read} written" if self.keeps_bookmark else "passed on"
             equal = f"{read} read = {written} · 0 rejected" if self.keeps_bookmark else f"{read} rows {written}"
-            return f"done in {took} · {equal}{self._name()}"
+            return f"done in {took} · {equal}{self._name()}{self._retries()}"
         kept = f"{figures.count(self.covered)} committed" if self.moved else "bookmark unchanged"
-        return f"interrupted after {took} · {read} read · {kept}{self._name()}"
+        verdict = "partly done" if self.verdict == "partial" else "interrupted"
+        return f"{verdict} after {took} · {read} read · {kept}{self._name()}{self._retries()}"
+
+    def _retries(self) -> str:
+        """` · after 2 retries (why; why)`: each cause once."""
+        causes = [one["message"] for one in self.attempts if one.get("waited") is not None]
+        if not causes:
+            return ""
+        retries = "1 retry" if len(causes) == 1 else f"{len(causes)} retries"
+        why = "; ".join(figures.clean(figures.short(cause, CAUSE)) for cause in dict.fromkeys(causes))
+        return f" · after {retries} ({why})"
 
     def _standing(self) -> str:
         streams = len(self.streams)
@@ -124,7 +144,7 @@ class Summary:
         return f" · job {figures.clean(self.job)}" if self.job else ""
 
     def _remarks(self) -> Iterator[str]:
-        uncovered = self.records - self.covered
+        uncovered = self.records - self.covered - self.repeated
         if self.verdict == "done" and self.keeps_bookmark and self.records:
             if self.states and not self.confirmed:
                 yield "the target printed no STATE: the old bookmark stays, the next run reads again"
@@ -132,6 +152,8 @@ class Summary:
                 yield "the tap sent no STATE: there is no bookmark to keep, the next run reads again"
             elif uncovered > 0:
                 yield f"{figures.count(uncovered, 'record')} came after the last STATE: the next run reads them again"
+        if self.repeated:
+            yield f"{figures.count(self.repeated, 'record')} of failed attempts came after their last bookmark"
         dropped = {kind: number for kind, number in self.junk.items() if number}
         if dropped:
             kinds = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in dropped.items())

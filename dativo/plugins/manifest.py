@@ -53,7 +53,22 @@ def checked(data: Mapping[str, Any]) -> dict[str, Any]:
     for key, kind in (("sandbox", dict), ("limits", dict), ("env", list), ("supported_python_versions", list)):
         if isinstance(data.get(key), kind):
             shape[key] = data[key]
+    words = data.get("errors")
+    if isinstance(words, dict):
+        shape["errors"] = {kind: _expressions(words.get(kind)) for kind in ("transient", "permanent")}
     return shape
+
+
+def _expressions(given: Any) -> list[str]:
+    """The regular expressions that Python can read."""
+    fine = []
+    for one in given if isinstance(given, list) else ():
+        try:
+            re.compile(str(one))
+        except (re.error, RecursionError, OverflowError):
+            continue
+        fine.append(str(one))
+    return fine
 
 
 def kind_from(manifest: Mapping[str, Any]) -> str | None:

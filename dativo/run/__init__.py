@@ -8,6 +8,10 @@ what the two tell each other), `probe` asks a plugin a question, `catalog` and `
 (`step`: all of it, ready; `disclosure`: its secrets, late), `outcome` turns the verdict into an error, `conclusion`
 into a summary, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private run directories.
 
+`attempts` makes attempts until one is done: `retry` says how often and when, `causes` why one failed (by `symptoms`,
+`patterns` and `ratelimit`, in its plugin's words), `isolate` leaves out a stream that fails, `totals` adds the attempts
+up, `breaker` pauses a plugin that fails run after run.
+
 What a plugin may reach is made in `grants`: `templates` filled, `places` that may be given, `reach` and `inference` for
 hosts, `readable` for its start, then `cut` by jobs and policies; `bounds` are its limits, `exposure` says it in words,
 `denials` says what was missing, `learn` and `needs` propose it.

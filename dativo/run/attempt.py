@@ -28,6 +28,13 @@ WAITING = 0.02
 """How often, in seconds, a neighbour that is about to say how it ended is asked."""
 
 
+class Mender(Protocol):
+    """Who has a plugin that died started again: `mend.Mending`."""
+
+    def heard(self, event: events.Event | None, bus: BusProcess, seen: Seen) -> None:
+        """Told of each event, and from time to time of none: decides about a loss, and says the word when it is due."""
+
+
 class Keeper(Protocol):
     """Who persists bookmarks: `hold.Hold`."""
 
@@ -46,6 +53,12 @@ class Seen:
     exits: dict[str, events.Exited] = field(default_factory=dict)
     streams: list[str] = field(default_factory=list)
     """Every stream that had a SCHEMA, in order."""
+    keyless: set[str] = field(default_factory=set)
+    """Those of them whose SCHEMA names no key."""
+    books: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By stream: how many records the last bookmark covers, and the sum of their hashes."""
+    flowing: str | None = None
+    """The stream whose records came last, as far as the totals tell."""
     covered: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     notices: list[events.Notice] = field(default_factory=list)
@@ -57,6 +70,33 @@ class Seen:
 
     accesses: list[events.Access] = field(default_factory=list)
     """What observed plugins tried; the data plane bounds it."""
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What was last told of each stream; a data plane that died tells no end."""
+
+    def counted(self, streams: dict[str, dict[str, int]]) -> None:
+        """Totals at the target's edge: of the streams that grew, the one that began last is the one that flows."""
+        grown = [
+            name for name, one in streams.items() if one.get("records", 0) > self.totals.get(name, {}).get("records", 0)
+        ]
+        if grown:
+            self.flowing = max(grown, key=lambda name: self.streams.index(name) if name in self.streams else -1)
+        self.totals = streams
+
+    def declared(self, event: events.Schema) -> None:
+        """A SCHEMA went by."""
+        if event.stream not in self.streams:
+            self.streams.append(event.stream)
+        if not event.key_properties:
+            self.keyless.add(event.stream)
+
+    def keyed(self) -> bool:
+        """Whether every stream so far has a key."""
+        return not self.keyless
+
+    def unreachable(self, child: str) -> list[str]:
+        """The hosts that a plugin may reach and never could."""
+        return [host for (name, host, _), one in self.connections.items()
+                if name == child and one["failed"] and not one["open"] and not one["denied"]]  # fmt: skip
 
     def denied(self, child: str) -> list[tuple[str, int | None, str | None]]:
         """The hosts that a plugin was refused, in the order they were tried; a port is known or None."""
@@ -86,19 +126,22 @@ class Attempt:
     log: PluginLog
     progress: Progress
     keeper: Keeper | None = None
+    mender: Mender | None = None
+    """Without one, a plugin that dies ends the attempt; needs a plan with a spill."""
     stdin: int | None = None
     stdout: int | None = None
     upstream_verdict: Callable[[], dict[str, Any] | None] | None = None
     """Asked after the shell pipe ended, until it knows: did its writer end, or die?"""
     shows_junk: bool = False
+    seen: Seen = field(default_factory=Seen)
+    """Filled while it runs: what is known when it does not come to its end."""
     says: bool = True
     """Whether this process tells the user what Ctrl-C does; of two sides of a shell pipe only one does."""
 
     def drive(self) -> Seen:
         """Run the plan to its end."""
-        seen = Seen(
-            profiles={one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
-        )
+        seen = self.seen
+        seen.profiles = {one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
         bus = start(self.plan, stdin=self.stdin, stdout=self.stdout)
         try:
             with self.interrupts.reaching(bus):
@@ -123,34 +166,41 @@ class Attempt:
                 seen.accesses.append(event)
             elif event is not None:
                 self._take(event, seen)
+            if self.mender is not None:
+                self.mender.heard(event, bus, seen)
             if self.keeper is not None:
                 self.keeper.beat()
-            if asking and self.upstream_verdict is not None:
-                verdict = self.upstream_verdict()
-                if verdict is not None:
-                    bus.control(verdict)
-                    asking, bus.patience = False, TICK
+            if asking and self._fate_told(bus):
+                asking, bus.patience = False, TICK
             news = self.interrupts.news()
             if news and self.says:
                 print(f"  {news}", file=sys.stderr, flush=True)
             if event is None:
                 self.progress.tick()
 
+    def _fate_told(self, bus: BusProcess) -> bool:
+        """Pass on how the writer of the shell pipe ended, once that is known."""
+        verdict = self.upstream_verdict() if self.upstream_verdict is not None else None
+        if verdict is not None:
+            bus.control(verdict)
+        return verdict is not None
+
     def _keep(self, event: events.Bookmark, seen: Seen) -> None:
         if self.keeper is not None:
             self.keeper.commit(event.text, event.records, event.of)
         seen.covered = event.records
+        seen.books |= event.streams
         self.progress.bookmark(event.text)
 
     def _take(self, event: events.Event, seen: Seen) -> None:
         match event:
             case events.Counters():
                 self.progress.counters(event.streams, event.bytes_in)
+                seen.counted(event.streams)
             case events.Log():
                 self.log.line(event.child, event.text, event.dropped)
             case events.Schema():
-                if event.stream not in seen.streams:
-                    seen.streams.append(event.stream)
+                seen.declared(event)
             case events.Exited():
                 seen.exits[event.child] = event
             case events.Confined():
@@ -164,6 +214,7 @@ class Attempt:
             case events.Junk() if self.shows_junk:
                 self.log.line(event.child, f"line {event.line} is no message ({event.kind}): {event.text}")
             case events.End():
+                seen.counted(event.streams)
                 seen.end = event
             case _:
                 pass

@@ -106,11 +106,12 @@ def _only(step: Step, catalog: dict[str, Any], streams: tuple[str, ...]) -> dict
         if one.get("tap_stream_id", one.get("stream")) in streams or one.get("stream") in streams:
             kept.append(one)
         else:
-            kept.append(_deselected(one))
+            kept.append(deselected(one))
     return {**catalog, "streams": kept}
 
 
-def _deselected(stream: dict[str, Any]) -> dict[str, Any]:
+def deselected(stream: dict[str, Any]) -> dict[str, Any]:
+    """The stream, no longer selected; its columns' selection stays."""
     others = [entry for entry in stream.get("metadata", []) if entry.get("breadcrumb")]
     own: dict[str, Any] = next((entry for entry in stream.get("metadata", []) if not entry.get("breadcrumb")), {})
     root = {"breadcrumb": [], "metadata": {**(own.get("metadata") or {}), "selected": False}}

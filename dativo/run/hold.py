@@ -20,6 +20,7 @@ from dativo.run.waiting import AT_ONCE, Waiting
 from dativo.secrets.redact import REDACTOR
 from dativo.state import bookmark as bookmarks
 from dativo.state.bookmark import Bookmark
+from dativo.state.breakers import OpenBreaker
 from dativo.state.lease import Heartbeat, Lease
 from dativo.state.location import Location
 from dativo.state.store import Store
@@ -44,6 +45,11 @@ class Hold:
         self.moved = False
         self._settled = self.before is not None and self.before.origin == "run"
         """Whether the store has `text` as a run's own, and not as set, cleared or adopted."""
+        self.committed = False
+        """Whether a bookmark of this run is in the store: what was read up to it is not to be read again."""
+        self._found: str | None = None
+        """What the destination remembered when it was first asked."""
+        self._asked = False
         self._finished = False
         self.until: Callable[[str], bool] | None = None
         """Asked about each bookmark that was made durable: whether the run has come as far as it was to come."""
@@ -84,11 +90,19 @@ class Hold:
     def adopt(self, destination: str | None, target: str) -> str | None:
         """Settle a difference between the store and the bookmark kept with the data. Returns what to tell the user.
 
-        The destination knows what it holds: it wins, unless the user moved the local bookmark by hand (I4).
+        The destination knows what it holds: it wins, unless the user moved the local bookmark by hand (I4). Asked again
+        after an attempt that failed, a change there is this run's own: that is where it goes on.
         """
         local = None if self.text in (None, "{}") else self.text
         remembered = None if destination is None or _same(destination, "{}") else destination
-        by_hand = self.before is not None and self.before.origin in BY_HAND
+        again, self._asked = self._asked, True
+        if again and _same(remembered, self._found):
+            return None
+        self._found = remembered
+        if again and remembered is not None:
+            remembered = self.merged(remembered)
+        by_hand = not again and self.before is not None and self.before.origin in BY_HAND
+        self.committed = self.committed or again
         if by_hand or _same(local, remembered):
             return None
         self._store.commit(self._lease, remembered or "{}", origin="adopted")
@@ -119,19 +133,22 @@ class Hold:
 
     def commit(self, text: str, records: int, of: int) -> None:
         """I1, I2: a bookmark that the target confirmed; durable when this returns."""
-        whole = self._merged(text) if self._subset else text
+        whole = self.merged(text)
         if self._settled and _same(whole, self.text):
+            self.committed = True
             return  # where it stood: durable already
         self._store.commit(self._lease, whole, records, of)
+        self.committed = True
         self.moved = self.moved or not _same(whole, self.text)
         self.text, self._settled = whole, True
         if self.until is not None and not self.reached and self.until(whole):
             self.reached = True
             self.enough()
 
-    def _merged(self, text: str) -> str:
+    def merged(self, text: str) -> str:
+        """A STATE of this run's tap, with the other streams' parts of the bookmark where it reads only some."""
         parts = bookmarks.streams(text)
-        if self.text is None or not parts:
+        if not self._subset or self.text is None or not parts:
             return text
         merged = text
         for stream, part in bookmarks.streams(self.text).items():
@@ -142,6 +159,42 @@ class Hold:
     def beat(self) -> None:
         """Keep the lease fresh; raises BusyError job.lease_lost when another run has it."""
         self._heartbeat.beat()
+
+    # -- attempts and breakers
+
+    def start_attempt(self, number: int) -> None:
+        """One more attempt of this run begins."""
+        self._store.start_attempt(self.run, number)
+
+    def end_attempt(
+        self,
+        number: int,
+        verdict: str,
+        *,
+        cause: str | None = None,
+        reason: str | None = None,
+        message: str | None = None,
+        waited: float | None = None,
+    ) -> None:
+        """How it ended; what is kept holds no secret (I13)."""
+        hidden = REDACTOR.text(message) if message is not None else None
+        self._store.end_attempt(self.run, number, verdict, cause=cause, reason=reason, message=hidden, waited=waited)
+
+    def retries(self, seconds: float) -> int:
+        """How often the job's runs were retried in the last seconds."""
+        return self._store.retries(self.job, seconds)
+
+    def enter_breaker(self, plugin: str, failures: int, pause: float) -> OpenBreaker | None:
+        """None when a run with the plugin may start."""
+        return self._store.enter_breaker(plugin, failures, pause)
+
+    def breaker_failed(self, plugin: str, reason: str, message: str) -> None:
+        """This run failed, and the plugin is blamed."""
+        self._store.breaker_failed(plugin, reason, REDACTOR.text(message))
+
+    def close_breaker(self, plugin: str) -> None:
+        """Count the plugin's failures from nothing."""
+        self._store.close_breaker(plugin)
 
     def judged(self, end: End, interrupts: Interrupts) -> End:
         """The verdict of a run that was drained because it had come far enough, and not by a signal: it is done."""

@@ -44,14 +44,17 @@ class Interrupts:
 
     @contextmanager
     def reaching(self, target: Interruptible) -> Iterator[None]:
-        """While this lasts, signals go to `target` instead of ending the command."""
+        """While this lasts, signals go to `target` instead of ending the command; then to whom they went before."""
+        before, count = self._target, self.count
         self._target = target
         try:
-            if self.count:
+            if count:
                 target.interrupt()
             yield
         finally:
-            self._target = None
+            self._target = before
+            if before is not None and self.count > count:
+                before.interrupt()
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.bus.plan import Plan
+from dativo.bus.plan import Plan, Spill
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
-from dativo.observe.progress import progress
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, catalog, conclusion, probe, rundirs
-from dativo.run.attempt import Attempt
+from dativo.run import attempt, breaker, catalog, probe, rundirs
+from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
-from dativo.run.disclosure import disclosed, told
+from dativo.run.disclosure import disclosed
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
+from dativo.run.retry import BUDGET_WINDOW, Retrying, RetryPolicy
 from dativo.run.settings import Given, words
 from dativo.run.step import Step, prepare, resolver_of, role_of
 from dativo.run.waiting import Waiting
@@ -106,52 +106,72 @@ def tightening(spec: JobSpec, plugin: str) -> tuple[Tightening, ...]:
 
 def refuse_unkept(spec: JobSpec) -> None:
     """I7: a promise that this version cannot keep is refused, not skipped. Raises config.invalid."""
-    unkept = ["retry"] if spec.retry else []
-    unkept += ["on_bad_record"] if spec.on_bad_record != "fail" else []
-    if unkept:
+    if spec.on_bad_record != "fail":
         raise errors.ConfigError(
             "config.invalid",
-            f"job {spec.name}: this version cannot keep {', '.join(unkept)}",
-            hint="leave it out: a run fails at the first bad record and is run again by hand or by your scheduler",
+            f"job {spec.name}: this version cannot keep on_bad_record",
+            hint="leave it out: a run fails at the first bad record",
         )
 
 
 def run(job: Job) -> Summary:
-    """Run the job once. Returns what it did, or raises why it did not."""
+    """Run the job, in as many attempts as its policy allows. Returns what it did, or raises why it did not."""
     options = job.options
+    policy = RetryPolicy.of(job.spec.retry, options.retries)
     with Interrupts() as interrupts:
         steps = prepared(job)
+        plugins = [step.name for step in steps]
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
         attempt.tidy()
-        log = PluginLog(shown=options.verbose)
         waiting = Waiting(options.wait, quiet=options.quiet)
-        with Hold.take(location.of(job.project), job.name, waiting) as hold, disclosed(steps) as steps:
+        with Hold.take(location.of(job.project), job.name, waiting) as hold:
             hold.until, hold.enough = job.until, interrupts.drain
-            tap, target = steps[0], steps[-1]
-            adopted = adopt(hold, target, interrupts, log)
+            breaker.admit(hold, plugins, policy.breaker, force=options.force)
             hold.only(options.streams)
-            refresh = options.full_refresh or job.spec.full_refresh
-            state = given_state or hold.handed(full_refresh=refresh, streams=options.streams)
-            text = catalog.prepare(tap, options, chosen, interrupts, log, beat=hold.beat)
-            for step in steps:
-                step.ready()
-            plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
-            shown = progress(quiet=options.quiet or options.json)
-            seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
-            seen.end = hold.judged(seen.end, interrupts)
-            summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
-            summary.notes[:0] = [adopted] if adopted else []
-            kept = told(steps)
-            summary.notes += kept
-            problem = conclusion.problem(seen, summary, steps, log, interrupts)
-            if problem is not None:
-                problem.details += tuple(kept)
-            message = problem.message if problem else None
-            hold.finish(summary.verdict, problem.code if problem else None, summary.as_dict(), message)
+            with disclosed(steps) as steps:
+                summary, problem = Attempts(
+                    work(job, hold, steps, interrupts, chosen=chosen, given=given_state),
+                    job=job.name,
+                    hold=hold,
+                    steps=steps,
+                    interrupts=interrupts,
+                    options=options,
+                    retrying=Retrying(policy, spent=lambda: hold.retries(BUDGET_WINDOW)),
+                    isolates=options.continue_on_error or job.spec.continue_on_error,
+                ).run()
+                code, message = (problem.code, problem.message) if problem else (None, None)
+                hold.finish(summary.verdict, code, summary.as_dict(), message)
+                breaker.settle(hold, plugins, problem)
         if problem is not None:
             raise problem
         return summary
+
+
+def work(
+    job: Job,
+    hold: Hold,
+    steps: Sequence[Step],
+    interrupts: Interrupts,
+    *,
+    chosen: dict[str, Any] | None,
+    given: str | None,
+) -> Work:
+    """What each attempt of the job is made of. `chosen` is the --catalog file, `given` the --state file."""
+    options = job.options
+    refresh = options.full_refresh or job.spec.full_refresh
+
+    def state() -> str | None:
+        if hold.committed:  # it goes on where this run has come to
+            return hold.handed(full_refresh=False, streams=())
+        return given or hold.handed(full_refresh=refresh, streams=options.streams)
+
+    return Work(
+        adopt=lambda log: adopt(hold, steps[-1], interrupts, log),
+        catalog=lambda log: catalog.prepare(steps[0], options, chosen, interrupts, log, beat=hold.beat),
+        state=state,
+        plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state),
+    )
 
 
 def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | None, state: str | None) -> Plan:
@@ -168,7 +188,15 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
         limits=options.limits({**lines(steps), **spec.limits}),
         policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
         grace=options.graces(spec.grace),
+        spill=spilling(job),
     )
+
+
+def spilling(job: Job) -> Spill | None:
+    """What is kept for a target that dies; nothing where nothing is tried again."""
+    if RetryPolicy.of(job.spec.retry, job.options.retries).attempts < 2:
+        return None
+    return Spill(**job.spec.spill, dir=str(job.project.state_path.parent / "spill"))
 
 
 def lines(steps: Sequence[Step]) -> dict[str, int]:

@@ -27,6 +27,11 @@ class RunOptions:
     max_line: int | None = None
     sandbox: str | None = None
     """The profile that --sandbox names: the one way to loosen it from the command line."""
+    retries: int | None = None
+    """How often a failed attempt is made again; of `dativo run` only, as the next two."""
+    continue_on_error: bool = False
+    force: bool = False
+    """Whether an open circuit breaker is closed."""
     grace: float | None = None
     """Seconds a target is given after EOF."""
     pass_env: tuple[str, ...] = ()

@@ -18,7 +18,6 @@ __all__ = ["fault_plugins", "faulty"]
 @pytest.mark.parametrize(
     ("promise", "named"),
     [
-        ({"retry": {"attempts": 3}}, "retry"),
         ({"on_bad_record": "quarantine"}, "on_bad_record"),
     ],
 )

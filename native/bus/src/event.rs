@@ -4,6 +4,7 @@
 //! as the bytes that came (I3): no digit is lost on the way to the state store.
 
 use crate::junk::JunkCounts;
+use crate::tally::Sum;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -44,6 +45,24 @@ pub struct Usage {
     pub sys_s: f64,
     /// Peak resident memory.
     pub max_rss_kb: u64,
+}
+
+/// The books of one stream ([`crate::tally`]): since the run began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Book {
+    /// RECORD messages.
+    pub records: u64,
+    /// The sum of their hashes, 32 hexadecimal digits.
+    pub hash: String,
+}
+
+impl From<Sum> for Book {
+    fn from(sum: Sum) -> Book {
+        Book {
+            records: sum.records,
+            hash: format!("{:032x}", sum.hash),
+        }
+    }
 }
 
 /// Totals by stream name.
@@ -109,6 +128,26 @@ pub enum Event<'a> {
         records: u64,
         of: u64,
         seq: u64,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        streams: &'a BTreeMap<String, Book>,
+    },
+    /// A child ended as it should not have, and may be started again: the control plane's word is awaited. Its `state`, of
+    /// a tap the STATE to go on from, is spliced in.
+    Lost {
+        child: &'a str,
+        role: &'a str,
+        code: &'a str,
+        message: &'a str,
+        exit: Option<i32>,
+        signal: Option<i32>,
+        /// Of a tap: records that came behind that STATE.
+        tail: u64,
+    },
+    /// It was started again.
+    Resumed {
+        child: &'a str,
+        /// Records that are delivered again.
+        records: u64,
     },
     StateIgnored {
         why: &'a str,
@@ -218,6 +257,7 @@ mod tests {
             records: 1,
             of: 2,
             seq: 3,
+            streams: &BTreeMap::new(),
         };
         let value = br#"{"lsn":12345678901234567890.10}"#;
         let line = String::from_utf8(encode(&event, at(), Some(("value", value)))).unwrap();

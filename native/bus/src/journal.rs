@@ -7,7 +7,7 @@
 //! It is the only way out, so it is here that text of plugins is made harmless and that secrets are replaced (I13). The
 //! values of schemas and bookmarks stay the bytes that came (I3): a bookmark with a piece missing could not be used.
 
-use crate::event::{encode, Event};
+use crate::event::{encode, Book, Event};
 use crate::flood::Bucket;
 use crate::neutral::neutral;
 use crate::redact::Redactor;
@@ -43,12 +43,23 @@ const OWN_WORDS: [&str; 16] = [
     "key_properties",
 ];
 
+/// A bookmark that waits for a slow reader.
+#[derive(Debug)]
+struct Waiting {
+    value: Vec<u8>,
+    records: u64,
+    of: u64,
+    seq: u64,
+    /// Those of the bookmarks that it has replaced as well.
+    books: BTreeMap<String, Book>,
+}
+
 /// The queue of event lines.
 #[derive(Debug, Default)]
 pub struct Journal {
     waiting: Vec<u8>,
     sent: usize,
-    bookmark: Option<Vec<u8>>,
+    bookmark: Option<Waiting>,
     dropped: BTreeMap<String, u64>,
     floods: BTreeMap<String, Bucket>,
     redactor: Redactor,
@@ -81,11 +92,25 @@ impl Journal {
         self.push(&line);
     }
 
-    /// Queues a bookmark; while the reader is slow it replaces the one that still waits.
-    pub fn bookmark(&mut self, value: &[u8], records: u64, of: u64, seq: u64) {
-        let event = Event::Bookmark { records, of, seq };
-        self.bookmark = Some(encode(&event, SystemTime::now(), Some(("value", value))));
+    /// Queues a bookmark with the books that changed; while the reader is slow it replaces the one that still waits.
+    pub fn bookmark(&mut self, value: &[u8], records: u64, of: u64, seq: u64, changed: BTreeMap<String, Book>) {
+        let mut books = self.bookmark.take().map(|old| old.books).unwrap_or_default();
+        books.extend(changed);
+        let value = value.to_vec();
+        self.bookmark = Some(Waiting {
+            value,
+            records,
+            of,
+            seq,
+            books,
+        });
         self.release_bookmark(SLOW);
+    }
+
+    /// Queues an event with a value of a plugin.
+    pub fn tell_with(&mut self, event: &Event<'_>, field: &str, value: &[u8]) {
+        let line = self.line(event, Some((field, value)));
+        self.push(&line);
     }
 
     /// Queues a line of a child's log (`cut`: the beginning of one), unless the reader is slow or the child tells too
@@ -250,7 +275,14 @@ impl Journal {
 
     fn release_bookmark(&mut self, below: usize) {
         if self.waiting() < below {
-            if let Some(line) = self.bookmark.take() {
+            if let Some(waiting) = self.bookmark.take() {
+                let event = Event::Bookmark {
+                    records: waiting.records,
+                    of: waiting.of,
+                    seq: waiting.seq,
+                    streams: &waiting.books,
+                };
+                let line = self.line(&event, Some(("value", &waiting.value)));
                 self.push(&line);
             }
         }
@@ -306,7 +338,13 @@ mod tests {
         let long = "x".repeat(10_000);
         for number in 1..=100u64 {
             journal.log("tap", "stderr", long.as_bytes(), false);
-            journal.bookmark(format!("{{\"n\":{number}}}").as_bytes(), number, number, number);
+            journal.bookmark(
+                format!("{{\"n\":{number}}}").as_bytes(),
+                number,
+                number,
+                number,
+                BTreeMap::new(),
+            );
         }
         assert!(!journal.crowded());
         let first = drain(&mut journal);
@@ -326,7 +364,7 @@ mod tests {
                 text: &"x".repeat(10_000),
             });
         }
-        journal.bookmark(b"{}", 1, 1, 1);
+        journal.bookmark(b"{}", 1, 1, 1, BTreeMap::new());
         journal.end(&Event::SourceEof {});
         journal.log("t", "stderr", b"late", false);
         let text = drain(&mut journal);
@@ -383,7 +421,7 @@ mod tests {
             Some(vec!["hunter-22".into()]),
             false,
         );
-        journal.bookmark(br#"{"a":"hunter-22"}"#, 1, 1, 1);
+        journal.bookmark(br#"{"a":"hunter-22"}"#, 1, 1, 1, BTreeMap::new());
         let told = drain(&mut journal);
         let lines: Vec<Value> = told.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(lines[0]["text"], "*** and ***…");

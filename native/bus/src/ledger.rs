@@ -1,10 +1,12 @@
 //! The STATEs on their way through the target: which were forwarded, which it has read, which it confirmed.
 //!
 //! I1: a bookmark exists only when the target printed a value equal to a STATE that was forwarded and whose bytes it
-//! had read by then; every record before that STATE was delivered before it. I4: it never moves backwards.
+//! had read by then; every record before that STATE was delivered before it, and the books of both edges agree on them
+//! ([`crate::tally`]). I4: it never moves backwards.
 
+use crate::tally::Sum;
 use singer_protocol::state::{fingerprint, Fingerprint, Shape};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// How many STATEs are remembered. Confirming an older one is ignored as foreign: the old bookmark stays.
 pub const REMEMBERED: usize = 65_536;
@@ -18,6 +20,10 @@ struct Sent {
     records: u64,
     text: Option<Box<[u8]>>,
     previous: u64,
+    /// All that was accepted before it.
+    accepted: Sum,
+    /// What was accepted since the STATE before, by stream.
+    since: Vec<(u32, Sum)>,
 }
 
 /// What a line that the target printed means.
@@ -33,7 +39,11 @@ pub enum Answer {
         records: u64,
         /// Which STATE, from 1.
         seq: u64,
+        /// The books of the streams that had records since the bookmark before: all of the run before that STATE.
+        books: Vec<(u32, Sum)>,
     },
+    /// It would count, but the books of the two edges differ: accepted, handed over.
+    Unbalanced(Sum, Sum),
     /// A STATE that is confirmed already, or older than that.
     Repeat,
     /// It does not count: `foreign`, `empty` or `unread`.
@@ -55,6 +65,17 @@ pub struct Ledger {
     last_message: u64,
     last_is_object: bool,
     last_records: u64,
+    /// What was accepted, of all streams, and of those that had records since the last STATE.
+    accepted: Sum,
+    since: BTreeMap<u32, Sum>,
+    /// By stream, up to the last bookmark.
+    books: HashMap<u32, Sum>,
+    /// For each STATE that was handed over in full: what was handed over before it. The first is that of `handed_first`.
+    handed: VecDeque<Sum>,
+    handed_count: u64,
+    /// The last STATE's text and end.
+    newest: Option<(Box<[u8]>, u64)>,
+    confirmed_end: u64,
 }
 
 impl Ledger {
@@ -68,14 +89,44 @@ impl Ledger {
         let previous = self.latest.insert(print.hash, self.forwarded).unwrap_or(0);
         let text = (value.len() <= KEPT_TEXT).then(|| value.into());
         self.kept += if text.is_some() { value.len() } else { 0 };
+        if print.shape == Shape::Object {
+            self.newest = Some((value.into(), end));
+        }
         self.sent.push_back(Sent {
             hash: print.hash,
             end,
             records,
             text,
             previous,
+            accepted: self.accepted,
+            since: std::mem::take(&mut self.since).into_iter().collect(),
         });
         self.forget();
+    }
+
+    /// A record of that stream was accepted.
+    pub fn accept(&mut self, stream: u32, hash: u128) {
+        self.accepted.add(hash);
+        self.since.entry(stream).or_default().add(hash);
+    }
+
+    /// The next STATE was handed over in full, after records of that sum.
+    pub fn handed(&mut self, before: Sum) {
+        self.handed_count += 1;
+        self.handed.push_back(before);
+        if self.handed.len() > REMEMBERED {
+            self.handed.pop_front();
+        }
+    }
+
+    /// The newest STATE that is worth going on from, and the offset behind it.
+    pub fn newest(&self) -> Option<(&[u8], u64)> {
+        self.newest.as_ref().map(|(text, end)| (&text[..], *end))
+    }
+
+    /// Up to where the last bookmark covers what the target reads.
+    pub fn confirmed_end(&self) -> u64 {
+        self.confirmed_end
     }
 
     /// Judges a line that the target printed, when it has read `consumed` bytes of its input.
@@ -99,7 +150,7 @@ impl Ledger {
             let Some(sent) = self.sent.get((seq - first) as usize) else {
                 break;
             };
-            if sent.end <= consumed {
+            if sent.end <= consumed && seq <= self.handed_count {
                 return self.confirm(seq, line);
             }
             unread = true;
@@ -151,12 +202,25 @@ impl Ledger {
         self.forwarded + 1 - self.sent.len() as u64
     }
 
+    /// What was handed over before a STATE.
+    fn handed_before(&self, seq: u64) -> Option<Sum> {
+        let back = self.handed_count.checked_sub(seq)?;
+        let index = self.handed.len().checked_sub(1 + back as usize)?;
+        self.handed.get(index).copied()
+    }
+
     fn confirm(&mut self, seq: u64, line: &[u8]) -> Answer {
         let first = self.first();
+        let handed = self.handed_before(seq);
         let (mut value, mut records) = (None, 0);
         if let Some(sent) = self.sent.get_mut((seq - first) as usize) {
+            if let Some(handed) = handed.filter(|sum| *sum != sent.accepted) {
+                return Answer::Unbalanced(sent.accepted, handed);
+            }
             (value, records) = (sent.text.take(), sent.records);
+            self.confirmed_end = sent.end + 1;
         }
+        let books = self.settle(seq);
         self.kept -= value.as_ref().map_or(0, |v| v.len());
         self.confirmed = seq;
         self.covered = records;
@@ -166,7 +230,26 @@ impl Ledger {
             value: value.map_or_else(|| line.trim_ascii().to_vec(), Vec::from),
             records,
             seq,
+            books,
         }
+    }
+
+    /// Enters all up to a STATE into the books; what changed.
+    fn settle(&mut self, seq: u64) -> Vec<(u32, Sum)> {
+        let first = self.first();
+        let from = (self.confirmed + 1).max(first);
+        let mut changed = BTreeMap::new();
+        for number in from..=seq {
+            let Some(sent) = self.sent.get_mut((number - first) as usize) else {
+                continue;
+            };
+            for (stream, sum) in std::mem::take(&mut sent.since) {
+                let book = self.books.entry(stream).or_default();
+                book.plus(sum);
+                changed.insert(stream, *book);
+            }
+        }
+        changed.into_iter().collect()
     }
 
     /// Gives up the texts of all STATEs up to `seq`.
@@ -188,6 +271,9 @@ impl Ledger {
         while self.sent.len() > REMEMBERED {
             let seq = self.first();
             if let Some(old) = self.sent.pop_front() {
+                if let Some(next) = self.sent.front_mut() {
+                    next.since.extend(old.since);
+                }
                 self.kept -= old.text.map_or(0, |t| t.len());
                 if self.latest.get(&old.hash) == Some(&seq) {
                     self.latest.remove(&old.hash);
@@ -212,6 +298,7 @@ mod tests {
                 n * 10,
                 n,
             );
+            ledger.handed(Sum::default());
         }
         ledger
     }
@@ -232,7 +319,8 @@ mod tests {
             Answer::Bookmark {
                 value: br#"{"b": 1.0, "a":"\u0041"}"#.to_vec(),
                 records: 10,
-                seq: 1
+                seq: 1,
+                books: Vec::new()
             }
         );
         assert!(ledger.complete());
@@ -278,12 +366,50 @@ mod tests {
     }
 
     #[test]
+    fn a_bookmark_needs_books_that_balance() {
+        let mut ledger = Ledger::default();
+        let forward = |ledger: &mut Ledger, n: u64| {
+            let value = format!("{{\"a\":{n}}}");
+            ledger.forward(value.as_bytes(), fingerprint(value.as_bytes()).unwrap(), n, n, n);
+        };
+        let sum = |records, hash| Sum { records, hash };
+        ledger.accept(3, 5);
+        forward(&mut ledger, 1);
+        ledger.accept(3, 6);
+        ledger.accept(4, u128::MAX);
+        forward(&mut ledger, 2);
+        assert_eq!(
+            ledger.answer(br#"{"a":1}"#, 9),
+            Answer::Ignored("unread"),
+            "not handed over"
+        );
+        ledger.handed(sum(1, 5));
+        let books = |answer| match answer {
+            Answer::Bookmark { books, .. } => books,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(books(ledger.answer(br#"{"a":1}"#, 9)), [(3, sum(1, 5))]);
+        ledger.handed(sum(2, 10));
+        assert_eq!(
+            ledger.answer(br#"{"a":2}"#, 9),
+            Answer::Unbalanced(sum(3, 10), sum(2, 10))
+        );
+        forward(&mut ledger, 3);
+        ledger.handed(sum(3, 10));
+        assert_eq!(
+            books(ledger.answer(br#"{"a":3}"#, 9)),
+            [(3, sum(2, 11)), (4, sum(1, u128::MAX))]
+        );
+    }
+
+    #[test]
     fn memory_is_bounded_and_the_newest_stay() {
         let mut ledger = Ledger::default();
         let total = REMEMBERED as u64 + 1000;
         for n in 1..=total {
             let value = format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(200));
             ledger.forward(value.as_bytes(), fingerprint(value.as_bytes()).unwrap(), n, n, n);
+            ledger.handed(Sum::default());
         }
         assert_eq!(ledger.sent.len(), REMEMBERED);
         assert_eq!(ledger.latest.len(), REMEMBERED);

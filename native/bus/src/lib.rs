@@ -2,7 +2,8 @@
 //!
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames and holds it, [`route`] judges and
-//! counts it, [`ledger`] remembers STATEs until the target confirms them, [`verdict`] keeps the first failure, and
+//! counts it, [`spill`] keeps it until a bookmark covers it ([`shelf`]; [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers
+//! STATEs until the target confirms them, [`verdict`] keeps the first failure, and
 //! [`event`] and [`journal`] tell the control plane, in texts without secrets ([`redact`]) and without tricks
 //! ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and bounded ([`confine`]), [`limits`] what a death
 //! is owed to, and [`batch`] which files it may hand over.
@@ -30,6 +31,10 @@ pub mod plan;
 pub mod policy;
 pub mod redact;
 pub mod relay;
+pub mod resume;
 pub mod route;
+pub mod shelf;
+pub mod spill;
+pub mod tally;
 pub mod verdict;
 pub mod wiring;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
-pub use crate::policy::{BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy};
+pub use crate::policy::{BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill};
 
 /// The plan's version that this bus understands.
 pub const VERSION: u32 = 1;
@@ -74,6 +74,12 @@ pub struct Plan {
     /// How long who may take, in seconds.
     #[serde(default)]
     pub grace: Grace,
+    /// What is kept for a target that dies; with it, the control plane is asked whether to start a child again.
+    #[serde(default)]
+    pub spill: Option<Spill>,
+    /// A file that every line for the last receiver is appended to, as it was.
+    #[serde(default)]
+    pub copy_to: Option<CopyTo>,
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
@@ -105,6 +111,14 @@ pub struct Sink {
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
+}
+
+/// A file for a copy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyTo {
+    /// Its absolute path.
+    pub path: PathBuf,
 }
 
 /// What a child is for.
@@ -287,6 +301,14 @@ impl Plan {
         if !(f64::MIN_POSITIVE..=1e9).contains(&self.counters_every) {
             return wrong("counters_every", "must be more than 0 seconds".into());
         }
+        if let Some(spill) = &self.spill {
+            if !(0.0..=1e9).contains(&spill.age) || spill.dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
+                return wrong("spill", "age is seconds, 0 or more, and dir an absolute path".into());
+            }
+        }
+        if self.copy_to.as_ref().is_some_and(|copy| !copy.path.is_absolute()) {
+            return wrong("copy_to.path", "must be an absolute path".into());
+        }
         for (index, child) in self.children.iter().enumerate() {
             child.check(&format!("children[{index}]"))?;
         }
@@ -295,7 +317,8 @@ impl Plan {
 }
 
 impl Child {
-    fn check(&self, at: &str) -> Result<(), PlanError> {
+    /// Whether it is a child that could stand in a plan; `at` is where it stands.
+    pub fn check(&self, at: &str) -> Result<(), PlanError> {
         let wrong = |field: String, message: &str| {
             Err(PlanError {
                 at: format!("{at}.{field}"),

@@ -1,6 +1,7 @@
 //! The part of a plan that the job decides: bounds, policies, patience.
 
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// Bounds, in bytes (I10).
 #[derive(Clone, Debug, Deserialize)]
@@ -83,6 +84,31 @@ pub struct Policy {
     pub batch: BatchPolicy,
     /// Whether the target must confirm.
     pub confirm: ConfirmPolicy,
+}
+
+/// What is kept for a receiver that may have to be started again ([`crate::spill`]).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spill {
+    /// Bytes in memory.
+    pub memory: usize,
+    /// Bytes on disk beyond that; 0 for none.
+    pub disk: u64,
+    /// Seconds that what is delivered waits for its bookmark.
+    pub age: f64,
+    /// Where on disk; without it nothing is kept there.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for Spill {
+    fn default() -> Self {
+        Spill {
+            memory: 8 << 20,
+            disk: 1 << 30,
+            age: 3600.0,
+            dir: None,
+        }
+    }
 }
 
 /// How long who may take, in seconds.

@@ -1,13 +1,17 @@
 //! One hop of the stream: bytes in, judged line by line, runs of good lines out as they came (I3).
 //!
-//! The framer's buffer is the only one: lines that passed wait in it as spans until the receiver has taken them, and
-//! no more is read while a chunk of them waits (backpressure). So a hop holds at most one line and one chunk (I10).
+//! Without a spill the framer's buffer is the only one: lines that passed wait in it as spans until the receiver has taken
+//! them. With one they are moved there, and stay until a bookmark covers them. Either way no more is read while a chunk
+//! waits (backpressure), so a hop holds at most one line and one chunk beside its spill (I10).
 
 use crate::batch::{self, Gate};
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
+use crate::resume::Schemas;
 use crate::route::{fault, Routed, Router, SchemaSeen};
+use crate::spill::Spill;
+use crate::tally::{Entry, Tally};
 use crate::verdict::{data_failure, Failure, Place};
 use singer_protocol::envelope;
 use singer_protocol::error::{Code, Fault};
@@ -15,7 +19,9 @@ use singer_protocol::framing::{Framer, Line};
 use singer_protocol::line::Junk;
 use singer_protocol::state::fingerprint;
 use std::collections::VecDeque;
+use std::io::Write;
 use std::ops::Range;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// More waiting bytes than this, and nothing is read.
 const ENOUGH: u64 = 128 << 10;
@@ -55,7 +61,6 @@ pub trait Carrier {
 }
 
 /// One hop of a Singer stream.
-#[derive(Debug)]
 pub struct Relay {
     writer: String,
     framer: Framer,
@@ -65,13 +70,28 @@ pub struct Relay {
     pub ledger: Ledger,
     /// Whether it ends at the target's edge: only that hop tells of schemas.
     edge: bool,
+    max_line: usize,
     ready: VecDeque<Range<u64>>,
+    /// Where every line goes as well.
+    copy: Option<Box<dyn Write>>,
+    /// What the receiver may need again.
+    pub(crate) spill: Option<Spill>,
+    pub(crate) schemas: Schemas,
+    tally: Tally,
+    /// What a receiver that was started again reads first, and how much of it it has.
+    pub(crate) preamble: (Vec<u8>, usize),
+    /// The receiver is gone: only the spill is filled.
+    pub(crate) parked: bool,
+    /// Deliver to here and no further.
+    pub(crate) stop_at: Option<u64>,
     gate: Option<Box<dyn Gate>>,
+    /// What went wrong beside the lines themselves.
+    failed: Option<Failure>,
     /// What is said beside a fault's own reason.
     detail: Option<String>,
     owed_newline: bool,
     accepted: u64,
-    written: u64,
+    pub(crate) written: u64,
     /// Everything before this offset was searched for newlines.
     searched: u64,
     stopped: bool,
@@ -86,8 +106,17 @@ impl Relay {
             router: Router::new(&plan.policy),
             ledger: Ledger::default(),
             edge,
+            max_line: plan.limits.max_line,
             ready: VecDeque::new(),
+            copy: None,
+            spill: None,
+            schemas: Schemas::default(),
+            tally: Tally::default(),
+            preamble: (Vec::new(), 0),
+            parked: false,
+            stop_at: None,
             gate: None,
+            failed: None,
             detail: None,
             owed_newline: false,
             accepted: 0,
@@ -102,8 +131,38 @@ impl Relay {
         Relay { gate, ..self }
     }
 
+    /// The same, where every line for the receiver is copied.
+    pub fn with_copy(self, copy: Option<Box<dyn Write>>) -> Relay {
+        Relay { copy, ..self }
+    }
+
+    /// Whether the copy is whole. Call it when no more lines come.
+    pub fn finish_copy(&mut self) -> Option<Failure> {
+        let mut copy = self.copy.take()?;
+        copy.flush().err().map(|e| copy_failure(&e))
+    }
+
+    /// The same, where the receiver can be started again.
+    pub fn with_spill(self, spill: Option<Spill>) -> Relay {
+        Relay { spill, ..self }
+    }
+
+    /// The receiver has gone and may come back: what waits stays, and more is taken as long as there is room.
+    pub fn park(&mut self) {
+        self.parked = true;
+    }
+
+    /// The writer was started again: what it writes is a new stream of bytes.
+    pub fn new_writer(&mut self) {
+        self.framer = Framer::new(self.max_line);
+        (self.searched, self.stopped, self.owed_newline) = (0, false, false);
+    }
+
     /// Bytes accepted and not written.
     pub fn waiting(&self) -> u64 {
+        if let Some(spill) = &self.spill {
+            return spill.end() - spill.cursor();
+        }
         self.ready.iter().map(|s| s.end - s.start).sum::<u64>() + u64::from(self.owed_newline)
     }
 
@@ -137,6 +196,7 @@ impl Relay {
         if line.bom && self.router.bom()? {
             self.tell_junk(line, Junk::Bom, journal);
         }
+        let mut entry = Entry::Other;
         match routed {
             Routed::Junk(kind, told) => {
                 if told {
@@ -153,8 +213,24 @@ impl Relay {
                 let end = self.accepted + (line.end - line.start);
                 self.ledger
                     .forward(&bytes[span], print, end, self.router.records, self.router.messages);
+                entry = Entry::State;
             }
-            Routed::Schema(seen) if self.edge && !seen.repeated => self.tell_schema(line, &seen, journal),
+            Routed::Record => {
+                if self.edge {
+                    let hash = xxh3_128(self.framer.slice(line.span()));
+                    self.ledger.accept(self.router.last_stream(), hash);
+                }
+                entry = Entry::Record;
+            }
+            Routed::Schema(seen) => {
+                if self.edge && !seen.repeated {
+                    self.tell_schema(line, &seen, journal);
+                }
+                if self.spill.is_some() && !seen.repeated {
+                    let bytes = self.framer.slice(line.span());
+                    self.schemas.sent(seen.stream, self.accepted, bytes);
+                }
+            }
             Routed::Batch => {
                 let bytes = self.framer.slice(line.span());
                 self.detail = self.gate.as_ref().and_then(|gate| batch::refused(bytes, gate.as_ref()));
@@ -165,10 +241,25 @@ impl Relay {
                     ));
                 }
             }
-            Routed::Schema(_) | Routed::Record | Routed::Other => {}
+            Routed::Other => {}
         }
         let whole = line.whole();
         self.accepted += line.end - line.start + 1;
+        if self.edge {
+            self.tally.expect(entry);
+        }
+        if let Some(copy) = &mut self.copy {
+            let line = self.framer.slice(line.span());
+            if let Err(e) = copy.write_all(line).and_then(|()| copy.write_all(b"\n")) {
+                self.copy = None;
+                self.failed = Some(copy_failure(&e));
+            }
+        }
+        if let Some(spill) = &mut self.spill {
+            spill.push(self.framer.slice(line.span()));
+            self.framer.release(whole.end);
+            return Ok(());
+        }
         self.owed_newline = !line.terminated;
         match self.ready.back_mut() {
             Some(run) if run.end == whole.start => run.end = whole.end,
@@ -215,7 +306,11 @@ impl Relay {
 
 impl Carrier for Relay {
     fn hungry(&self) -> bool {
-        !self.stopped && self.waiting() < ENOUGH && self.ready.len() < MOST_SPANS
+        let room = match &self.spill {
+            Some(spill) if self.parked => !spill.full(),
+            _ => self.waiting() < ENOUGH && self.ready.len() < MOST_SPANS,
+        };
+        !self.stopped && room
     }
 
     fn space(&mut self) -> &mut [u8] {
@@ -247,8 +342,15 @@ impl Carrier for Relay {
             if let Err(fault) = routed.and_then(|routed| self.take(&line, routed, journal)) {
                 return Some(self.stop(&fault, &line));
             }
+            if let Some(failure) = self.failed.take() {
+                self.stopped = true;
+                return Some(failure);
+            }
         }
-        None
+        self.damaged().map(|why| {
+            let message = format!("what was kept for the receiver cannot be read back: {why}");
+            Failure::run("delivery.interrupted", message)
+        })
     }
 
     fn idle(&self) -> bool {
@@ -289,9 +391,25 @@ impl Carrier for Relay {
         self.stopped = true;
         self.ready.clear();
         self.owed_newline = false;
+        self.spill = None;
+        self.preamble = (Vec::new(), 0);
     }
 
     fn pending(&self) -> &[u8] {
+        if let Some(spill) = &self.spill {
+            if self.parked {
+                return b"";
+            }
+            let (preamble, at) = &self.preamble;
+            if *at < preamble.len() {
+                return &preamble[*at..];
+            }
+            let bytes = spill.pending();
+            let room = self
+                .stop_at
+                .map_or(u64::MAX, |stop| stop.saturating_sub(spill.cursor()));
+            return &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        }
         match self.ready.front() {
             Some(span) => self.framer.slice(span.clone()),
             None if self.owed_newline => b"\n",
@@ -300,6 +418,27 @@ impl Carrier for Relay {
     }
 
     fn wrote(&mut self, count: usize) {
+        if self.preamble.1 < self.preamble.0.len() {
+            self.preamble.1 += count;
+            return;
+        }
+        self.preamble.0.clear();
+        self.preamble.1 = 0;
+        if self.edge {
+            let from = self.spill.as_ref().map_or(self.written, Spill::cursor);
+            let bytes: &[u8] = match (&self.spill, self.ready.front()) {
+                (Some(spill), _) => &spill.pending()[..count],
+                (None, Some(span)) => self.framer.slice(span.start..span.start + count as u64),
+                (None, None) => &b"\n"[..count.min(1)],
+            };
+            let ledger = &mut self.ledger;
+            self.tally.handed(from, bytes, |before| ledger.handed(before));
+        }
+        if let Some(spill) = &mut self.spill {
+            spill.advance(count);
+            self.written = spill.cursor();
+            return;
+        }
         self.written += count as u64;
         let Some(span) = self.ready.front_mut() else {
             self.owed_newline &= count == 0;
@@ -333,6 +472,18 @@ impl Carrier for Relay {
     fn singer(&mut self) -> Option<&mut Relay> {
         Some(self)
     }
+}
+
+fn copy_failure(error: &std::io::Error) -> Failure {
+    let full = matches!(
+        error.kind(),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+    );
+    let code = if full { "env.disk_full" } else { "env.copy" };
+    Failure::run(
+        code,
+        format!("the copy of what is delivered cannot be written: {error}"),
+    )
 }
 
 /// The stream that a faulty line names, if that much of it can be read.

@@ -1,14 +1,15 @@
 //! One line judged and counted: which stream it belongs to, whether its SCHEMA came first, whether policy lets it pass.
 
-use crate::event::{StreamTotals, Streams};
+use crate::event::{Book, StreamTotals, Streams};
 use crate::junk::JunkCounts;
 use crate::plan::{BatchPolicy, CheckPolicy, JunkPolicy, Policy};
+use crate::tally::Sum;
 use singer_protocol::envelope::{Envelope, Kind};
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::line::{inspect, Check, Junk, Line};
 use singer_protocol::state::fingerprint;
 use singer_protocol::text::Text;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// More streams, or more bytes of their names, are not kept track of (I10).
@@ -132,6 +133,22 @@ impl Router {
     /// A stream's name for people.
     pub fn stream_name(&self, index: usize) -> &str {
         self.streams.get(index).map_or("", |s| &s.name)
+    }
+
+    /// The index of the stream of the last record.
+    pub fn last_stream(&self) -> u32 {
+        self.last as u32
+    }
+
+    /// Books by the name of their stream.
+    pub fn named(&self, books: Vec<(u32, Sum)>) -> BTreeMap<String, Book> {
+        let mut named = BTreeMap::new();
+        for (stream, sum) in books {
+            // Names that differ only in what is not Unicode look the same to people: see totals.
+            let known: &mut Sum = named.entry(self.stream_name(stream as usize).to_string()).or_default();
+            known.plus(sum);
+        }
+        named.into_iter().map(|(name, sum)| (name, sum.into())).collect()
     }
 
     /// Totals by stream.

@@ -14,6 +14,8 @@ pub enum Input {
     Open(Stream),
     /// EOF came; the last line waits until it is known how its writer ended.
     Ended(Instant),
+    /// All is in of a writer that may be started again.
+    Lost,
     /// All has been judged, or nobody cares any more.
     Done,
 }
@@ -27,6 +29,8 @@ pub enum Output {
     Held(Stream),
     /// Closed in order. The witness tells what the receiver has left unread.
     Closed(Option<OwnedFd>),
+    /// The receiver is gone and may be started again.
+    Lost,
     /// The receiver went away before that.
     Broken,
 }
@@ -123,7 +127,7 @@ impl Hop {
         match &self.output {
             Output::Open(stream) | Output::Held(stream) => pipes::unread(stream).unwrap_or(0),
             Output::Closed(Some(witness)) => pipes::unread(witness).unwrap_or(0),
-            Output::Closed(None) | Output::Broken => 0,
+            Output::Closed(None) | Output::Lost | Output::Broken => 0,
         }
     }
 
@@ -149,6 +153,20 @@ impl Hop {
         self.carrier.discard();
         self.input = Input::Done;
         self.output = Output::Broken;
+    }
+
+    /// The receiver is gone, and waited for.
+    pub fn lose_receiver(&mut self) {
+        if let Some(relay) = self.carrier.singer() {
+            relay.park();
+            self.output = Output::Lost;
+        }
+    }
+
+    /// The receiver is there again.
+    pub fn find_receiver(&mut self, output: Stream) {
+        self.writable = !output.needs_poll();
+        self.output = Output::Open(output);
     }
 
     /// Whether nothing will move over it any more.

@@ -31,13 +31,19 @@ pub struct Launched {
     pub group: Option<Group>,
 }
 
-/// Starts the plan's child number `index`.
-pub fn launch(zygote: &Zygote, plan: &Plan, index: usize, run_dir: &RunDir) -> Result<Launched, Failure> {
+/// Starts the plan's child number `index`, with a scratch directory of that name.
+pub fn launch(
+    zygote: &Zygote,
+    plan: &Plan,
+    index: usize,
+    run_dir: &RunDir,
+    scratch: &str,
+) -> Result<Launched, Failure> {
     let child = &plan.children[index];
     let refused = |message: String| Failure::of("plugin.start_failed", &child.name, message);
     let broken = |e: io::Error| refused(format!("{}: cannot prepare its pipes and files: {e}", child.name));
 
-    let scratch = run_dir.directory(&index.to_string())?;
+    let scratch = run_dir.directory(scratch)?;
     let files = Files::of(child, &scratch).map_err(broken)?;
     let table = placeholders(run_dir.path(), &scratch, &files);
     let fill = |text: &str| expand(text, &table);

@@ -1,12 +1,15 @@
 //! The control descriptor: a few words from the control plane, and the leash: when it hangs up, all is ended (I8).
 
 use dativo_bus_engine::lines::Lines;
+use dativo_bus_engine::plan::Child;
 use dativo_sandbox::pipes::{Direction, Moved, Stream};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const LONGEST_WORD: usize = 64 << 10;
+/// A word may hold a child with its files, a catalog among them.
+const LONGEST_WORD: usize = 256 << 20;
 
 /// How the writer of the source ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +20,26 @@ pub enum Fate {
     Died(String),
 }
 
+/// A child to start again.
+#[derive(Debug, Deserialize)]
+pub struct Restart {
+    /// All of it, as in a plan.
+    #[serde(rename = "restart")]
+    pub child: Child,
+    /// The bookmark that it remembers, if it does.
+    #[serde(default)]
+    pub bookmark: Option<Box<RawValue>>,
+}
+
 /// What came over the leash.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Pull {
-    /// Nothing, or nothing new.
-    Nothing,
     /// How the source ended.
     Source(Fate),
+    /// Start the child that is waited for again.
+    Restart(Box<Restart>),
+    /// Do not wait for it.
+    GiveUp,
     /// The control plane is gone.
     Cut,
 }
@@ -39,6 +55,8 @@ pub struct Leash {
 struct Word {
     source: Option<String>,
     reason: Option<String>,
+    #[serde(default)]
+    give_up: bool,
 }
 
 impl Leash {
@@ -51,28 +69,32 @@ impl Leash {
     }
 
     /// Reads what is there. Words that this version does not know are ignored.
-    pub fn pull(&mut self) -> io::Result<Pull> {
-        let mut block = [0u8; 4096];
-        let count = match self.stream.read(&mut block)? {
-            Moved::Bytes(count) => count,
-            Moved::Later => return Ok(Pull::Nothing),
-            Moved::Closed => return Ok(Pull::Cut),
-        };
-        let mut pull = Pull::Nothing;
-        self.lines.feed(&block[..count], |line| {
-            if let Ok(Word {
-                source: Some(source),
-                reason,
-            }) = serde_json::from_slice(line.bytes)
-            {
-                pull = match source.as_str() {
-                    "ended" => Pull::Source(Fate::Ended),
-                    "died" => Pull::Source(Fate::Died(reason.unwrap_or_default())),
-                    _ => Pull::Nothing,
-                };
-            }
+    pub fn pull(&mut self) -> io::Result<Vec<Pull>> {
+        let mut block = vec![0u8; 64 << 10];
+        let mut pulls = Vec::new();
+        match self.stream.read(&mut block)? {
+            Moved::Bytes(count) => self.lines.feed(&block[..count], |line| pulls.extend(meant(line.bytes))),
+            Moved::Later => {}
+            Moved::Closed => pulls.push(Pull::Cut),
+        }
+        Ok(pulls)
+    }
+}
+
+fn meant(line: &[u8]) -> Option<Pull> {
+    if let Ok(restart) = serde_json::from_slice::<Restart>(line) {
+        let sound = restart.child.check("restart").is_ok();
+        return Some(if sound {
+            Pull::Restart(Box::new(restart))
+        } else {
+            Pull::GiveUp
         });
-        Ok(pull)
+    }
+    let word: Word = serde_json::from_slice(line).ok()?;
+    match word.source.as_deref() {
+        Some("ended") => Some(Pull::Source(Fate::Ended)),
+        Some("died") => Some(Pull::Source(Fate::Died(word.reason.unwrap_or_default()))),
+        _ => word.give_up.then_some(Pull::GiveUp),
     }
 }
 

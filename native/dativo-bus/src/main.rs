@@ -3,7 +3,8 @@
 //! Where it stands: `dativo/bus` (Python) starts it; it stands on `native/bus` (the rules) and `native/sandbox`
 //! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`supervisor`] is the loop
 //! over [`hop`]s and [`child`]ren, [`shutdown`] ends them in order, [`clock`] when their time is up,
-//! [`watch`] when they are over a limit, [`report`] gives the verdict.
+//! [`watch`] when they are over a limit, [`restart`] has one started again (with what [`shelf`] keeps), [`report`] gives the
+//! verdict.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
 //! I11 (the verdict), I13 (contents of files reach nobody else).
@@ -20,8 +21,10 @@ mod launch;
 mod leash;
 mod options;
 mod report;
+mod restart;
 mod run_dir;
 mod scratch;
+mod shelf;
 mod shutdown;
 mod supervisor;
 mod watch;

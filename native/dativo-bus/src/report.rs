@@ -72,6 +72,10 @@ impl Supervisor {
     /// Judges the run as a whole and queues the `end` event; the exit code of the bus.
     pub(crate) fn report(&mut self) -> u8 {
         self.tell_counters(true);
+        let copied = self.hops.last_mut().and_then(|hop| hop.carrier.singer()?.finish_copy());
+        if let Some(failure) = copied {
+            self.fail(failure);
+        }
         self.require_confirmation();
         self.notices();
         let junk = self.junk();

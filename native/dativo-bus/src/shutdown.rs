@@ -108,7 +108,27 @@ impl Supervisor {
 
     /// The reader of a hop closed its end or ended: nothing more can be delivered.
     pub(crate) fn receiver_gone(&mut self, index: usize) {
-        if !matches!(self.hops[index].output, Output::Open(_) | Output::Held(_)) {
+        if !matches!(
+            self.hops[index].output,
+            Output::Open(_) | Output::Held(_) | Output::Lost
+        ) {
+            return;
+        }
+        let reader = match self.hops[index].to {
+            End::Child(reader) => Some(reader),
+            End::Source | End::Sink => None,
+        };
+        if self.loss.as_ref().is_some_and(|loss| Some(loss.index) == reader) {
+            return; // it is waited for, see [`crate::restart`]
+        }
+        if let Some(reader) = reader.filter(|reader| self.children[*reader].alive() && self.mendable(*reader)) {
+            // It has a moment to end, and may then be started again.
+            self.hops[index].lose_receiver();
+            let until = Instant::now() + self.term_grace();
+            let child = &mut self.children[reader];
+            if !child.asked {
+                child.patience = Some((until, Overdue::Explain));
+            }
             return;
         }
         self.hops[index].break_off();
@@ -153,7 +173,11 @@ impl Supervisor {
                 return Ok(());
             }
             let failure = hop.carrier.finish(died, &mut self.journal);
-            hop.input = Input::Done;
+            let lost = self
+                .loss
+                .as_ref()
+                .is_some_and(|loss| hop.from == End::Child(loss.index));
+            hop.input = if lost { Input::Lost } else { Input::Done };
             if let Some(failure) = failure {
                 self.data_failed(index, failure);
             }
@@ -273,8 +297,13 @@ impl Supervisor {
         let failed = exit.code != Some(0);
         let failure = failure.map(|f| self.watch.explain(index, child, exit).filter(|_| failed).unwrap_or(f));
         self.children[index].well &= failure.is_none();
-        if let Some(failure) = failure {
-            self.fail(failure);
+        match failure {
+            Some(failure) if self.mendable(index) => {
+                self.lose(index, failure, exit);
+                return Ok(());
+            }
+            Some(failure) => self.fail(failure),
+            None => {}
         }
         if let Some(hop) = input {
             self.receiver_gone(hop);
@@ -332,8 +361,24 @@ impl Supervisor {
             Answer::Ignored(why) => {
                 self.journal.state_ignored(&child.name, why, line.bytes);
             }
-            Answer::Bookmark { value, records, seq } => {
-                self.journal.bookmark(&value, records, relay.router.records, seq);
+            Answer::Bookmark {
+                value,
+                records,
+                seq,
+                books,
+            } => {
+                relay.confirmed();
+                let books = relay.router.named(books);
+                self.journal.bookmark(&value, records, relay.router.records, seq, books);
+            }
+            Answer::Unbalanced(accepted, handed) => {
+                let message = format!(
+                    "{} records were accepted and {} handed to {}, or not the same ones: the bookmark is not kept",
+                    accepted.records, handed.records, child.name
+                );
+                let failure = Failure::of("delivery.unbalanced", &child.name, message);
+                let last = self.hops.len() - 1;
+                self.data_failed(last, failure);
             }
         }
     }

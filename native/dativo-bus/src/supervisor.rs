@@ -6,8 +6,11 @@ use crate::give_back::Backs;
 use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
+use crate::launch::Launched;
 use crate::leash::{Fate, Leash, Pull};
+use crate::restart::Loss;
 use crate::run_dir::RunDir;
+use crate::shelf::Files;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
@@ -15,6 +18,8 @@ use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::plan::{Plan, Role};
 use dativo_bus_engine::relay::{Carrier, Relay};
+use dativo_bus_engine::shelf::Shelf;
+use dativo_bus_engine::spill::{Bounds, Spill};
 use dativo_bus_engine::verdict::{Failure, Verdict};
 use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
@@ -43,6 +48,13 @@ pub struct Supervisor {
     pub(crate) tell_at: Instant,
     pub(crate) watch: Watch,
     pub(crate) backs: Backs,
+    /// A child that is waited for.
+    pub(crate) loss: Option<Loss>,
+    /// How often a child was started again.
+    pub(crate) generation: u64,
+    /// What starts children, as long as any may be started.
+    pub(crate) zygote: Option<Zygote>,
+    pub(crate) run_dir: Option<RunDir>,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -79,6 +91,10 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         tell_at: now,
         watch: Watch::new(),
         backs: ends.backs,
+        loss: None,
+        generation: 0,
+        zygote: None,
+        run_dir: None,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -89,22 +105,22 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         bus_version: env!("CARGO_PKG_VERSION"),
     };
     supervisor.journal.tell(&event);
-    let run_dir = match RunDir::create(&supervisor.plan.run_dir) {
+    match RunDir::create(&supervisor.plan.run_dir) {
         Ok(run_dir) => {
             supervisor.start(&zygote, &run_dir, ends.source, ends.sink)?;
-            drop(zygote);
-            Some(run_dir)
+            supervisor.zygote = supervisor.plan.spill.is_some().then_some(zygote);
+            supervisor.run_dir = Some(run_dir);
         }
         Err(failure) => {
             supervisor.verdict.fail(failure);
-            None
         }
-    };
+    }
     while !supervisor.over() {
         supervisor.turn()?;
     }
+    supervisor.zygote = None;
     supervisor.sweep()?;
-    drop(run_dir);
+    supervisor.run_dir = None;
     let code = supervisor.report();
     supervisor.flush()?;
     Ok(code)
@@ -124,7 +140,7 @@ impl Supervisor {
         let mut gates: Vec<Option<Grants>> = wiring.iter().map(|hop| Grants::of(&self.plan, *hop)).collect();
         let mut ends: Vec<ChildEnds> = Vec::new();
         for index in 0..self.plan.children.len() {
-            let mut launched = match launch(zygote, &self.plan, index, run_dir) {
+            let mut launched = match launch(zygote, &self.plan, index, run_dir, &index.to_string()) {
                 Ok(launched) => launched,
                 Err(failure) => {
                     self.verdict.fail(failure);
@@ -132,18 +148,8 @@ impl Supervisor {
                     return Ok(());
                 }
             };
+            self.tell_spawned(index, &launched);
             let spec = &self.plan.children[index];
-            let (child, role) = (spec.name.as_str(), spec.role.name());
-            let process = &launched.process;
-            let pid = process.pid.as_raw_nonzero().get();
-            self.journal.tell(&Event::Spawned { child, role, pid });
-            self.journal.tell(&Event::Confined {
-                child,
-                profile: spec.sandbox.profile.name(),
-                layout: process.layout.name(),
-                guarantees: &process.guarantees,
-                missing: &process.missing,
-            });
             let (group, scratch) = (launched.group.take(), launched.process.scratch.take());
             self.watch.add(spec, &launched.process, group, scratch);
             let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
@@ -175,12 +181,74 @@ impl Supervisor {
                 true => Box::new(Capture::new(writer, self.plan.limits.capture)),
                 false => {
                     let gate = gates[number].take().map(|grants| Box::new(grants) as Box<dyn Gate>);
-                    Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len()).with_gate(gate))
+                    let last = number + 1 == wiring.len();
+                    let relay = Relay::new(&self.plan, writer, last).with_gate(gate);
+                    match last {
+                        true => Box::new(self.edge(relay)?),
+                        false => Box::new(relay),
+                    }
                 }
             };
             self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
         }
         Ok(())
+    }
+
+    pub(crate) fn tell_spawned(&mut self, index: usize, launched: &Launched) {
+        let spec = &self.plan.children[index];
+        let (child, role) = (spec.name.as_str(), spec.role.name());
+        let process = &launched.process;
+        let pid = process.pid.as_raw_nonzero().get();
+        self.journal.tell(&Event::Spawned { child, role, pid });
+        self.journal.tell(&Event::Confined {
+            child,
+            profile: spec.sandbox.profile.name(),
+            layout: process.layout.name(),
+            guarantees: &process.guarantees,
+            missing: &process.missing,
+        });
+    }
+
+    /// The last hop's relay, with its spill and its copy.
+    fn edge(&mut self, relay: Relay) -> io::Result<Relay> {
+        let spill = self.plan.spill.as_ref().map(|kept| {
+            let bounds = Bounds {
+                memory: kept.memory,
+                disk: kept.disk,
+                age: Duration::from_secs_f64(kept.age),
+            };
+            let made = kept.dir.as_deref().map(Files::within).transpose();
+            if let Err(e) = &made {
+                let text = format!("nothing can be kept on disk for a target that dies: {e}");
+                self.journal.tell(&Event::Notice {
+                    code: "spill.memory_only",
+                    text: &text,
+                });
+            }
+            let shelf = made.ok().flatten().map(|files| Box::new(files) as Box<dyn Shelf>);
+            Spill::new(bounds, shelf)
+        });
+        let copy = match &self.plan.copy_to {
+            Some(copy) => {
+                use std::os::unix::fs::OpenOptionsExt;
+                let mut options = std::fs::OpenOptions::new();
+                let file = options.create(true).append(true).mode(0o600).open(&copy.path);
+                match file {
+                    Ok(file) => Some(Box::new(io::BufWriter::with_capacity(256 << 10, file)) as Box<dyn io::Write>),
+                    Err(e) => {
+                        let message = format!("cannot write {}: {e}", copy.path.display());
+                        self.verdict.fail(Failure::run("env.copy", message));
+                        None
+                    }
+                }
+            }
+            None => None,
+        };
+        Ok(relay.with_spill(spill).with_copy(copy))
+    }
+
+    pub(crate) fn has_leash(&self) -> bool {
+        self.leash.is_some()
     }
 
     /// One round: move what can move, then wait for more.
@@ -202,13 +270,16 @@ impl Supervisor {
         match token {
             Token::Signals => self.take_signals()?,
             Token::Leash => {
-                let pull = self.leash.as_mut().map_or(Ok(Pull::Nothing), Leash::pull)?;
-                match pull {
-                    Pull::Nothing => {}
-                    Pull::Source(fate) => self.fate = Some(fate),
-                    Pull::Cut => {
-                        self.leash = None;
-                        self.abandon();
+                let pulls = self.leash.as_mut().map_or(Ok(Vec::new()), Leash::pull)?;
+                for pull in pulls {
+                    match pull {
+                        Pull::Source(fate) => self.fate = Some(fate),
+                        Pull::Restart(word) => self.restart(*word)?,
+                        Pull::GiveUp => self.give_up(),
+                        Pull::Cut => {
+                            self.leash = None;
+                            self.abandon();
+                        }
                     }
                 }
             }
@@ -359,6 +430,10 @@ impl Supervisor {
                 }
             }
             self.close_if_due(index)?;
+        }
+        match self.verdict.failed() {
+            true => self.give_up(), // for another reason: nobody is waited for any more
+            false => self.tell_loss(),
         }
         Ok(())
     }

@@ -78,22 +78,23 @@ impl Watch {
     /// Takes the next child of the plan, in its order: its control group if it was started in one, and its scratch
     /// directory if it has one.
     pub fn add(&mut self, spec: &plan::Child, process: &Spawned, group: Option<Group>, scratch: Option<OwnedFd>) {
-        let now = Instant::now();
-        self.children.push(Watched {
-            pid: process.pid,
-            supervisors: process.supervisors(),
-            tasks_bound: process.layout == Holding::Namespaces || group.as_ref().is_some_and(Group::bounds_processes),
-            scratch_bound: process.layout == Holding::Namespaces,
-            bounds: Bounds::of(spec),
-            started: now,
-            group,
-            scratch,
-            scratch_at: now,
-            peak: Usage::default(),
-            files_full: 0,
-            progress: 0,
-            moved: now,
-        });
+        self.children.push(Watched::new(spec, process, group, scratch));
+    }
+
+    /// The same for one that was started again. What it used at its most counts on.
+    pub fn again(
+        &mut self,
+        index: usize,
+        spec: &plan::Child,
+        process: &Spawned,
+        group: Option<Group>,
+        scratch: Option<OwnedFd>,
+    ) {
+        if let Some(watched) = self.children.get_mut(index) {
+            let peak = watched.peak;
+            *watched = Watched::new(spec, process, group, scratch);
+            watched.peak = peak;
+        }
     }
 
     /// A child's scratch directory.
@@ -140,6 +141,25 @@ impl Watch {
 }
 
 impl Watched {
+    fn new(spec: &plan::Child, process: &Spawned, group: Option<Group>, scratch: Option<OwnedFd>) -> Watched {
+        let now = Instant::now();
+        Watched {
+            pid: process.pid,
+            supervisors: process.supervisors(),
+            tasks_bound: process.layout == Holding::Namespaces || group.as_ref().is_some_and(Group::bounds_processes),
+            scratch_bound: process.layout == Holding::Namespaces,
+            bounds: Bounds::of(spec),
+            started: now,
+            group,
+            scratch,
+            scratch_at: now,
+            peak: Usage::default(),
+            files_full: 0,
+            progress: 0,
+            moved: now,
+        }
+    }
+
     /// How long until the next look at its tree, if it has a limit that needs any.
     fn pace(&self, last: &Usage) -> Option<Duration> {
         let tree = &self.bounds.tree;

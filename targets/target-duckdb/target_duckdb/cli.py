@@ -14,6 +14,7 @@ from target_duckdb.settings import PREFIX, PROPERTIES, json_schema, load
 
 CAPABILITIES = [
     "about", "activate-version", "batch", "bookmark", "exit-codes", "hard-delete", "schema-evolution", "target-schema",
+    "upsert",
 ]  # fmt: skip
 
 

@@ -1,0 +1,137 @@
+"""One plugin of a living pipeline started again: the target behind its bookmark, the tap from its last STATE.
+
+The data plane keeps what the target was given since its last bookmark and asks when a tap or target dies. Here it is
+decided, by the same policy and count as whole attempts. What cannot be mended without loss, or without rows that come
+twice where the target keeps the bookmark with its data, is given up: then the attempt has failed, and the next one goes
+on from the committed bookmark.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dativo import errors
+from dativo.bus.events import End, Event, Lost, Resumed
+from dativo.bus.process import BusProcess
+from dativo.observe import figures
+from dativo.observe.log import PluginLog
+from dativo.run import causes, probe
+from dativo.run.attempt import Seen
+from dativo.run.causes import Cause, Evidence
+from dativo.run.hold import Hold
+from dativo.run.interrupts import Interrupts
+from dativo.run.outcome import failure
+from dativo.run.retry import Retrying
+from dativo.run.step import Step
+from dativo.state.bookmark import exact_text
+
+
+@dataclass
+class Mending:
+    """What is needed to start a plugin of this attempt again. `catalog` and `state` are what the tap was given."""
+
+    steps: Sequence[Step]
+    hold: Hold
+    retrying: Retrying
+    interrupts: Interrupts
+    log: PluginLog
+    catalog: str | None
+    state: str | None
+    quiet: bool = False
+
+    notes: list[str] = field(default_factory=list)
+    """What was mended, for the summary."""
+    _waiting: Lost | None = None
+    _due: float = 0.0
+    _why: str = ""
+
+    def heard(self, event: Event | None, bus: BusProcess, seen: Seen) -> None:
+        """Follow the attempt: decide about a loss, and have the plugin started when its time has come."""
+        if isinstance(event, Lost):
+            self._lost(event, bus, seen)
+        elif isinstance(event, Resumed):
+            again = f", {figures.count(event.records, 'record')} delivered again" if event.records else ""
+            self.notes.append(f"{self._why}: started again in place{again}")
+        elif self._waiting is not None and time.monotonic() >= self._due:
+            lost, self._waiting = self._waiting, None
+            self._mend(lost, bus)
+
+    def _lost(self, event: Lost, bus: BusProcess, seen: Seen) -> None:
+        step = self._step(event.child)
+        cause = self._cause(event, step, seen)
+        wait = self.retrying.decide(cause) if self._can(event, step, seen) else None
+        if wait is None:
+            bus.control({"give_up": True})
+            return
+        self._waiting, self._due, self._why = event, time.monotonic() + wait, causes.brief(cause.message)
+        if not self.quiet:
+            line = f"{self._why} · {event.child} starts again in {figures.seconds(wait)} (Ctrl-C stops)"
+            print(f"  {figures.clean(line)}", file=sys.stderr, flush=True)
+
+    def _mend(self, event: Lost, bus: BusProcess) -> None:
+        if self.interrupts.count:
+            return  # the data plane is draining: nothing is mended any more
+        try:
+            child, bookmark = self._again(event, self._step(event.child))
+        except errors.DativoError:
+            bus.control({"give_up": True})  # the next attempt meets the same, and says so
+            return
+        bus.restart(child, bookmark)
+
+    # -- whether and how
+
+    def _step(self, name: str) -> Step:
+        return next(step for step in self.steps if step.name == name)
+
+    def _cause(self, event: Lost, step: Step, seen: Seen) -> Cause:
+        lines = self.log.last(step.name)
+        problem = failure(
+            End(reason=event.code, child=event.child, message=event.message),
+            lines=lines,
+            ours=step.ours,
+            exit_code=event.exit,
+            interrupts=self.interrupts,
+        )
+        evidence = Evidence(
+            lines=lines,
+            code=event.exit,
+            signal=event.signal,
+            ours=step.ours,
+            declared=causes.declared(step.plugin.manifest),
+            unreachable=seen.unreachable(step.name),
+        )
+        return causes.cause_of(problem, evidence)
+
+    def _can(self, event: Lost, step: Step, seen: Seen) -> bool:
+        if self.interrupts.count:
+            return False
+        target = self.steps[-1]
+        if step is target or event.tail == 0 or not target.can("bookmark"):
+            return True
+        # The target will not forget what it has read behind the last STATE: rows with a key come over themselves.
+        return target.can("upsert") and target.config.get("mode") in (None, "upsert") and seen.keyed()
+
+    def _again(self, event: Lost, step: Step) -> tuple[dict[str, Any], str | None]:
+        """The child to start, and the bookmark that it remembers."""
+        run, job = self.hold.run, self.hold.job
+        if step is not self.steps[-1]:
+            state = self.state if event.text is None else self.hold.merged(event.text)
+            return step.child(job=job, run=run, catalog=self.catalog, state=state), None
+        kept = None
+        if step.can("bookmark"):
+            kept = probe.bookmark(
+                step.plugin,
+                step.config,
+                job,
+                interrupts=self.interrupts,
+                log=self.log,
+                beat=self.hold.beat,
+                **step.surroundings(),
+            )
+            if kept is None and self.hold.committed:
+                raise errors.RunError("delivery.interrupted", f"{step.name} holds nothing of this job any more")
+        return step.child(job=job, run=run), None if kept is None else exact_text(kept)

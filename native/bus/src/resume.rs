@@ -1,0 +1,127 @@
+//! A receiver that was started again: from where it reads, and what it must know first.
+//!
+//! It goes on behind the last STATE that it has confirmed, or, where it keeps the bookmark with its data, behind the one
+//! that it remembers. Before that it gets the SCHEMA of every stream that was known there.
+
+use crate::ledger::Answer;
+use crate::relay::{Carrier, Relay};
+use std::collections::BTreeMap;
+
+/// The SCHEMA messages that were sent, by the offset they were sent at.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    /// Of each stream the newest below what is confirmed, and all behind it.
+    sent: BTreeMap<usize, Vec<(u64, Box<[u8]>)>>,
+}
+
+impl Schemas {
+    /// A SCHEMA, at this offset in what the receiver reads.
+    pub fn sent(&mut self, stream: usize, offset: u64, line: &[u8]) {
+        self.sent.entry(stream).or_default().push((offset, line.into()));
+    }
+
+    /// Nobody goes on from before this offset any more.
+    pub fn confirm(&mut self, offset: u64) {
+        for lines in self.sent.values_mut() {
+            let old = lines.iter().take_while(|(at, _)| *at < offset).count();
+            lines.drain(..old.saturating_sub(1));
+        }
+    }
+
+    /// What a receiver must know that goes on at this offset: lines with their newlines.
+    pub fn before(&self, offset: u64) -> Vec<u8> {
+        let known = |lines: &Vec<(u64, Box<[u8]>)>| lines.iter().rev().find(|(at, _)| *at < offset).cloned();
+        let mut lines: Vec<(u64, Box<[u8]>)> = self.sent.values().filter_map(known).collect();
+        lines.sort_by_key(|(at, _)| *at);
+        lines
+            .iter()
+            .flat_map(|(_, line)| line.iter().copied().chain([b'\n']))
+            .collect()
+    }
+}
+
+/// Why a receiver cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stuck {
+    /// What it would need is not kept any more.
+    NotKept,
+    /// It remembers a bookmark that is none of this run's, though it has confirmed one.
+    Stranger,
+}
+
+impl Relay {
+    /// Makes it deliver again to a receiver that was started again and remembers `bookmark`. The bookmark that follows
+    /// from that, if it is newer than the last: the receiver had stored it and died before it said so.
+    pub fn resume(&mut self, bookmark: Option<&[u8]>) -> Result<Option<Answer>, Stuck> {
+        let mut told = None;
+        if let Some(line) = bookmark {
+            // What it remembers it had read, whatever became of the pipe.
+            match self.ledger.answer(line, u64::MAX) {
+                answer @ Answer::Bookmark { .. } => told = Some(answer),
+                Answer::Repeat => {}
+                // What this run started from, or what an empty target remembers.
+                _ if self.ledger.confirmed_end() == 0 => {}
+                _ => return Err(Stuck::Stranger),
+            }
+        }
+        let from = self.ledger.confirmed_end();
+        self.go_on_at(from)?;
+        Ok(told)
+    }
+
+    /// Delivers from this offset on, to a receiver that knows nothing yet.
+    pub fn go_on_at(&mut self, from: u64) -> Result<(), Stuck> {
+        let preamble = self.schemas.before(from);
+        let Some(spill) = self.spill.as_mut().filter(|spill| spill.covers(from)) else {
+            return Err(Stuck::NotKept);
+        };
+        spill.rewind(from);
+        self.preamble = (preamble, 0);
+        self.parked = false;
+        self.written = from;
+        Ok(())
+    }
+
+    /// A bookmark was confirmed: what lies before it is not needed any more.
+    pub fn confirmed(&mut self) {
+        let end = self.ledger.confirmed_end();
+        if let Some(spill) = &mut self.spill {
+            spill.confirm(end);
+        }
+        self.schemas.confirm(end);
+    }
+
+    /// The STATE that a writer that is started again goes on from, and how many records came behind it.
+    pub fn tail(&self) -> (Option<&[u8]>, u64) {
+        let newest = self.ledger.newest().map(|(text, _)| text);
+        (newest, self.router.records - self.ledger.last_records())
+    }
+
+    /// Whether what waits is damaged; nothing more can be delivered then.
+    pub fn damaged(&self) -> Option<&str> {
+        self.spill.as_ref().and_then(|spill| spill.broken())
+    }
+
+    /// Whether the receiver has all that was meant for it.
+    pub fn drained(&self) -> bool {
+        self.pending().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_known_from_where_it_was_sent_on() {
+        let mut schemas = Schemas::default();
+        schemas.sent(1, 0, b"b1");
+        schemas.sent(0, 5, b"a1");
+        schemas.sent(1, 50, b"b2");
+        assert_eq!(schemas.before(0), b"");
+        assert_eq!(schemas.before(5), b"b1\n");
+        assert_eq!(schemas.before(50), b"b1\na1\n");
+        schemas.confirm(60);
+        assert_eq!(schemas.before(60), b"a1\nb2\n");
+    }
+}
