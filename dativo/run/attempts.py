@@ -281,7 +281,7 @@ class Attempts:
             "run.partial",
             f"{figures.count(len(self._failed), 'stream')} failed and the others are done: {names}",
             details=(*failures, *whole.lines()),
-            context={**conclusion.context(whole), "failed": whole.failed},
+            context={**conclusion.context(whole), "failed": whole.failed, "attempts": whole.attempts},
         )
 
 
