@@ -162,7 +162,8 @@ CATALOG: dict[str, Entry] = {
     ),
     "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
     # -- 5: wait
-    "job.busy": Entry(5, "another run holds the job", "wait for it: --wait"),
+    "job.busy": Entry(5, "another run holds the job", "to wait for it: --wait"),
+    "state.conflict": Entry(5, "other writers were always first at a job's state", "run it again in a while"),
     "job.lease_lost": Entry(5, "another run took the job over", "run it again: it goes on at the bookmark"),
     # -- 6: some of it is done
     "run.partial": Entry(6, "some streams are done, others failed", "mend the cause and run it again: all go on there"),

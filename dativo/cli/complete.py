@@ -25,7 +25,7 @@ def plugin_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) 
 def job_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """For `shell_complete=`: jobs of the project file and jobs that have a bookmark."""
     from dativo import errors
-    from dativo.cli.state import open_to_read
+    from dativo.cli.state_store import open_to_read
 
     try:
         with open_to_read(None) as store:

@@ -21,6 +21,7 @@ from dativo.cli.version import uv_version
 if TYPE_CHECKING:
     from dativo.bus.kernel import Kernel
     from dativo.cli.kernel import Told
+    from dativo.state.location import Location
 
 LOW_SPACE = 256 << 20
 CLOCK_SLACK = 60.0
@@ -192,26 +193,38 @@ def _store_path(env: str | None) -> Path:
     return Project.find(env=env).state_path
 
 
+def _store_place(env: str | None) -> Path | Location:
+    from dativo.config.project import Project
+    from dativo.state import location
+
+    return location.of(Project.find(env=env))
+
+
 def _store(env: str | None) -> Finding:
     from dativo.state.store import Store
 
-    path = _store_path(env)
-    if not path.exists():
-        folder = next(parent for parent in path.parents if parent.exists())
+    place = _store_place(env)
+    if isinstance(place, Path) and not place.exists():
+        folder = next(parent for parent in place.parents if parent.exists())
         fine = os.access(folder, os.W_OK)
         return Finding("state store", fine, True, f"none yet; {folder} is {'' if fine else 'not '}writable")
-    size = sum(one.stat().st_size for one in path.parent.glob(path.name + "*"))
-    with Store.open(path) as store:
+    with Store.open(place) as store:
         wrong = store.check()
-        mode = store.journal_mode()
-    detail = "; ".join(wrong) or f"{mode.upper()}, {size / (1 << 20):.1f} MiB  {path}"
+        found = store.describe()
+    detail = "; ".join(wrong) or found
     return Finding(
         "state store",
         not wrong,
         True,
         detail,
-        hint="move the file and its -wal and -shm away and restore a backup" if wrong else None,
+        hint=_restore(place) if wrong else None,
     )
+
+
+def _restore(place: Path | Location) -> str:
+    if isinstance(place, Path):
+        return "move the file and its -wal and -shm away and restore a backup"
+    return "restore what is named above from a backup"
 
 
 def _clock(env: str | None) -> Finding:
@@ -220,7 +233,7 @@ def _clock(env: str | None) -> Finding:
 
     now = time.time()
     seen = 0.0
-    with Store.open_to_read(_store_path(env)) as store:
+    with Store.open_to_read(_store_place(env)) as store:
         for job in store.jobs():
             stamps = [job.last_ended, job.bookmark.at if job.bookmark else None]
             seen = max([seen, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps if stamp)])

@@ -54,7 +54,7 @@ class _Setting(_ParamType):
         return settings.parse(self._prop, value) if isinstance(value, str) else value
 
 
-class PluginCommand(click.Command):
+class PluginCommand(runflags.RunCommand):
     """Flags from the manifest, then the options that every run has."""
 
     def __init__(self, plugin: Installed) -> None:

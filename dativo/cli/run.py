@@ -9,7 +9,7 @@ import click
 from dativo.cli import options, report, runflags
 
 
-@click.command("run", short_help="Run a job: tap, mappers, target, or a job file.")
+@click.command("run", cls=runflags.RunCommand, short_help="Run a job: tap, mappers, target, or a job file.")
 @click.argument("words", nargs=-1, required=True, metavar="TAP [MAPPER…] TARGET | JOB | JOB.yml")
 @options.job_option
 @options.env_option

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ else:
     _ParamType = click.ParamType  # generic only in newer clicks
 
 TAP_ONLY = {"streams", "select", "catalog", "state"}
+AS_LONG = "for-as-long-as-it-takes"
 
 
 class _Quantity(_ParamType):
@@ -29,6 +32,8 @@ class _Quantity(_ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Bytes, or seconds."""
+        if value == AS_LONG:
+            return math.inf
         try:
             return parse_size(value) if self.name == "size" else parse_duration(value)
         except ValueError as problem:
@@ -62,6 +67,12 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(["--sandbox"], type=click.Choice(PROFILES), help="How to confine plugins (standard)."),
         click.Option(["--max-line"], type=_Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
         click.Option(["--grace"], type=_Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
+        click.Option(
+            ["--wait"],
+            type=_Quantity("duration"),
+            metavar="[TIME]",
+            help="Wait while another run holds the job.",
+        ),
         click.Option(["--pass-env"], multiple=True, metavar="NAME", help="Give plugins this variable (repeatable)."),
     ]
     return [one for one in found if tap or one.name not in TAP_ONLY]
@@ -71,6 +82,32 @@ def add_to(command: click.Command) -> click.Command:
     """The run options after a command's own."""
     command.params[:] = [*command.params, *options()]
     return command
+
+
+class RunCommand(click.Command):
+    """A command with the run options: `--wait` may stand alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with what `--wait` says made plain."""
+        return super().parse_args(ctx, with_wait(args))
+
+
+def with_wait(args: Sequence[str]) -> list[str]:
+    """The words of a command line, `--wait` with what it says: in `dativo run --wait shop` shop is no time."""
+    found: list[str] = []
+    own = list(args[: args.index("--")] if "--" in args else args)
+    for at, word in enumerate(own):
+        alone = word == "--wait" and not (at + 1 < len(own) and _is_time(own[at + 1]))
+        found.append(f"--wait={AS_LONG}" if alone else word)
+    return [*found, *args[len(own) :]]
+
+
+def _is_time(word: str) -> bool:
+    try:
+        parse_duration(word)
+    except ValueError:
+        return False
+    return True
 
 
 def run_options(values: dict[str, Any]) -> RunOptions:
@@ -101,6 +138,7 @@ def run_options(values: dict[str, Any]) -> RunOptions:
         force=values.pop("force", False),
         full_refresh=values.pop("full_refresh", False),
         dry_run=values.pop("dry_run", False),
+        wait=values.pop("wait", None) or 0.0,
         json=report.OUTPUT.json,
         quiet=report.OUTPUT.verbosity < 0,
         verbose=report.OUTPUT.verbosity > 0,

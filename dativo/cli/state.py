@@ -1,48 +1,27 @@
-"""`dativo state list|get|set|clear|log`: look at bookmarks and their history, and change one by hand (I4)."""
+"""`dativo state`: look at bookmarks and their history, and change one by hand (I4).
+
+Comparing, rewinding, moving and backfilling are in files of their own beside this one.
+"""
 
 from __future__ import annotations
 
-import difflib
-import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dativo import errors
 from dativo.cli import options, report
-from dativo.cli.complete import job_names
+from dativo.cli.state_backfill import backfill_command
+from dativo.cli.state_diff import diff_command
+from dativo.cli.state_given import given, unwrapped
+from dativo.cli.state_rewind import rewind_command
+from dativo.cli.state_store import job_argument, local, open_to_read, open_to_write, unknown, whole_log
+from dativo.cli.state_transfer import export_command, import_command
 
 if TYPE_CHECKING:
     from dativo.state.attempts import AttemptEntry
     from dativo.state.record import Entry, JobState
-    from dativo.state.store import Store
-
-MAX_STATE = 64 << 20
-
-
-def _path(env: str | None) -> Path:
-    from dativo.config.project import Project
-
-    return Project.find(env=env).state_path
-
-
-def open_to_read(env: str | None) -> Store:
-    """The project's store, without making one."""
-    from dativo.state.store import Store
-
-    return Store.open_to_read(_path(env))
-
-
-def _open(env: str | None) -> Store:
-    from dativo.state.store import Store
-
-    return Store.open(_path(env))
-
-
-def _job_argument(command: Any) -> Any:
-    return click.argument("job", shell_complete=job_names)(command)
 
 
 @click.group(
@@ -51,10 +30,11 @@ def _job_argument(command: Any) -> Any:
   dativo state list
   dativo state get tap-csv-to-target-duckdb
   dativo state log shop --stream orders
+  dativo state rewind shop --stream orders --to run:40
 
 Look at bookmarks (where a job's next run goes on) and change them by hand.
 """,
-    epilog="docs/concepts/bus.md",
+    epilog="docs/guides/state.md",
 )
 def command() -> None:
     """Look at bookmarks and change them by hand."""
@@ -127,7 +107,7 @@ def _job_lines(jobs: list[JobState], stream: str | None) -> list[str]:
 Print a job's bookmark exactly as it is kept: what the tap gets as --state.
 """,
 )
-@_job_argument
+@job_argument
 @options.stream_option
 @options.env_option
 @options.json_option
@@ -138,7 +118,7 @@ def get_command(job: str, stream: str | None, env: str | None) -> None:
     with open_to_read(env) as store:
         mark = store.bookmark(job)
         if mark is None:
-            _unknown(store, job)
+            unknown(store, job)
     if mark.origin == "clear":
         report.note(f"the bookmark was cleared {local(mark.at)}")
     text = mark.text
@@ -164,7 +144,7 @@ def get_command(job: str, stream: str | None, env: str | None) -> None:
 Replace a job's bookmark. Without VALUE and --file (or with -) it is read from stdin.
 """,
 )
-@_job_argument
+@job_argument
 @click.argument("value", required=False)
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Read the state from a file.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
@@ -186,8 +166,8 @@ def set_command(
     """Replace a bookmark."""
     from dativo.state import bookmark
 
-    text = _unwrapped(_given(value, file))
-    with _open(env) as store:
+    text = unwrapped(given(value, file))
+    with open_to_write(env) as store:
         old = store.bookmark(job)
         before = old.text if old else "{}"
         after = bookmark.with_stream(before, stream, text) if stream else text
@@ -200,52 +180,6 @@ def set_command(
     report.result({"job": job, "stream": stream, "changed": after != before}, [])
 
 
-def _given(value: str | None, file: Path | None) -> str:
-    """The text that the user gave: argument, file or stdin."""
-    if value is not None and value != "-":
-        if file is not None:
-            raise click.UsageError("give VALUE or --file, not both")
-        text, place = value, "VALUE"
-    elif file is not None:
-        try:
-            with file.open("rb") as opened:
-                text, place = _decoded(opened.read(MAX_STATE + 1), str(file)), str(file)
-        except FileNotFoundError:
-            raise errors.ConfigError("state.invalid", f"{file} does not exist", hint="check the path") from None
-        except IsADirectoryError:
-            raise errors.ConfigError("state.invalid", f"{file} is a directory", hint="check the path") from None
-    else:
-        if sys.stdin.isatty():
-            raise click.UsageError("give VALUE, --file, or the state on stdin")
-        text, place = _decoded(sys.stdin.buffer.read(MAX_STATE + 1), "stdin"), "stdin"
-    if len(text) > MAX_STATE:
-        raise errors.ConfigError("state.invalid", f"{place} is larger than {MAX_STATE >> 20} MiB")
-    if not text.strip():
-        raise errors.ConfigError(
-            "state.invalid", f"{place} is empty", hint="to start from the beginning: `dativo state clear JOB`"
-        )
-    return text
-
-
-def _decoded(raw: bytes, place: str) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise errors.ConfigError("state.invalid", f"{place} is not UTF-8") from None
-
-
-def _unwrapped(text: str) -> str:
-    """The state itself, where a whole STATE message was given: taps ignore such a file and read everything again."""
-    from dativo.state import bookmark
-
-    parts = {one.key: text[one.value : one.end] for one in bookmark.members(bookmark.exact_text(text)) or []}
-    text = text.strip()
-    if bookmark.parse(parts.get("type", "null")) == "STATE" and "value" in parts:
-        report.note("this is a STATE message; its value is taken")
-        text = bookmark.exact_text(parts["value"])
-    return text
-
-
 @command.command(
     "clear",
     short_help="Forget a bookmark, or one stream's part.",
@@ -256,7 +190,7 @@ def _unwrapped(text: str) -> str:
 Forget a job's bookmark: the next run reads from the start. It stays in the history.
 """,
 )
-@_job_argument
+@job_argument
 @click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
 @options.stream_option
 @options.yes_option
@@ -267,10 +201,10 @@ def clear_command(job: str, reason: str | None, stream: str | None, yes: bool, e
     """Forget a bookmark."""
     from dativo.state import bookmark
 
-    with _open(env) as store:
+    with open_to_write(env) as store:
         old = store.bookmark(job)
         if old is None:
-            _unknown(store, job)
+            unknown(store, job)
         if stream is not None:
             bookmark.without_stream(old.text, stream)  # refuses an unknown stream before it asks
         if old.text != "{}":
@@ -291,7 +225,7 @@ def clear_command(job: str, reason: str | None, stream: str | None, yes: bool, e
 Show what moved a job's bookmark: runs and changes by hand, newest first.
 """,
 )
-@_job_argument
+@job_argument
 @options.stream_option
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Number of lines.")
 @options.env_option
@@ -299,10 +233,13 @@ Show what moved a job's bookmark: runs and changes by hand, newest first.
 def log_command(job: str, stream: str | None, limit: int, env: str | None) -> None:
     """Show the history."""
     with open_to_read(env) as store:
-        entries = store.log(job, stream=stream, limit=limit)
+        entries = whole_log(store, job)
+        if stream is not None:
+            entries = [entry for entry in entries if entry.concerns(stream)]
+        entries = entries[:limit]
         attempts = {entry.run: store.attempts(entry.run) for entry in entries if entry.run is not None}
         if not entries and all(one.name != job for one in store.jobs()):
-            _unknown(store, job)
+            unknown(store, job)
     if not entries:
         report.note("nothing happened yet")
     report.result(
@@ -337,6 +274,8 @@ def _entry_lines(entries: list[Entry], stream: str | None, attempts: dict[str, l
     for entry in entries:
         by_run = entry.number is not None
         who = f"run {entry.number}" if by_run else entry.origin
+        if entry.backfill is not None:
+            who += f" (backfill {entry.backfill})"
         count = _rows(entry, stream)
         where = bookmark.describe(entry.text, stream) if entry.text is not None else "no new bookmark"
         tries = len(attempts.get(entry.run or "", ())) if by_run else 0
@@ -346,18 +285,5 @@ def _entry_lines(entries: list[Entry], stream: str | None, attempts: dict[str, l
     return report.columns(rows, right=[3])
 
 
-def local(stamp: str) -> str:
-    """A stored time for people: local, with the zone; the date only if it is not today's."""
-    moment = datetime.fromisoformat(stamp).astimezone()
-    today = moment.date() == datetime.now(moment.tzinfo).date()
-    return moment.strftime("%H:%M:%S %Z" if today else "%Y-%m-%d %H:%M %Z")
-
-
-def _unknown(store: Store, job: str) -> NoReturn:
-    names = [one.name for one in store.jobs() if one.name != job]
-    near = difflib.get_close_matches(job, names, n=1)
-    raise errors.ConfigError(
-        "state.unknown",
-        f"{job} has no bookmark",
-        hint=f"did you mean {near[0]}?" if near else "see `dativo state list`",
-    )
+for _below in (diff_command, rewind_command, export_command, import_command, backfill_command):
+    command.add_command(_below)

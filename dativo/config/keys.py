@@ -32,6 +32,11 @@ def _mapping(value: Any) -> str | None:
     return None if isinstance(value, dict) else "a mapping of keys is expected"
 
 
+def _options(value: Any) -> str | None:
+    fine = isinstance(value, dict) and all(isinstance(item, str | int | bool) for item in value.values())
+    return None if fine else "a mapping of option names to texts is expected, like {region: eu-west-1}"
+
+
 def _variables(value: Any) -> str | None:
     fine = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
     return None if fine else "a mapping of variable names to texts is expected"
@@ -204,16 +209,18 @@ JOB: Table = {
     "schedule": _text,
     "full_refresh": _flag,
 }
+STATE: Table = {"path": _text, "url": _text, "options": _options}
+"""Where bookmarks are kept: a SQLite file by its path, or any store by its URL."""
 _PARTS: Table = {
     "plugins": Named("plugin", PLUGIN),
     "jobs": Named("job", JOB),
-    "state": {"path": _text},
+    "state": STATE,
     "sandbox": POLICY,
     "secrets": SECRETS,
 }
 PROJECT: Table = {"version": _count, "tenant": _text, **_PARTS, "environments": Named("environment", _PARTS)}
 POLICY_FILE: Table = {"sandbox": POLICY}
-JOB_FILE: Table = {"name": _text, **JOB, "plugins": Named("plugin", PLUGIN), "state": {"path": _text}}
+JOB_FILE: Table = {"name": _text, **JOB, "plugins": Named("plugin", PLUGIN), "state": STATE}
 
 
 def check(document: Document, table: Table, *, code: str = "project.invalid") -> None:

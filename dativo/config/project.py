@@ -103,6 +103,17 @@ class Project:
         return self.root / ".dativo" / "state.db" if self.file else state_dir() / "dativo.db"
 
     @cached_property
+    def state_url(self) -> tuple[str | None, dict[str, Any]]:
+        """`state.url` and `state.options`, references unread. Raises project.invalid beside `state.path`."""
+        at = ("state",)
+        given = self.variables.resolve(self.layers.at(*at) or {}, self.layers, at)
+        url, options = given.get("url"), given.get("options") or {}
+        if (url and given.get("path")) or (options and not url):
+            said = "state.path and state.url are two places" if url else "state.options say something about state.url"
+            raise errors.ConfigError("project.invalid", said, hint="keep one of them, or give state.url")
+        return url, {key: _spelt(one) for key, one in options.items()}
+
+    @cached_property
     def secrets(self) -> dict[str, Any]:
         """The settings of the secret backends and the tenants' patterns. A job file has no say in them."""
         at = ("secrets",)
@@ -308,6 +319,10 @@ def _parts(plugins: Mapping[str, Any], *, keep: bool) -> dict[str, Any]:
 
 def _path(key: str | tuple[str, ...]) -> tuple[str, ...]:
     return (key,) if isinstance(key, str) else key
+
+
+def _spelt(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def working_directory() -> Path:

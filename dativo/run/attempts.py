@@ -130,6 +130,7 @@ class Attempts:
             )
             ran = True
             attempt.drive()
+            seen.end = self.hold.judged(seen.end, self.interrupts)
             notes = [*([adopted] if adopted else []), *(mender.notes if mender else [])]
             kept = told(self.steps)
         except errors.DativoError as raised:
@@ -280,7 +281,7 @@ class Attempts:
             "run.partial",
             f"{figures.count(len(self._failed), 'stream')} failed and the others are done: {names}",
             details=(*failures, *whole.lines()),
-            context={**conclusion.context(whole), "failed": whole.failed},
+            context={**conclusion.context(whole), "failed": whole.failed, "attempts": whole.attempts},
         )
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dativo import errors
-from dativo.run import patterns, ratelimit, symptoms
 
 Kind = Literal["transient", "permanent", "never"]
 
@@ -76,6 +75,8 @@ def cause_of(problem: errors.DativoError, evidence: Evidence | None = None) -> C
 
 
 def _judged(problem: errors.DativoError, found: Evidence) -> tuple[Kind, float | None, int | None]:
+    from dativo.run import patterns, ratelimit  # expressions that only a failure needs
+
     code = problem.code
     if code in NEVER:
         return "never", None, None
@@ -100,6 +101,8 @@ def _killed(number: int | None) -> tuple[Kind, float | None, int | None]:
 
 
 def _by_words(problem: errors.DativoError, found: Evidence) -> tuple[Kind, float | None, int | None]:
+    from dativo.run import ratelimit, symptoms
+
     kind = symptoms.kind(found.lines or [problem.message])
     if kind is None and found.unreachable:
         kind = "transient"

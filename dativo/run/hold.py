@@ -7,17 +7,22 @@ events of the data plane, and has fsync'd when it returns.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from dativo import errors
+from dativo.bus.events import End
+from dativo.run.interrupts import Interrupts
+from dativo.run.waiting import AT_ONCE, Waiting
 from dativo.secrets.redact import REDACTOR
 from dativo.state import bookmark as bookmarks
 from dativo.state.bookmark import Bookmark
 from dativo.state.breakers import OpenBreaker
 from dativo.state.lease import Heartbeat, Lease
+from dativo.state.location import Location
 from dativo.state.store import Store
 
 BY_HAND = ("set", "clear")
@@ -46,13 +51,18 @@ class Hold:
         """What the destination remembered when it was first asked."""
         self._asked = False
         self._finished = False
+        self.until: Callable[[str], bool] | None = None
+        """Asked about each bookmark that was made durable: whether the run has come as far as it was to come."""
+        self.enough: Callable[[], None] = lambda: None
+        """Called once when it has."""
+        self.reached = False
 
     @classmethod
-    def take(cls, path: Path, job: str) -> Self:
-        """Acquire the job's lease and start a run, or raise BusyError job.busy."""
-        store = Store.open(path)
+    def take(cls, where: Path | Location, job: str, waiting: Waiting = AT_ONCE) -> Self:
+        """Acquire the job's lease and start a run, or raise BusyError job.busy when it is not free in time."""
+        store = Store.open(where)
         try:
-            return cls(store, store.acquire(job))
+            return cls(store, waiting.acquire(store, job))
         except BaseException:
             store.close()
             raise
@@ -131,6 +141,9 @@ class Hold:
         self.committed = True
         self.moved = self.moved or not _same(whole, self.text)
         self.text, self._settled = whole, True
+        if self.until is not None and not self.reached and self.until(whole):
+            self.reached = True
+            self.enough()
 
     def merged(self, text: str) -> str:
         """A STATE of this run's tap, with the other streams' parts of the bookmark where it reads only some."""
@@ -183,6 +196,11 @@ class Hold:
         """Count the plugin's failures from nothing."""
         self._store.close_breaker(plugin)
 
+    def judged(self, end: End, interrupts: Interrupts) -> End:
+        """The verdict of a run that was drained because it had come far enough, and not by a signal: it is done."""
+        drained = self.reached and end.reason == "run.cancelled" and not interrupts.count
+        return replace(end, verdict="done", reason=None, message="") if drained else end
+
     def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
         """Record how the run ended; what is kept holds no secret (I13)."""
         self._finished = True
@@ -190,9 +208,9 @@ class Hold:
         self._store.end_run(self.run, verdict, reason, hidden["stats"], hidden["message"])
 
 
-def by_hand(path: Path, job: str) -> Bookmark | None:
+def by_hand(where: Path | Location, job: str) -> Bookmark | None:
     """The bookmark that a user set for a job by hand, without taking the job: for a tap beside a foreign program."""
-    with Store.open_to_read(path) as store:
+    with Store.open_to_read(where) as store:
         found = store.bookmark(job)
     return found if found is not None and found.origin == "set" else None
 

@@ -63,6 +63,11 @@ class Interrupts:
             raise self.cancelled()
         self._target.interrupt()
 
+    def drain(self) -> None:
+        """Drain what runs, without anybody having asked for it by a signal: it has come as far as it was to come."""
+        if self._target is not None and not self.count:
+            self._target.interrupt()
+
     def news(self) -> str | None:
         """What to tell the user since the last time, if anything."""
         if self._told == self.count:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from dativo.run.options import RunOptions
 from dativo.run.retry import BUDGET_WINDOW, Retrying, RetryPolicy
 from dativo.run.settings import Given, words
 from dativo.run.step import Step, prepare, resolver_of, role_of
+from dativo.run.waiting import Waiting
+from dativo.state import location
 from dativo.state.bookmark import exact_text
 
 FLAG = "--set {}.{{}}=…"
@@ -40,6 +42,8 @@ class Job:
     """`PLUGIN.KEY=VALUE`"""
     files: Sequence[str] = ()
     """`PLUGIN=FILE`"""
+    until: Callable[[str], bool] | None = None
+    """Asked about each confirmed bookmark: whether the run has come as far as it was to come."""
 
     @property
     def name(self) -> str:
@@ -110,7 +114,9 @@ def run(job: Job) -> Summary:
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
         attempt.tidy()
-        with Hold.take(job.project.state_path, job.name) as hold:
+        waiting = Waiting(options.wait, quiet=options.quiet)
+        with Hold.take(location.of(job.project), job.name, waiting) as hold:
+            hold.until, hold.enough = job.until, interrupts.drain
             breaker.admit(hold, plugins, policy.breaker, force=options.force)
             hold.only(options.streams)
             with disclosed(steps) as steps:

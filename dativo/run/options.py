@@ -38,6 +38,8 @@ class RunOptions:
     grace: float | None = None
     """Seconds a target is given after EOF."""
     pass_env: tuple[str, ...] = ()
+    wait: float = 0.0
+    """Seconds to wait for a job that another run holds; infinity for as long as it takes."""
     dry_run: bool = False
     json: bool = False
     quiet: bool = False

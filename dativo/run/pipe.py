@@ -281,6 +281,11 @@ class Upstream(_End):
         if self.neighbour.ours:
             self._await_phase(("ready", "go", "alone"))
 
+    def still_there(self) -> None:
+        """Raise when the left side of ours ended before it was answered: there is nothing left to wait for."""
+        if not self.alone and (not self.neighbour_lives() or self.their_end() is not None):
+            self.failed()
+
     def await_go(self, beat: Callable[[], None]) -> None:
         """Wait until the neighbour starts its plugin; it may discover for a long time, so the lease is kept."""
         if not self.alone:

@@ -17,6 +17,7 @@ from pathlib import Path
 from dativo.config import paths
 from dativo.config.policy import inside
 from dativo.config.project import Project
+from dativo.state import location
 
 MATCHES = 10_000
 """How many files that a glob finds are looked at."""
@@ -47,9 +48,10 @@ class Own:
         folders = [str(folder()) for folder in kept]
         if project.file is not None:
             folders.append(str(project.root / ".dativo"))
-        state = project.state_path
+        state = location.on_this_machine(project)
         files = [str(path) for path in project.own_files]
-        files += [f"{state}{end}" for end in ("", "-wal", "-shm", "-journal")]
+        folders += [str(state.path)] if state.kind == "file" else []
+        files += [f"{state.path}{end}" for end in ("", "-wal", "-shm", "-journal") if state.kind == "sqlite"]
         return cls(_both(folders), _both(files))
 
     def keeps(self, path: str) -> str | None:

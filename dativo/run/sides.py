@@ -28,6 +28,8 @@ from dativo.run.options import RunOptions
 from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
 from dativo.run.settings import Given
 from dativo.run.step import Step, prepare, resolver_of
+from dativo.run.waiting import Waiting
+from dativo.state import location
 
 STDIN, STDOUT = 0, 1
 LETTERS = {"tap": "-tap", "mapper": "-mapper", "target": ""}
@@ -120,13 +122,13 @@ def tap(side: Side) -> int:
 
 def _wishes(options: RunOptions) -> dict[str, Any]:
     """What the tap's side wants to be handed: the target's side has the bookmark."""
-    return {"full_refresh": options.full_refresh, "streams": list(options.streams)}
+    return {"full_refresh": options.full_refresh, "streams": list(options.streams), "wait": str(options.wait)}
 
 
 def _unanswered(side: Side, right: str) -> Answer:
     """Beside a foreign program no bookmark is kept, but one that the user set by hand is honoured."""
     job = side.options.job or _safe(job_name((side.plugin, right or "stdout")))
-    found = None if side.options.full_refresh else by_hand(side.project.state_path, job)
+    found = None if side.options.full_refresh else by_hand(location.of(side.project), job)
     return Answer(job, None, found.text if found else None, alone=right)
 
 
@@ -197,9 +199,11 @@ def _target(side: Side) -> Summary:
         job = named(options.job, up, side.plugin)
         attempt.tidy()
         log = PluginLog(shown=options.verbose)
-        with Hold.take(side.project.state_path, job) as hold, disclosed([step]) as (step,):
+        wishes = up.neighbour.advert
+        seconds = max(options.wait, float(wishes.get("wait") or 0))
+        waiting = Waiting(seconds, options.quiet, meanwhile=up.still_there)
+        with Hold.take(location.of(side.project), job, waiting) as hold, disclosed([step]) as (step,):
             notes = [note] if (note := adopt(hold, step, interrupts, log)) else []
-            wishes = up.neighbour.advert
             streams = tuple(wishes.get("streams") or ())
             hold.only(streams)
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))

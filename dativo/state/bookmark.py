@@ -204,16 +204,17 @@ def describe(text: str | None, stream: str | None = None) -> str:
         return "-"
     parts = streams(text)
     if stream is not None:
-        return _describe_part(parts[stream]) if stream in parts else "-"
+        return describe_part(parts[stream]) if stream in parts else "-"
     if len(parts) == 1:
         name, part = next(iter(parts.items()))
-        return f"{name}: {_describe_part(part)}"
+        return f"{name}: {describe_part(part)}"
     if parts:
         return f"{len(parts)} streams"
     return _short(text)
 
 
-def _describe_part(part: str) -> str:
+def describe_part(part: str) -> str:
+    """A stream's part for people, on one short line."""
     value = parse(part)
     if isinstance(value, dict):
         key, at = value.get("replication_key"), value.get("replication_key_value")

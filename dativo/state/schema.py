@@ -1,4 +1,4 @@
-"""The tables of the state store, as numbered migrations.
+"""The tables of the SQLite store, as numbered migrations.
 
 `PRAGMA user_version` counts the migrations applied, `PRAGMA application_id` tells our files from other SQLite files.
 A migration is never edited once released: add the next one.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-from dativo.state import attempts, breakers
 
 APPLICATION_ID = 0x44617469  # "Dati"
 
@@ -81,7 +79,46 @@ _FIRST = (
 # the job's last run, which is known when it is made.
 _SECOND = ("ALTER TABLE history ADD COLUMN after_run INTEGER",)
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, attempts.TABLES, breakers.TABLES)
+# What a run did in several attempts (`waited` where another was to follow), the failures of each plugin in a row
+# (`since` the last one, or since a run was let through to try), and the SCHEMA that earlier runs saw of each stream.
+_THIRD = (
+    """
+    CREATE TABLE attempts (
+        run     TEXT NOT NULL REFERENCES runs (id),
+        number  INTEGER NOT NULL,
+        started TEXT NOT NULL,
+        ended   TEXT,
+        verdict TEXT,
+        cause   TEXT,
+        reason  TEXT,
+        message TEXT,
+        waited  REAL,
+        PRIMARY KEY (run, number)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE breakers (
+        plugin   TEXT PRIMARY KEY,
+        failures INTEGER NOT NULL,
+        since    REAL NOT NULL,
+        reason   TEXT,
+        message  TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE schemas (
+        job            TEXT NOT NULL REFERENCES jobs (name),
+        stream         TEXT NOT NULL,
+        schema         TEXT NOT NULL,
+        key_properties TEXT NOT NULL,
+        run            TEXT,
+        at             TEXT NOT NULL,
+        PRIMARY KEY (job, stream)
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, _THIRD)
 
 
 class NotOurs(Exception):

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.faulty import Faulty, ended, errors_in, gone, interrupt, until
+from tests.fixtures.faulty import Faulty, appeared, ended, errors_in, gone, interrupt, members, until
+from tests.servers.postgres import free_port
 
 ROWS = 20
 
@@ -39,7 +40,6 @@ def test_a_killed_tap_is_tried_again_from_its_bookmark(faulty: Faulty):
     words(faulty)
     answer = run_job(faulty, mode="killself", counter=faulty.folder / "n", times=1).expect()
     assert "attempt 1 of 3 failed: tap-fault was killed by signal 9 (SIGKILL)" in answer.stderr
-    assert "(Ctrl-C stops)" in answer.stderr
     assert "after 1 retry (tap-fault was killed by signal 9 (SIGKILL))" in answer.stderr
     assert faulty.rows() == list(range(ROWS)), "nothing is read twice"
     assert faulty.position() == ROWS - 1
@@ -117,6 +117,32 @@ def test_a_target_that_keeps_the_bookmark_gets_each_row_once(faulty: Faulty):
     assert faulty.kept() == list(range(ROWS)), answer.stderr
 
 
+def test_a_data_plane_that_dies_is_started_again(faulty: Faulty):
+    words(faulty)
+    gate = faulty.folder / "gate"
+    faulty.configure({"tap-fault": {"config": {"gate": str(gate)}}})
+    line = f"dativo run {faulty.job} --retries 1 --json"
+    process = faulty.start(line, faulty.job)
+    appeared(gate.with_name("gate.ready"), process)
+    until(lambda: faulty.position() == 9, "the first bookmark")
+    for bus in members(faulty.job, "bus"):
+        bus.kill()
+    gate.touch()
+    answer = ended(process, line).expect()
+    [entry] = faulty.history()
+    assert [one["reason"] for one in entry["attempts"]] == ["bus.died", None]
+    assert sorted(set(faulty.rows())) == list(range(ROWS)), answer.stderr
+    gone(faulty.job)
+
+
+def test_a_host_that_refuses_may_be_back(faulty: Faulty):
+    url = f"http://127.0.0.1:{free_port()}/"
+    answer = several(faulty, "--retries", "1", url=url).expect(1)
+    assert "Connection re" in answer.stderr  # refused, or reset where a broker stands between
+    [entry] = faulty.history()
+    assert [one["cause"] for one in entry["attempts"]] == ["transient", "transient"]
+
+
 def test_a_full_refresh_is_one_whatever_the_attempts(faulty: Faulty):
     words(faulty)
     run_job(faulty).expect()
@@ -136,6 +162,8 @@ def test_ctrl_c_ends_the_wait_at_once(faulty: Faulty):
     answer = ended(process, line)
     assert answer.code == 130
     said = log.read_text()
+    assert "attempt 1 of 6 failed: tap-fault was killed by signal 9 (SIGKILL) · again in " in said
+    assert "(Ctrl-C stops)" in said
     assert "error[run.cancelled]" in said
     assert "attempt 1: tap-fault was killed" in said
     [entry] = faulty.history()
@@ -229,7 +257,11 @@ def test_a_limited_tap_waits_as_told(faulty: Faulty, kind: str):
 
 
 def several(faulty: Faulty, *more: str, **tap: Any) -> Any:
-    sets = [word for key, value in tap.items() for word in ("--set", f"tap-several.{key}={json.dumps(value)}")]
+    sets = [
+        word
+        for key, value in tap.items()
+        for word in ("--set", f"tap-several.{key}={value if isinstance(value, str) else json.dumps(value)}")
+    ]
     out = ["--set", f"target-fault.path={faulty.out}"]
     return faulty.dativo("run", "tap-several", "target-fault", "--job", faulty.job, *sets, *out, *more)
 

@@ -125,3 +125,47 @@ def test_only_a_bookmark_set_by_hand_serves_a_lonely_tap(path):
     found = by_hand(path, "j")
     assert found is not None
     assert found.text == '{"n":7}'
+
+
+def test_asked_again_a_change_at_the_destination_is_the_runs_own(path):
+    """An attempt may die between the target's commit and the word of it."""
+    after_a_run(path, '{"n":1}')
+    with Hold.take(path, "j") as hold:
+        assert hold.adopt('{"n":1}', "target-y") is None
+        assert hold.adopt('{"n":1}', "target-y") is None
+        assert not hold.committed
+        assert hold.adopt('{"n":4}', "target-y") is not None
+        assert hold.committed
+        assert hold.text == '{"n":4}'
+
+
+def test_a_change_by_hand_wins_until_the_run_has_moved_on(path):
+    """I4"""
+    after_a_run(path, '{"n":9}')
+    with Store.open(path) as store:
+        store.set("j", '{"n":3}')
+    with Hold.take(path, "j") as hold:
+        assert hold.adopt('{"n":9}', "target-y") is None
+        assert hold.adopt('{"n":9}', "target-y") is None
+        assert hold.text == '{"n":3}'
+        assert hold.adopt('{"n":5}', "target-y") is not None
+        assert hold.text == '{"n":5}'
+
+
+def test_asked_again_the_other_streams_keep_their_part(path):
+    after_a_run(path, '{"bookmarks":{"a":{"id":1},"b":{"id":2}}}')
+    with Hold.take(path, "j") as hold:
+        hold.adopt('{"bookmarks":{"a":{"id":1},"b":{"id":2}}}', "target-y")
+        hold.only(("a",))
+        hold.adopt('{"bookmarks":{"a":{"id":5}}}', "target-y")
+        assert hold.text is not None
+        assert '"b": {"id":2}' in hold.text
+        assert '"a":{"id":5}' in hold.text
+
+
+def test_what_this_run_committed_is_known(path):
+    after_a_run(path, '{"n":1}')
+    with Hold.take(path, "j") as hold:
+        assert not hold.committed
+        hold.commit('{"n":1}', 1, 1)
+        assert hold.committed, "where it stood is committed too: a full refresh is not begun again"

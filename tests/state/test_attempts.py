@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import pytest
 
-from dativo.state import breakers, schema
+from dativo.state import schema
 from dativo.state.store import Store
 
 
@@ -48,32 +49,38 @@ def test_retries_are_counted_by_job_and_time(store):
 
 
 @pytest.fixture
-def db():
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(connection)
-    yield connection
-    connection.close()
+def at(monkeypatch):
+    """Sets the clock."""
+    return lambda now: monkeypatch.setattr(time, "time", lambda: float(now))
 
 
-def test_a_breaker_opens_lets_one_try_and_closes(db):
-    assert breakers.enter(db, "tap-x", 2, 60, 0) is None
-    breakers.failed(db, "tap-x", 100, "plugin.exited", "boom")
-    assert breakers.enter(db, "tap-x", 2, 60, 101) is None
-    breakers.failed(db, "tap-x", 110, "plugin.killed", "bang")
-    held = breakers.enter(db, "tap-x", 2, 60, 120)
+def test_a_breaker_opens_lets_one_try_and_closes(store, at):
+    at(1000)
+    assert store.enter_breaker("tap-x", 2, 60) is None
+    at(1100)
+    store.breaker_failed("tap-x", "plugin.exited", "boom")
+    assert store.enter_breaker("tap-x", 2, 60) is None
+    at(1110)
+    store.breaker_failed("tap-x", "plugin.killed", "bang")
+    at(1120)
+    held = store.enter_breaker("tap-x", 2, 60)
     assert held is not None
     assert (held.failures, held.left, held.reason, held.message) == (2, 50, "plugin.killed", "bang")
-    assert breakers.enter(db, "tap-x", 5, 60, 120) is None, "another job allows more"
-    assert breakers.enter(db, "tap-y", 2, 60, 120) is None
-    assert breakers.enter(db, "tap-x", 2, 60, 170) is None, "half open: one may try"
-    assert breakers.enter(db, "tap-x", 2, 60, 171) is not None, "the others wait for what becomes of it"
-    breakers.close(db, "tap-x")
-    assert breakers.enter(db, "tap-x", 2, 60, 172) is None
+    assert store.enter_breaker("tap-x", 5, 60) is None, "another job allows more"
+    assert store.enter_breaker("tap-y", 2, 60) is None
+    at(1170)
+    assert store.enter_breaker("tap-x", 2, 60) is None, "half open: one may try"
+    at(1171)
+    assert store.enter_breaker("tap-x", 2, 60) is not None, "the others wait for what becomes of it"
+    store.close_breaker("tap-x")
+    assert store.enter_breaker("tap-x", 2, 60) is None
 
 
-def test_a_clock_that_was_set_back_does_not_hold_a_breaker_open(db):
-    breakers.failed(db, "tap-x", 1_000_000, "plugin.exited", "boom")
-    assert breakers.enter(db, "tap-x", 1, 60, 100) is None
+def test_a_clock_that_was_set_back_does_not_hold_a_breaker_open(store, at):
+    at(1_000_000)
+    store.breaker_failed("tap-x", "plugin.exited", "boom")
+    at(1000)
+    assert store.enter_breaker("tap-x", 1, 60) is None
 
 
 def test_a_store_of_before_is_brought_up(tmp_path):

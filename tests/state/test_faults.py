@@ -158,7 +158,7 @@ def test_a_path_that_is_no_file_says_so(tmp_path):
 def test_a_store_that_another_program_locks_says_so(tmp_path, monkeypatch):
     path = tmp_path / "state.db"
     Store.open(path).close()
-    monkeypatch.setattr("dativo.state.store.BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr("dativo.state.sqlite.BUSY_TIMEOUT", 0.1)
     raw = sqlite3.connect(path, isolation_level=None)
     raw.execute("BEGIN IMMEDIATE")
     with Store.open(path) as store:
