@@ -16,14 +16,14 @@ def test_every_event_of_the_brief_is_typed():
         '{"event":"schema","stream":"t","schema":{},"key_properties":null,"changed":false}': events.Schema,
         '{"event":"counters","streams":{"t":{"records":1,"bytes":2}},"junk":{"blank":0},"records":1}': events.Counters,
         '{"event":"bookmark","records":1,"of":2,"seq":1,"value":{"a":1}}': events.Bookmark,
-        '{"event":"lost","child":"t","role":"tap","code":"plugin.killed","message":"x","exit":null,"signal":9,"tail":0}': (
+        '{"event":"lost","child":"t","role":"tap","code":"plugin.killed","exit":null,"signal":9,"tail":0}': (
             events.Lost
         ),
         '{"event":"resumed","child":"t","records":0}': events.Resumed,
         '{"event":"state_ignored","why":"foreign","text":"42"}': events.StateIgnored,
         '{"event":"log","child":"t","source":"stderr","text":"x"}': events.Log,
         '{"event":"junk","child":"t","kind":"blank","line":1,"offset":0,"text":""}': events.Junk,
-        '{"event":"reject","child":"t","stream":null,"rule":"type","reason":"x","path":"/a","line":1,"offset":0}': events.Reject,
+        '{"event":"reject","child":"t","rule":"type","path":"/a","line":1,"offset":0}': events.Reject,
         '{"event":"source_eof"}': events.SourceEof,
         '{"event":"exited","child":"t","code":null,"signal":9,"max_rss_kb":5}': events.Exited,
         '{"event":"notice","code":"state.uncovered","text":"x"}': events.Notice,
