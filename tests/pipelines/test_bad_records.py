@@ -139,15 +139,37 @@ def test_a_first_schema_is_no_change(faulty: Faulty, policy: str, kept: bool):
     assert all(("extra" in row) is kept for row in rows)
 
 
+def activated(faulty: Faulty) -> list[int]:
+    """How many rows the ledger had at each ACTIVATE_VERSION."""
+    found: list[int] = json.loads(faulty.ledger.read_text()).get("activated", [])
+    return found
+
+
 def test_an_activation_goes_out_at_the_end_and_its_state_is_confirmed(faulty: Faulty):
-    faulty.run(*words("activate=true"), target="target-ledger").expect()
-    assert faulty.kept() == list(range(20))
-    assert faulty.position() == 19
+    faulty.run(*words("activate=end"), target="target-ledger").expect()
+    assert (faulty.kept(), activated(faulty), faulty.position()) == (list(range(20)), [20], 19)
+
+
+def test_an_activation_in_a_shell_pipe(faulty: Faulty):
+    answer = faulty.pipe("--activate end", name="target-ledger").expect()
+    assert codes(answer) == [0, 0]
+    assert activated(faulty) == [20]
+
+
+def test_an_activation_is_never_sent_behind_a_tap_that_failed(faulty: Faulty):
+    answer = faulty.run(*words("activate=die"), target="target-ledger").expect(1)
+    assert errors_in(answer) == ["plugin.exited"]
+    assert (faulty.kept(), activated(faulty)) == (list(range(20)), [])
+    other = faulty.pipe("--activate die --full-refresh", name="target-ledger").expect()
+    assert codes(other)[1] != 0
+    assert activated(faulty) == []
 
 
 def test_an_activation_is_not_sent_when_rows_were_set_aside(faulty: Faulty):
-    answer = faulty.run("--on-bad-record", "quarantine", *words("activate=true", POISON)).expect()
+    more = words("activate=end", POISON)
+    answer = faulty.run("--on-bad-record", "quarantine", *more, target="target-ledger").expect()
     assert "ACTIVATE_VERSION of t was not sent" in answer.stderr
+    assert activated(faulty) == []
 
 
 def test_wrong_words_in_a_job_are_named(faulty: Faulty):
