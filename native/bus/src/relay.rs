@@ -25,6 +25,8 @@ use std::ops::Range;
 
 /// More waiting bytes than this, and nothing is read.
 const ENOUGH: u64 = 128 << 10;
+/// Of a line that cannot be used, a stream's name that is longer is taken for none.
+const LONGEST_NAME: usize = 1024;
 /// More waiting spans than this (junk lies between them), and no further line is judged.
 const MOST_SPANS: usize = 1024;
 
@@ -275,6 +277,7 @@ impl Relay {
         });
         let adopted = adopted.map_err(|why| {
             let message = format!("{}: SCHEMA of {name} is not what it was: {why}", self.writer);
+            let message = journal.shown(message.as_bytes(), false);
             let failure = Failure::of("data.schema_changed", &self.writer, message).setting("policy.schema_change");
             self.failure = Some(Failure {
                 stream: Some(name.as_str().into()),
@@ -285,6 +288,7 @@ impl Relay {
             fault(Code::SchemaChanged, "the SCHEMA changed")
         })?;
         for (code, text) in &adopted.notices {
+            let text = &journal.shown(text.as_bytes(), false);
             journal.tell(&Event::Notice { code, text });
         }
         if self.edge && !seen.repeated {
@@ -332,7 +336,7 @@ impl Relay {
     /// Sets a line aside that cannot be used as a message.
     fn set_aside(&mut self, line: &Line, fault: &Fault, journal: &mut Journal) -> Result<(), Fault> {
         let bytes = self.framer.slice(line.span());
-        let stream = stream_of(bytes);
+        let stream = stream_of(bytes).filter(|name| name.len() <= LONGEST_NAME);
         let code = fault.code.as_str();
         let bad = Rejected {
             child: &self.writer,
@@ -389,8 +393,8 @@ impl Relay {
                 false => "rows of it were not delivered",
             };
             let text = format!("ACTIVATE_VERSION of {name} was not sent, so older rows stay: {why}");
-            let code = "data.activate_held";
-            journal.tell(&Event::Notice { code, text: &text });
+            let (code, text) = ("data.activate_held", &journal.shown(text.as_bytes(), false));
+            journal.tell(&Event::Notice { code, text });
         }
         let state = self.held.last_state().filter(|_| sent).map(<[u8]>::to_vec);
         if let Some((line, found)) = state.and_then(|line| Some((line.clone(), envelope::scan(&line).ok()?.value?))) {
