@@ -180,7 +180,7 @@ CATALOG: dict[str, Entry] = {
         0, "records cannot be checked against their SCHEMA", "report it to the plugin's author; the records pass"
     ),
     "data.activate_held": Entry(
-        0, "ACTIVATE_VERSION was not sent", "older rows stay until a run of the stream ends well and whole"
+        0, "an ACTIVATE_VERSION was not sent", "older rows stay until a run of the stream ends well and whole"
     ),
     "data.nonstandard_number": Entry(
         0, "a record holds NaN or Infinity, which JSON lacks", "nothing, if the target takes it"

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dativo.bus.find import find_bus
-from tests.bench import confinement
+from tests.bench import confinement, validation
 from tests.bench.measure import Pair
 from tests.bench.workload import write_singer_file
 
@@ -119,6 +119,7 @@ def main() -> int:
         results = [
             pass_through(file, scratch, "envelope", args.rounds, 1.25),
             pass_through(file, scratch, "json", args.rounds, 5.0),
+            *validation.figures(file, scratch, args.rounds),
             version_start(args.rounds),
             one_record_job(scratch, args.rounds),
             *confinement.figures(scratch, args.rounds),

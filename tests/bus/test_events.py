@@ -23,7 +23,7 @@ def test_every_event_of_the_brief_is_typed():
         '{"event":"state_ignored","why":"foreign","text":"42"}': events.StateIgnored,
         '{"event":"log","child":"t","source":"stderr","text":"x"}': events.Log,
         '{"event":"junk","child":"t","kind":"blank","line":1,"offset":0,"text":""}': events.Junk,
-        '{"event":"reject","child":"t","rule":"type","path":"/a","line":1,"offset":0}': events.Reject,
+        '{"event":"reject","child":"t","stream":null,"rule":"type","reason":"x","line":1}': events.Reject,
         '{"event":"source_eof"}': events.SourceEof,
         '{"event":"exited","child":"t","code":null,"signal":9,"max_rss_kb":5}': events.Exited,
         '{"event":"notice","code":"state.uncovered","text":"x"}': events.Notice,

@@ -21,7 +21,18 @@ def test_the_document_has_the_fields_of_the_schema():
     assert document["source"] == {"fd": 0, "name": "tap-x", "await_verdict": True}
     assert document["sink"] == {"fd": 1, "name": "target-x", "quiet": True}
     assert document["limits"] == {"max_line": 67108864, "pipe": 262144, "capture": 67108864, "log_line": 16384}
-    assert document["policy"] == {"junk": "drop", "check": "json", "batch": "refuse", "confirm": "auto"}
+    assert document["policy"] == {
+        "junk": "drop",
+        "check": "json",
+        "batch": "refuse",
+        "confirm": "auto",
+        "validate": "off",
+        "on_bad_record": "fail",
+        "bad_rows": None,
+        "bad_percent": None,
+        "schema_change": {"default": "evolve", "streams": {}},
+        "activate": "forward",
+    }
     assert document["grace"] == {"eof": None, "term": 5, "drain": 30}
     assert document["children"] == [CHILD]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dativo.bus.find import find_bus
 from tests.fixtures.faulty import Faulty, codes, errors_in
 from tests.workspace import Answer
 
@@ -113,13 +115,29 @@ def test_too_large_a_share_ends_the_run(faulty: Faulty):
     assert "3 of 20 records were bad, more than 10 %" in answer.stderr
 
 
-def test_a_dead_letter_file_that_cannot_be_written_fails_the_run(faulty: Faulty):
-    place = faulty.folder / ".dativo" / "dead-letters" / faulty.job
-    place.parent.mkdir(parents=True)
-    place.symlink_to("/dev/full")
-    answer = faulty.run("--on-bad-record", "quarantine", *words(POISON))
-    assert answer.code != 0
-    assert faulty.position() is None
+def test_a_full_disk_under_the_dead_letters_fails_the_run(faulty: Faulty):
+    lines = (
+        {"type": "SCHEMA", "stream": "t", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": []},
+        {"type": "RECORD", "stream": "t", "record": {"id": "x"}},
+        {"type": "STATE", "value": {"t": 1}},
+    )
+    stream = faulty.folder / "stream.singer"
+    stream.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    tap = {"name": "tap-cat", "role": "tap", "argv": ["/bin/cat", str(stream)], "sandbox": {"read": [str(stream)]}}
+    target = {"name": "target-state", "role": "target", "argv": ["/bin/sh", "-c", "cat >/dev/null; echo '{\"t\": 1}'"]}
+    plan = {
+        "plan": 1,
+        "run": "r",
+        "job": "j",
+        "run_dir": str(faulty.folder / "run"),
+        "children": [tap, target],
+        "policy": {"validate": "on", "on_bad_record": "quarantine"},
+        "dead_letters": {"path": "/dev/full"},
+    }
+    done = subprocess.run([str(find_bus())], input=json.dumps(plan).encode(), stdout=subprocess.PIPE, check=False)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, told[-1]["reason"]) == (3, "env.disk_full")
+    assert "bookmark" not in {one["event"] for one in told}, "nothing goes past a letter that is not kept"
 
 
 def test_the_target_side_of_a_pipe_checks(faulty: Faulty):
@@ -139,15 +157,37 @@ def test_a_first_schema_is_no_change(faulty: Faulty, policy: str, kept: bool):
     assert all(("extra" in row) is kept for row in rows)
 
 
+def activated(faulty: Faulty) -> list[int]:
+    """How many rows the ledger had at each ACTIVATE_VERSION."""
+    found: list[int] = json.loads(faulty.ledger.read_text()).get("activated", [])
+    return found
+
+
 def test_an_activation_goes_out_at_the_end_and_its_state_is_confirmed(faulty: Faulty):
-    faulty.run(*words("activate=true"), target="target-ledger").expect()
-    assert faulty.kept() == list(range(20))
-    assert faulty.position() == 19
+    faulty.run(*words("activate=end"), target="target-ledger").expect()
+    assert (faulty.kept(), activated(faulty), faulty.position()) == (list(range(20)), [20], 19)
+
+
+def test_an_activation_in_a_shell_pipe(faulty: Faulty):
+    answer = faulty.pipe("--activate end", name="target-ledger").expect()
+    assert codes(answer) == [0, 0]
+    assert activated(faulty) == [20]
+
+
+def test_an_activation_is_never_sent_behind_a_tap_that_failed(faulty: Faulty):
+    answer = faulty.run(*words("activate=die"), target="target-ledger").expect(1)
+    assert errors_in(answer) == ["plugin.exited"]
+    assert (faulty.kept(), activated(faulty)) == (list(range(20)), [])
+    other = faulty.pipe("--activate die --full-refresh", name="target-ledger").expect()
+    assert codes(other)[1] != 0
+    assert activated(faulty) == []
 
 
 def test_an_activation_is_not_sent_when_rows_were_set_aside(faulty: Faulty):
-    answer = faulty.run("--on-bad-record", "quarantine", *words("activate=true", POISON)).expect()
+    more = words("activate=end", POISON)
+    answer = faulty.run("--on-bad-record", "quarantine", *more, target="target-ledger").expect()
     assert "ACTIVATE_VERSION of t was not sent" in answer.stderr
+    assert activated(faulty) == []
 
 
 def test_wrong_words_in_a_job_are_named(faulty: Faulty):

@@ -2,7 +2,7 @@
 //!
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames and holds it, [`route`] judges and
-//! counts it with [`check`] against its SCHEMA, [`aside`] is for what is not delivered, [`outlet`] holds it for the receiver and keeps it until a bookmark covers it
+//! counts it with [`check`] against its SCHEMA, [`outlet`] holds it for the receiver and keeps it until a bookmark covers it
 //! ([`spill`], [`shelf`], [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers STATEs until the target
 //! confirms them, [`verdict`] keeps the first failure, and
 //! [`event`] and [`journal`] tell the control plane, in texts without secrets ([`redact`]) and without tricks
@@ -17,7 +17,6 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 #![forbid(unsafe_code)]
 
-mod aside;
 pub mod batch;
 pub mod capture;
 pub mod carrier;

@@ -8,8 +8,7 @@ pub use crate::carrier::Carrier;
 use crate::check::changes::Passage;
 use crate::check::held::Held;
 use crate::check::rejects::{Book, Rejects};
-use crate::check::{names, Checks, Message};
-use crate::event::Event;
+use crate::check::{names, Checks};
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::outlet::Outlet;
@@ -24,28 +23,30 @@ use singer_protocol::line::Junk;
 use singer_protocol::state::fingerprint;
 use xxhash_rust::xxh3::xxh3_128;
 
+mod aside;
+
 /// One hop of a Singer stream.
 #[derive(Debug)]
 pub struct Relay {
-    pub(crate) writer: String,
-    pub(crate) framer: Framer,
+    writer: String,
+    framer: Framer,
     /// Its counters.
     pub router: Router,
     /// The STATEs that went over it.
     pub ledger: Ledger,
     /// Whether it ends at the target's edge: only that hop tells of schemas.
-    pub(crate) edge: bool,
+    edge: bool,
     max_line: usize,
     /// What passed and is not taken yet.
     pub outlet: Outlet,
     /// What is not delivered, of all hops.
-    pub(crate) rejects: Book,
+    rejects: Book,
     /// ACTIVATE_VERSIONs that wait for the end.
-    pub(crate) held: Held,
+    held: Held,
     /// Whether the writer is known to have ended well.
-    pub(crate) ended_well: bool,
+    ended_well: bool,
     /// A failure that says more than a fault can.
-    pub(crate) failure: Option<Failure>,
+    failure: Option<Failure>,
     gate: Option<Box<dyn Gate>>,
     /// What is said beside a fault's own reason.
     detail: Option<String>,
@@ -207,50 +208,6 @@ impl Relay {
         }
     }
 
-    /// A line is not forwarded: its bytes need not be kept.
-    pub(crate) fn skip(&mut self) {
-        self.outlet.skip(&mut self.framer);
-    }
-
-    /// Takes a SCHEMA for the checks, and tells the one that the receiver gets.
-    fn adopt(&mut self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) -> Result<Passage, Fault> {
-        let bytes = self.framer.slice(line.span());
-        let name = self.router.stream_name(seen.stream).to_string();
-        if !seen.repeated {
-            self.rejects.borrow_mut().renew(&name);
-        }
-        let adopted = self.router.checks.schema(&Message {
-            stream: seen.stream,
-            name: &name,
-            line: bytes,
-            schema: &bytes[seen.schema.clone()],
-            keys: seen.keys.clone().map(|span| &bytes[span]),
-            repeated: seen.repeated,
-        });
-        let adopted = adopted.map_err(|why| {
-            let message = format!("{}: SCHEMA of {name} is not what it was: {why}", self.writer);
-            let failure = Failure::of("data.schema_changed", &self.writer, message).setting("policy.schema_change");
-            self.failure = Some(Failure {
-                stream: Some(name.as_str().into()),
-                line: Some(line.number),
-                offset: Some(line.start),
-                ..failure
-            });
-            fault(Code::SchemaChanged, "the SCHEMA changed")
-        })?;
-        for (code, text) in &adopted.notices {
-            journal.tell(&Event::Notice { code, text });
-        }
-        if self.edge && !seen.repeated {
-            match &adopted.passage {
-                Passage::AsItCame => self.tell_schema(line, seen, journal),
-                Passage::Instead(own) => tell_own(&name, own, seen.changed, journal),
-                Passage::Nothing => {}
-            }
-        }
-        Ok(adopted.passage)
-    }
-
     fn tell_junk(&self, line: &Line, kind: Junk, journal: &mut Journal) {
         let bytes = self.framer.slice(line.span());
         journal.junk(&self.writer, kind.name(), line.number, line.start, bytes);
@@ -405,19 +362,8 @@ impl Carrier for Relay {
     }
 }
 
-/// Tells the SCHEMA that goes out in the place of another.
-fn tell_own(name: &str, line: &[u8], changed: bool, journal: &mut Journal) {
-    let Ok(found) = envelope::scan(line) else {
-        return;
-    };
-    let keys = found.key_properties.and_then(|span| names(&line[span]));
-    if let Some(schema) = found.schema {
-        journal.schema(name, &line[schema], keys, changed);
-    }
-}
-
 /// The stream that a faulty line names, if that much of it can be read.
-pub(crate) fn stream_of(line: &[u8]) -> Option<String> {
+fn stream_of(line: &[u8]) -> Option<String> {
     let found = envelope::head(line).or_else(|_| envelope::scan(line)).ok()?;
     found.stream.map(|s| s.to_str_lossy().into_owned())
 }

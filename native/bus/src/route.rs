@@ -134,6 +134,9 @@ impl Router {
                 }
             }
         }
+        if self.checks.on() {
+            self.turn(line);
+        }
         if let Some(routed) = self
             .checks
             .plain(self.last)
@@ -149,6 +152,20 @@ impl Router {
             });
         }
         self.judge(line, size, self.check)
+    }
+
+    /// Streams may take turns: of a line that begins like none of the last stream's, the stream is looked up.
+    #[inline(always)]
+    fn turn(&mut self, line: &[u8]) {
+        let last = self.streams.get(self.last);
+        if last.is_some_and(|stream| !stream.prefix.is_empty() && line.starts_with(&stream.prefix)) {
+            return;
+        }
+        let head = envelope::head(line).ok().filter(|head| head.partial);
+        let name = head.and_then(|head| head.stream);
+        if let Some(index) = name.and_then(|name| self.index.get(name.bytes().as_ref())) {
+            self.last = *index;
+        }
     }
 
     /// One pass over a record that is spelled as the one before it; none if it is not, or is no JSON.

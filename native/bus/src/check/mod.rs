@@ -2,7 +2,7 @@
 //!
 //! [`crate::route`] asks here for every record, and [`crate::relay`] for every SCHEMA. [`schema`] makes a SCHEMA ready,
 //! [`scan`] reads a record against it in the same pass that checks its JSON, [`number`] compares numbers digit by digit,
-//! [`breach`] says what is wrong. [`changes`] is what a stream's policy makes of another SCHEMA, [`columns`] takes
+//! [`breach`] says what is wrong, `seen` which columns came. [`changes`] is what a stream's policy makes of another SCHEMA, [`columns`] takes
 //! columns out of a record, [`rejects`] is the book of what is not delivered, [`held`] keeps ACTIVATE_VERSION back.
 //!
 //! Invariants it guards: I9 (what breaks its SCHEMA is set aside with its reason, or the run fails), I3 (a record is only
@@ -18,6 +18,7 @@ pub mod number;
 pub mod rejects;
 pub mod scan;
 pub mod schema;
+mod seen;
 
 use crate::plan::Plan;
 use crate::policy::{Activate, SchemaChange, Switch};

@@ -166,7 +166,10 @@ impl Rejects {
             self.keep(bad).map_err(|e| unwritten(&e))?;
         }
         match self.over(bad.received) {
-            Some(limit) => Err(self.failure(bad, of_stream, &limit)),
+            Some(limit) => {
+                let stream = journal.shown(bad.stream.unwrap_or("no stream").as_bytes(), false);
+                Err(self.failure(bad, &stream, of_stream, &limit))
+            }
             None => Ok(()),
         }
     }
@@ -210,8 +213,7 @@ impl Rejects {
         (self.total as f64 * 100.0 > most * received as f64).then(|| format!("more than {most} %"))
     }
 
-    fn failure(&self, bad: &Rejected<'_>, of_stream: u64, limit: &str) -> Failure {
-        let stream = bad.stream.unwrap_or("no stream");
+    fn failure(&self, bad: &Rejected<'_>, stream: &str, of_stream: u64, limit: &str) -> Failure {
         let (records, verb) = match of_stream {
             1 => ("1 record".to_string(), "breaks its"),
             many => (format!("{} records", grouped(many)), "break their"),

@@ -9,6 +9,7 @@ use super::schema::{
     ArrayRules, Bound, More, Node, NumberRules, ObjectRules, StringRules, Values, ARRAY, BOOLEAN, INTEGER, NULL,
     NUMBER, OBJECT, STRING,
 };
+use super::seen::Seen;
 use serde_json::Value;
 use singer_protocol::error::Fault;
 use singer_protocol::json::{self, blank, peek};
@@ -482,40 +483,5 @@ impl Values {
             // A bare NaN is let through everywhere; an object or an array is none of these.
             first => !matches!(first, Some(b'{' | b'[')),
         }
-    }
-}
-
-/// Which properties came: one bit each.
-struct Seen {
-    low: u128,
-    high: Vec<u128>,
-}
-
-impl Seen {
-    fn new(count: usize) -> Seen {
-        Seen {
-            low: 0,
-            high: vec![0; count.saturating_sub(1) / 128],
-        }
-    }
-
-    fn place(&mut self, index: usize) -> &mut u128 {
-        match index / 128 {
-            0 => &mut self.low,
-            word => &mut self.high[word - 1],
-        }
-    }
-
-    /// Notes it; whether it was there.
-    fn add(&mut self, index: usize) -> bool {
-        let bit = 1 << (index % 128);
-        let word = self.place(index);
-        let before = *word & bit != 0;
-        *word |= bit;
-        before
-    }
-
-    fn has(&mut self, index: usize) -> bool {
-        *self.place(index) & (1 << (index % 128)) != 0
     }
 }

@@ -1,11 +1,13 @@
-//! What a hop does not deliver: records and lines that are set aside, and what was held back for the end.
+//! What a hop does beside forwarding: SCHEMAs for the checks, records set aside, lines of its own, the end of a stream.
 
+use super::{stream_of, Relay};
 use crate::check::breach::Breach;
+use crate::check::changes::Passage;
 use crate::check::rejects::Rejected;
+use crate::check::{names, Message};
 use crate::event::Event;
 use crate::journal::Journal;
-use crate::relay::{stream_of, Relay};
-use crate::route::fault;
+use crate::route::{fault, SchemaSeen};
 use crate::tally::Entry;
 use crate::verdict::Failure;
 use singer_protocol::envelope;
@@ -13,22 +15,58 @@ use singer_protocol::error::{Code, Fault};
 use singer_protocol::framing::Line;
 use singer_protocol::state::fingerprint;
 
+/// Of a line that cannot be used, a stream's name that is longer is taken for none.
+const LONGEST_NAME: usize = 1024;
+
 impl Relay {
-    /// A line that cannot be used is set aside where the policy says so.
-    pub(crate) fn or_aside(
-        &mut self,
-        taken: Result<(), Fault>,
-        line: &Line,
-        journal: &mut Journal,
-    ) -> Result<(), Fault> {
-        match taken {
-            Err(fault) if self.failure.is_none() && self.may_set_aside(&fault) => self.set_aside(line, &fault, journal),
-            taken => taken,
+    /// A line is not forwarded: its bytes need not be kept.
+    pub(super) fn skip(&mut self) {
+        self.outlet.skip(&mut self.framer);
+    }
+
+    /// Takes a SCHEMA for the checks, and tells the one that the receiver gets.
+    pub(super) fn adopt(&mut self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) -> Result<Passage, Fault> {
+        let bytes = self.framer.slice(line.span());
+        let name = self.router.stream_name(seen.stream).to_string();
+        if !seen.repeated {
+            self.rejects.borrow_mut().renew(&name);
         }
+        let adopted = self.router.checks.schema(&Message {
+            stream: seen.stream,
+            name: &name,
+            line: bytes,
+            schema: &bytes[seen.schema.clone()],
+            keys: seen.keys.clone().map(|span| &bytes[span]),
+            repeated: seen.repeated,
+        });
+        let adopted = adopted.map_err(|why| {
+            let message = format!("{}: SCHEMA of {name} is not what it was: {why}", self.writer);
+            let message = journal.shown(message.as_bytes(), false);
+            let failure = Failure::of("data.schema_changed", &self.writer, message).setting("policy.schema_change");
+            self.failure = Some(Failure {
+                stream: Some(name.as_str().into()),
+                line: Some(line.number),
+                offset: Some(line.start),
+                ..failure
+            });
+            fault(Code::SchemaChanged, "the SCHEMA changed")
+        })?;
+        for (code, text) in &adopted.notices {
+            let text = &journal.shown(text.as_bytes(), false);
+            journal.tell(&Event::Notice { code, text });
+        }
+        if self.edge && !seen.repeated {
+            match &adopted.passage {
+                Passage::AsItCame => self.tell_schema(line, seen, journal),
+                Passage::Instead(own) => tell_own(&name, own, seen.changed, journal),
+                Passage::Nothing => {}
+            }
+        }
+        Ok(adopted.passage)
     }
 
     /// Sets a record aside that breaks its SCHEMA.
-    pub(crate) fn reject(
+    pub(super) fn reject(
         &mut self,
         line: &Line,
         stream: usize,
@@ -68,7 +106,7 @@ impl Relay {
     /// Sets a line aside that cannot be used as a message.
     fn set_aside(&mut self, line: &Line, fault: &Fault, journal: &mut Journal) -> Result<(), Fault> {
         let bytes = self.framer.slice(line.span());
-        let stream = stream_of(bytes);
+        let stream = stream_of(bytes).filter(|name| name.len() <= LONGEST_NAME);
         let code = fault.code.as_str();
         let bad = Rejected {
             child: &self.writer,
@@ -103,7 +141,7 @@ impl Relay {
     }
 
     /// At the end of a stream: too many bad records fail the run; else what was held goes out, and the last STATE again.
-    pub(crate) fn conclude(&mut self, journal: &mut Journal) -> Option<Failure> {
+    pub(super) fn conclude(&mut self, journal: &mut Journal) -> Option<Failure> {
         if self.edge {
             let failure = self.rejects.borrow().judge(self.received());
             if failure.is_some() {
@@ -125,8 +163,8 @@ impl Relay {
                 false => "rows of it were not delivered",
             };
             let text = format!("ACTIVATE_VERSION of {name} was not sent, so older rows stay: {why}");
-            let code = "data.activate_held";
-            journal.tell(&Event::Notice { code, text: &text });
+            let (code, text) = ("data.activate_held", &journal.shown(text.as_bytes(), false));
+            journal.tell(&Event::Notice { code, text });
         }
         let state = self.held.last_state().filter(|_| sent).map(<[u8]>::to_vec);
         if let Some((line, found)) = state.and_then(|line| Some((line.clone(), envelope::scan(&line).ok()?.value?))) {
@@ -138,5 +176,29 @@ impl Relay {
             self.ledger.forward(&value, print, end, records, messages);
         }
         None
+    }
+
+    /// A line that cannot be used is set aside where the policy says so.
+    pub(super) fn or_aside(
+        &mut self,
+        taken: Result<(), Fault>,
+        line: &Line,
+        journal: &mut Journal,
+    ) -> Result<(), Fault> {
+        match taken {
+            Err(fault) if self.failure.is_none() && self.may_set_aside(&fault) => self.set_aside(line, &fault, journal),
+            taken => taken,
+        }
+    }
+}
+
+/// Tells the SCHEMA that goes out in the place of another.
+fn tell_own(name: &str, line: &[u8], changed: bool, journal: &mut Journal) {
+    let Ok(found) = envelope::scan(line) else {
+        return;
+    };
+    let keys = found.key_properties.and_then(|span| names(&line[span]));
+    if let Some(schema) = found.schema {
+        journal.schema(name, &line[schema], keys, changed);
     }
 }

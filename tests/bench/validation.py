@@ -1,0 +1,83 @@
+"""What it costs to compare every record with its SCHEMA, and what dead letters cost the good ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from dativo.bus.find import find_bus
+from tests.bench.measure import Pair
+
+ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+EVERY = 1_000
+"""One record of so many is bad where letters are measured."""
+
+
+def poisoned(file: Path, other: Path) -> int:
+    """The same stream with a bad record behind every thousandth; returns how many were added."""
+    added = 0
+    with file.open("rb") as lines, other.open("wb") as out:
+        for number, line in enumerate(lines):
+            out.write(line)
+            if number % EVERY == EVERY - 1 and line.startswith(b'{"type":"RECORD"'):
+                out.write(line.replace(b'"quantity":', b'"quantity":"x","was":', 1))
+                added += 1
+    return added
+
+
+def through_bus(file: Path, scratch: Path, policy: dict[str, Any], last: dict[str, Any]) -> None:
+    """The bus between two cats."""
+    children = [
+        {
+            "name": "tap-cat",
+            "role": "tap",
+            "argv": ["/bin/cat", str(file)],
+            "env": ENV,
+            "sandbox": {"read": [str(file)]},
+        },
+        {"name": "target-cat", "role": "target", "argv": ["/bin/sh", "-c", "exec cat >/dev/null"], "env": ENV},
+    ]
+    plan = {
+        "plan": 1,
+        "run": "bench",
+        "job": "bench",
+        "run_dir": str(scratch / "run"),
+        "children": children,
+        "policy": {"confirm": "never", **policy},
+        "dead_letters": {"path": str(scratch / "letters.jsonl")},
+    }
+    done = subprocess.run([str(find_bus())], input=json.dumps(plan).encode(), stdout=subprocess.PIPE, check=True)
+    last.update(json.loads(done.stdout.splitlines()[-1]))
+    assert last["verdict"] == "done", last
+
+
+def figures(file: Path, scratch: Path, rounds: int) -> list[dict[str, object]]:
+    """Validation against three cats, and a stream with dead letters against the same with none."""
+    last: dict[str, Any] = {}
+    validate = {"validate": "on"}
+
+    def three_cats() -> None:
+        subprocess.run(["/bin/sh", "-c", 'cat "$1" | cat | cat >/dev/null', "sh", str(file)], check=True)
+
+    pair = Pair("validation, to cat | cat | cat", 5.0)
+    pair.run(lambda: through_bus(file, scratch, validate, last), three_cats, rounds)
+    result = pair.as_dict()
+    usage = last["bus"]
+    cpu, rows = usage["user_s"] + usage["sys_s"], sum(one["records"] for one in last["streams"].values())
+    result["bus_max_rss_mb"] = usage["max_rss_kb"] / 1024
+    result["note"] = f"bus {cpu / rows * 1e6:.2f} CPU s per million records, {usage['max_rss_kb'] / 1024:.1f} MB"
+    bad = scratch / "bad.singer.jsonl"
+    added = poisoned(file, bad)
+    aside: dict[str, Any] = {}
+    letters = Pair("a stream with dead letters, to one without", 1.05)
+    letters.run(
+        lambda: through_bus(bad, scratch, {**validate, "on_bad_record": "quarantine"}, aside),
+        lambda: through_bus(file, scratch, validate, last),
+        rounds,
+    )
+    assert sum(aside["rejected"].values()) == added, aside
+    told = letters.as_dict()
+    told["note"] = f"{added:,} letters, one behind every {EVERY:,} records; wall time"
+    return [result, told]
