@@ -75,6 +75,8 @@ class Plan:
     policy: Policy = field(default_factory=Policy)
     grace: Grace = field(default_factory=Grace)
     counters_every: float = 0.25
+    copy_to: str | None = None
+    """A file that gets every line that the last receiver was given."""
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
 
@@ -94,6 +96,8 @@ class Plan:
             "counters_every": self.counters_every,
             "secrets": list(self.secrets),
         }
+        if self.copy_to is not None:
+            shape["copy_to"] = {"path": self.copy_to}
         if control_fd is not None:
             shape["control_fd"] = control_fd
         return shape

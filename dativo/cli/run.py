@@ -16,6 +16,9 @@ from dativo.cli import options, report, runflags
 @options.tenant_option
 @click.option("--config", "files", multiple=True, metavar="PLUGIN=FILE", help="Settings of a plugin, or PLUGIN=ENV.")
 @click.option("--set", "sets", multiple=True, metavar="PLUGIN.KEY=VALUE", help="One setting of a plugin.")
+@click.option(
+    "--verify", type=click.Choice(["after", "never"]), help="after: read the destination back before it counts."
+)
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options

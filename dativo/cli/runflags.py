@@ -67,7 +67,7 @@ def add_to(command: click.Command) -> click.Command:
 
 def run_options(values: dict[str, Any]) -> RunOptions:
     """What the parsed options say; takes them out of `values`."""
-    names = ("catalog", "state", "junk", "check", "confirm", "sandbox", "max_line", "grace", "job", "tenant")
+    names = ("catalog", "state", "junk", "check", "confirm", "sandbox", "max_line", "grace", "job", "tenant", "verify")
     for name in values.get("pass_env", ()):
         if "=" in name:
             raise errors.ConfigError("usage", f"--pass-env {name.partition('=')[0]}: only the name is expected")

@@ -167,6 +167,7 @@ JOB: Table = {
     "on_bad_record": _one_of("fail", "quarantine", "skip"),
     "schedule": _text,
     "full_refresh": _flag,
+    "verify": _one_of("after", "never"),
 }
 _PARTS: Table = {
     "plugins": Named("plugin", PLUGIN),

@@ -44,6 +44,8 @@ class Summary:
     """Per plugin: profile, layout, and what the sandbox could not promise."""
     connections: list[dict[str, Any]] = field(default_factory=list)
     """Per plugin and host: how often and how much."""
+    verify: list[dict[str, Any]] = field(default_factory=list)
+    """What reading the destination back found, stream by stream; empty when it was not."""
 
     @property
     def records(self) -> int:
@@ -72,6 +74,7 @@ class Summary:
             "sandbox": self.sandbox,
             "confined": self.confined,
             "connections": self.connections,
+            "verify": self.verify,
             "notes": self.notes,
         }
 

@@ -16,6 +16,8 @@ from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.outcome import failure, is_said
 from dativo.run.step import Step
+from dativo.run.verify.after import verified
+from dativo.run.verify.findings import Finding
 
 
 def summarise(
@@ -53,6 +55,15 @@ def summarise(
             {"plugin": name, "host": host, "port": port, **one} for (name, host, port), one in seen.connections.items()
         ],
     )
+
+
+def checked(summary: Summary, found: Sequence[Finding], mismatch: errors.DativoError | None) -> None:
+    """What reading the destination back came to (`verify: after`)."""
+    if mismatch is not None:
+        summary.verdict, summary.reason = "interrupted", mismatch.code
+        mismatch.context = {**context(summary), **mismatch.context}
+    summary.verify = [one.as_dict() for one in found]
+    summary.notes += verified(found) if mismatch is None else []
 
 
 def _notes(seen: Seen) -> Sequence[str]:

@@ -130,6 +130,12 @@ class Hold:
         """Keep the lease fresh; raises BusyError job.lease_lost when another run has it."""
         self._heartbeat.beat()
 
+    def insist(self) -> None:
+        """The bookmark stays where it was before the run, whatever the destination remembers: as if set by hand."""
+        before = self.before.text if self.before else "{}"
+        self._store.commit(self._lease, before, origin="set" if before != "{}" else "clear")
+        self.text, self.moved = before, False
+
     def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
         """Record how the run ended; what is kept holds no secret (I13)."""
         self._finished = True

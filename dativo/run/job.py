@@ -24,6 +24,7 @@ from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
 from dativo.run.settings import Given, words
 from dativo.run.step import Step, prepare, resolver_of, role_of
+from dativo.run.verify.after import checking
 from dativo.state.bookmark import exact_text
 
 FLAG = "--set {}.{{}}=…"
@@ -132,12 +133,17 @@ def run(job: Job) -> Summary:
                 step.ready()
             plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
             shown = progress(quiet=options.quiet or options.json)
-            seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
+            with checking(options.verify or job.spec.verify, hold, target, job.project.state_path) as check:
+                seen = Attempt(
+                    check.planned(plan), interrupts, log, shown, keeper=check.keeper, shows_junk=options.verbose
+                ).drive()
+                found, mismatch = check.judge(seen, interrupts)
             summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
+            conclusion.checked(summary, found, mismatch)
             summary.notes[:0] = [adopted] if adopted else []
             kept = told(steps)
             summary.notes += kept
-            problem = conclusion.problem(seen, summary, steps, log, interrupts)
+            problem = mismatch or conclusion.problem(seen, summary, steps, log, interrupts)
             if problem is not None:
                 problem.details += tuple(kept)
             message = problem.message if problem else None

@@ -27,6 +27,8 @@ class RunOptions:
     max_line: int | None = None
     sandbox: str | None = None
     """The profile that --sandbox names: the one way to loosen it from the command line."""
+    verify: str | None = None
+    """`after` or `never`."""
     grace: float | None = None
     """Seconds a target is given after EOF."""
     pass_env: tuple[str, ...] = ()

@@ -77,6 +77,17 @@ pub struct Plan {
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
+    /// Where a copy of what the last receiver is given goes.
+    #[serde(default)]
+    pub copy_to: Option<CopyTo>,
+}
+
+/// A file that gets every line that the last receiver was given, as it was.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyTo {
+    /// Made (0600) when it is not there; appended to.
+    pub path: PathBuf,
 }
 
 /// A shell pipe in.

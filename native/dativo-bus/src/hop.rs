@@ -3,7 +3,8 @@
 use dativo_bus_engine::relay::Carrier;
 use dativo_bus_engine::wiring::End;
 use dativo_sandbox::pipes::{self, Moved, Stream};
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -45,6 +46,8 @@ pub struct Hop {
     pub output: Output,
     /// Whether a write may be tried without a poll before it.
     writable: bool,
+    /// Gets what the receiver gets.
+    copy: Option<File>,
 }
 
 /// What pushing bytes out came to.
@@ -69,7 +72,13 @@ impl Hop {
             input: Input::Open(input),
             output: Output::Open(output),
             writable,
+            copy: None,
         }
+    }
+
+    /// The same hop with a file that gets every byte that its receiver is given.
+    pub fn with_copy(self, copy: Option<File>) -> Hop {
+        Hop { copy, ..self }
     }
 
     /// Reads once. `false` at EOF.
@@ -99,7 +108,12 @@ impl Hop {
                 return Ok(Pushed::Full);
             }
             match stream.write(self.carrier.pending())? {
-                Moved::Bytes(count) => self.carrier.wrote(count),
+                Moved::Bytes(count) => {
+                    if let Some(copy) = &mut self.copy {
+                        copy.write_all(&self.carrier.pending()[..count])?;
+                    }
+                    self.carrier.wrote(count);
+                }
                 Moved::Later => self.writable = false,
                 Moved::Closed => return Ok(Pushed::Gone),
             }

@@ -22,8 +22,10 @@ use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use dativo_sandbox::spawn::Told;
 use dativo_sandbox::{tree, Zygote};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 /// A run while it lasts.
@@ -178,7 +180,18 @@ impl Supervisor {
                     Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len()).with_gate(gate))
                 }
             };
-            self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
+            let copy = match &self.plan.copy_to {
+                Some(copy) if !probe && number + 1 == wiring.len() => Some(
+                    OpenOptions::new()
+                        .create(true)
+                        .append(true)
+                        .mode(0o600)
+                        .open(&copy.path)?,
+                ),
+                _ => None,
+            };
+            self.hops
+                .push(Hop::new(hop.from, hop.to, carrier, input, output).with_copy(copy));
         }
         Ok(())
     }
