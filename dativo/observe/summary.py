@@ -33,6 +33,8 @@ class Summary:
     confirmed: int = 0
     covered: int = 0
     """Records that came before the last confirmed STATE."""
+    doubled: int = 0
+    """Records that the target may have stored and will be sent again: it may then hold them twice."""
     junk: dict[str, int] = field(default_factory=dict)
     keeps_bookmark: bool = True
     """False beside a foreign target, where nothing is kept."""
@@ -70,6 +72,7 @@ class Summary:
                 "states": self.states,
                 "confirmed": self.confirmed,
                 "covered": self.covered,
+                "doubled": self.doubled,
             },
             "sandbox": self.sandbox,
             "confined": self.confined,

@@ -46,6 +46,8 @@ class Seen:
     exits: dict[str, events.Exited] = field(default_factory=dict)
     streams: list[str] = field(default_factory=list)
     """Every stream that had a SCHEMA, in order."""
+    keyless: set[str] = field(default_factory=set)
+    """Those among them whose SCHEMA names no key."""
     covered: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     notices: list[events.Notice] = field(default_factory=list)
@@ -151,6 +153,7 @@ class Attempt:
             case events.Schema():
                 if event.stream not in seen.streams:
                     seen.streams.append(event.stream)
+                (seen.keyless.discard if event.key_properties else seen.keyless.add)(event.stream)
             case events.Exited():
                 seen.exits[event.child] = event
             case events.Confined():

@@ -137,13 +137,13 @@ def run(job: Job) -> Summary:
                 seen = Attempt(
                     check.planned(plan), interrupts, log, shown, keeper=check.keeper, shows_junk=options.verbose
                 ).drive()
-                found, mismatch = check.judge(seen, interrupts)
+                check.judge(seen, interrupts)
             summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
-            conclusion.checked(summary, found, mismatch)
+            conclusion.checked(summary, seen, steps, check)
             summary.notes[:0] = [adopted] if adopted else []
             kept = told(steps)
             summary.notes += kept
-            problem = mismatch or conclusion.problem(seen, summary, steps, log, interrupts)
+            problem = check.problem or conclusion.problem(seen, summary, steps, log, interrupts)
             if problem is not None:
                 problem.details += tuple(kept)
             message = problem.message if problem else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dativo import errors
@@ -25,6 +25,7 @@ from dativo.run.verify.readback import read_back
 from dativo.run.verify.room import room
 
 COPY = "delivered.jsonl"
+STANDING = "bookmark unchanged: the next run sends these rows again"
 
 
 class Withheld:
@@ -53,14 +54,16 @@ class Unchecked:
     """`verify: never`: the run as it is."""
 
     keeper: Keeper
+    found: Sequence[Finding] = ()
+    problem: errors.DativoError | None = None
+    held_back: bool = False
 
     def planned(self, plan: Plan) -> Plan:
         """The plan as it is."""
         return plan
 
-    def judge(self, seen: Seen, interrupts: Interrupts) -> tuple[list[Finding], errors.DativoError | None]:
+    def judge(self, seen: Seen, interrupts: Interrupts) -> None:
         """Nothing is looked at."""
-        return [], None
 
 
 @dataclass
@@ -70,6 +73,11 @@ class After:
     hold: Hold
     target: Step
     folder: Path
+    found: list[Finding] = field(default_factory=list)
+    problem: errors.DativoError | None = None
+    """Why the run's bookmark may not be kept, although the data plane calls the run done."""
+    held_back: bool = True
+    """Whether the bookmarks of the run are still not kept."""
 
     def __post_init__(self) -> None:
         self.landing = landing.of(self.target)
@@ -80,23 +88,26 @@ class After:
         """The plan with a copy of what is delivered."""
         return replace(plan, copy_to=str(self.folder / COPY))
 
-    def judge(self, seen: Seen, interrupts: Interrupts) -> tuple[list[Finding], errors.DativoError | None]:
+    def judge(self, seen: Seen, interrupts: Interrupts) -> None:
         """Compare, and keep the run's last bookmark if all is there. A run that is not done keeps none."""
         if seen.end.verdict != "done":
-            return [], None
+            return
         try:
-            found = self._compare(interrupts)
+            self.found = self._compare(interrupts)
         except errors.Cancelled:
             raise
         except errors.DativoError as problem:
-            self._undo()
-            problem.details += (self._standing(),)
-            return [], problem
-        if all(one.equal for one in found):
+            problem.details += (STANDING,)
+            self.problem = problem
+        else:
+            if not all(one.equal for one in self.found):
+                said = f"{self.target.name} does not hold what it was given"
+                self.problem = findings.mismatch(self.found, said, self.target.name, STANDING)
+        if self.problem is None:
             self.keeper.release()
-            return found, None
-        self._undo()
-        return found, findings.mismatch(found, self.target.name, self._standing())
+            self.held_back = False
+        elif self.target.can("bookmark"):
+            self.hold.insist()  # it has moved the bookmark beside its data: the next run must not take that one over
 
     def _compare(self, interrupts: Interrupts) -> list[Finding]:
         comparison = Comparison(self.folder, self.folder / COPY)
@@ -125,14 +136,6 @@ class After:
             ]
         finally:
             comparison.close()
-
-    def _undo(self) -> None:
-        """A target that keeps the bookmark with its data has moved it: the next run must not take that one over."""
-        if self.target.can("bookmark"):
-            self.hold.insist()
-
-    def _standing(self) -> str:
-        return "bookmark unchanged: the next run sends these rows again"
 
 
 @contextlib.contextmanager

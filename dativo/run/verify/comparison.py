@@ -117,8 +117,10 @@ class Comparison:
             f"(SELECT rowid AS n, json_extract_string(json, {_list(wanted)}) AS v FROM lines"
             f" WHERE type = 'RECORD' AND stream = {_text(sent.name)}{version})"
         )
-        self._from_rows = "(SELECT json_extract_string(json, {}) AS v FROM read_ndjson_objects({}, {}))".format(
-            _list(held), _text(str(read.rows)), f"maximum_object_size = {singer_lines.buffer(read.rows)}"
+        size = singer_lines.buffer(read.rows)
+        self._from_rows = (  # a line that is no JSON is no row
+            f"(SELECT json_extract_string(json, {_list(held)}) AS v FROM read_ndjson_objects({_text(str(read.rows))},"
+            f" maximum_object_size = {size}, ignore_errors = true) WHERE json IS NOT NULL)"
         )
         self._db.run(f"CREATE OR REPLACE TEMP TABLE e AS SELECT n, {select}, {newer} AS w FROM {self._from_lines}")
         if read.rows.stat().st_size:

@@ -65,15 +65,15 @@ class Finding:
             yield f"{figures.short(self.stream)}: not compared: {told}"
 
 
-def mismatch(findings: Sequence[Finding], target: str, kept: str) -> errors.RunError:
-    """The error for a destination that does not hold what it should."""
+def mismatch(findings: Sequence[Finding], said: str, target: str, kept: str) -> errors.RunError:
+    """The error for a destination that does not hold what it should; `said` begins the sentence."""
     wrong = [one for one in findings if not one.equal]
     counts = {kind: sum(getattr(one, kind) for one in wrong) for kind in ("missing", "extra", "different")}
     told = ", ".join(f"{figures.count(number, 'row')} {kind}" for kind, number in counts.items() if number)
     names = ", ".join(figures.short(one.stream) for one in wrong[:4]) + (", …" if len(wrong) > 4 else "")
     return errors.RunError(
         "verify.mismatch",
-        f"{target} does not hold what it was given: {told or 'columns are not there'} of {names}",
+        f"{said}: {told or 'columns are not there'} of {names}",
         details=(*(one.words() for one in wrong), *(text for one in findings for text in one.remarks()), kept),
         context={"plugin": target, "verify": [one.as_dict() for one in findings]},
     )
