@@ -125,3 +125,17 @@ def test_only_a_bookmark_set_by_hand_serves_a_lonely_tap(path):
     found = by_hand(path, "j")
     assert found is not None
     assert found.text == '{"n":7}'
+
+
+def test_a_bookmark_that_is_insisted_on_wins_over_the_destination(path):
+    after_a_run(path, '{"n":1}')
+    with Hold.take(path, "j") as hold:
+        hold.insist()
+        hold.finish("interrupted", "verify.mismatch", {})
+    with Hold.take(path, "j") as hold:
+        assert (hold.adopt('{"n":5}', "target-y"), hold.text) == (None, '{"n":1}')
+    with Hold.take(path, "fresh") as hold:
+        hold.insist()
+        hold.finish("interrupted", "verify.mismatch", {})
+    with Hold.take(path, "fresh") as hold:
+        assert (hold.adopt('{"n":5}', "target-y"), hold.handed(full_refresh=False, streams=())) == (None, None)
