@@ -113,7 +113,8 @@ def test_targets_of_others_are_read_back(
             changed.stderr
         )
         hurried = {"replication_key": "updated_at", "replication_key_value": "2000-01-01T00:00:00+00:00"}
-        pipeline.set_bookmark({"bookmarks": {"public-planes": hurried}})
+        mark = json.dumps({"bookmarks": {"public-planes": hurried}})
+        workspace.dativo("state", "set", pipeline.job, mark, "--yes").expect()
         assert "3,322 newer than the bookmark" in workspace.dativo("verify", *words).expect().stderr
 
 
@@ -121,7 +122,9 @@ def test_targets_of_others_are_read_back(
 def lossy(tmp_path_factory: pytest.TempPathFactory, our_plugins: Workspace) -> Workspace:
     """Our tap, and jwills' target-duckdb with the newest DuckDB, which loses the first row of some batches."""
     workspace = our_plugins.branch(tmp_path_factory.mktemp("lossy") / "project")
-    workspace.dativo("add", "target-duckdb==0.8.0", "--with", "duckdb>=2", "--as", "target-lossy").expect()
+    workspace.dativo(
+        "add", "target-duckdb==0.8.0", "--variant", "jwills", "--with", "duckdb>=2", "--as", "target-lossy"
+    ).expect()
     return workspace
 
 
