@@ -44,8 +44,9 @@ class Bench:
         sent, there = self.folder / "sent", self.folder / "there"
         sent.write_text("".join(f"{line}\n" for line in self.lines), "utf-8")
         there.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows), "utf-8")
-        comparison = Comparison(self.folder, sent)
+        comparison = Comparison(self.folder)
         try:
+            comparison.take(sent)
             how = {"upserts": True, "whole": True, **how}
             return comparison.compare("s", Read(found, there, columns, how.pop("names", {})), **how)
         finally:

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from dativo import errors
 from dativo.bus.plan import Plan
@@ -19,9 +20,10 @@ from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.step import Step
 from dativo.run.verify import database, findings, landing
+from dativo.run.verify.aside import aside
 from dativo.run.verify.comparison import Comparison
 from dativo.run.verify.findings import Finding
-from dativo.run.verify.readback import read_back
+from dativo.run.verify.readback import Read, read_back
 from dativo.run.verify.room import room
 
 COPY = "delivered.jsonl"
@@ -110,9 +112,10 @@ class After:
             self.hold.insist()  # it has moved the bookmark beside its data: the next run must not take that one over
 
     def _compare(self, interrupts: Interrupts) -> list[Finding]:
-        comparison = Comparison(self.folder, self.folder / COPY)
+        comparison = Comparison(self.folder)
+        long: dict[str, Any] = {"stop": comparison.stop, "beat": self.hold.beat}
         try:
-            sent = comparison.streams
+            sent = aside(lambda: comparison.take(self.folder / COPY), **long)
             batched = [name for name, one in sent.items() if one.batches]
             if batched:
                 raise errors.ConfigError(
@@ -124,18 +127,13 @@ class After:
             if not wanted:
                 return []
             read = read_back(self.target, self.landing, wanted, self.folder, interrupts=interrupts, beat=self.hold.beat)
-            return [
-                comparison.compare(
-                    name,
-                    read[name],
-                    upserts=self.landing.upserts,
-                    whole=False,
-                    empty_is_null=self.landing.empty_is_null,
-                )
-                for name in wanted
-            ]
+            return aside(lambda: [self._one(comparison, name, read[name]) for name in wanted], **long)
         finally:
             comparison.close()
+
+    def _one(self, comparison: Comparison, name: str, read: Read) -> Finding:
+        empty = self.landing.empty_is_null
+        return comparison.compare(name, read, upserts=self.landing.upserts, whole=False, empty_is_null=empty)
 
 
 @contextlib.contextmanager

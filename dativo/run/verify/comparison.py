@@ -35,11 +35,16 @@ class Column:
 class Comparison:
     """The sent lines of one run or one source, ready to be compared with destinations' rows."""
 
-    def __init__(self, folder: Path, sent: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self._db = Database(folder)
+        self.stop = self._db.stop
         self.streams: dict[str, Sent] = {}
+
+    def take(self, sent: Path) -> dict[str, Sent]:
+        """Take in what was sent: a file of Singer lines."""
         if sent.exists() and sent.stat().st_size:
             self.streams = singer_lines.take(self._db, sent)
+        return self.streams
 
     def close(self) -> None:
         """Let go of the files."""

@@ -52,6 +52,10 @@ class Database:
         """A statement's rows."""
         return list(self.run(statement, parameters).fetchall())
 
+    def stop(self) -> None:
+        """End the statement that runs in another thread."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()

@@ -41,7 +41,8 @@ def buffer(path: Path) -> int:
 def take(db: Database, path: Path) -> dict[str, Sent]:
     """Make the table `lines` of a file, and say what is in it."""
     db.run(
-        "CREATE OR REPLACE TABLE lines AS SELECT t[1] AS type, t[2] AS stream, TRY_CAST(t[3] AS HUGEINT) AS version, json"
+        "CREATE OR REPLACE TABLE lines AS"
+        " SELECT t[1] AS type, t[2] AS stream, TRY_CAST(t[3] AS HUGEINT) AS version, json"
         " FROM (SELECT json, json_extract_string(json, ['/type', '/stream', '/version']) AS t"
         " FROM read_ndjson_objects($1, maximum_object_size = $2))",
         [str(path), buffer(path)],

@@ -6,6 +6,7 @@ stream's replication key shows that they are beyond it.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from dativo.run.interrupts import Interrupts
 from dativo.run.job import Job, lines, prepared
 from dativo.run.step import Step
 from dativo.run.verify import database, landing
+from dativo.run.verify.aside import aside
 from dativo.run.verify.comparison import Comparison
 from dativo.run.verify.findings import Finding
 from dativo.run.verify.readback import read_back
@@ -64,8 +66,9 @@ def verify(job: Job, tell: Callable[[str], None] = lambda _: None) -> Verified:
         database.ready()
         with disclosed(steps) as steps:
             _read_source(job, steps, folder, interrupts)
-            comparison = Comparison(folder, folder / SOURCE)
+            comparison = Comparison(folder)
             try:
+                aside(lambda: comparison.take(folder / SOURCE), stop=comparison.stop)
                 done = Verified(job.name, steps[-1].name)
                 done.unread = [name for name, one in comparison.streams.items() if one.batches]
                 wanted = [name for name in comparison.streams if name not in done.unread]
@@ -74,14 +77,14 @@ def verify(job: Job, tell: Callable[[str], None] = lambda _: None) -> Verified:
                 read = read_back(steps[-1], found, wanted, folder, interrupts=interrupts) if wanted else {}
                 marks = positions(job)
                 for name in wanted:
-                    compared = comparison.compare(
-                        name,
-                        read[name],
-                        upserts=found.upserts,
-                        whole=True,
-                        empty_is_null=found.empty_is_null,
-                        since=marks.get(name),
-                    )
+                    how: dict[str, Any] = {
+                        "upserts": found.upserts,
+                        "whole": True,
+                        "empty_is_null": found.empty_is_null,
+                        "since": marks.get(name),
+                    }
+                    one = functools.partial(comparison.compare, name, read[name], **how)
+                    compared = aside(one, stop=comparison.stop)
                     if compared.equal:
                         tell(compared.words())
                     done.findings.append(compared)
