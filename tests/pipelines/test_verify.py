@@ -76,12 +76,12 @@ def test_what_somebody_changed_in_the_destination(our_plugins: Workspace, flight
     with duckdb.connect(str(path)) as database:
         database.execute("DELETE FROM airlines WHERE carrier = 'UA'")
         database.execute("UPDATE airports SET name = 'Somewhere', alt = alt + 1 WHERE faa = 'JFK'")
-        database.execute("INSERT INTO airports (faa, name) VALUES ('XXX', 'Nowhere')")
+        database.execute("INSERT INTO airports (faa, name) VALUES ('ZZZ', 'Nowhere')")
     answer = ours.dativo("verify", "air").expect(1)
     assert errors_in(answer) == ["verify.mismatch"]
     assert "1 row missing, 1 row extra, 1 row different of airlines, airports" in answer.stderr
     assert "airlines: 1 row missing (carrier=UA)" in answer.stderr
-    assert "airports: 1 row extra (faa=XXX), 1 row different (faa=JFK: name, alt)" in answer.stderr
+    assert "airports: 1 row extra (faa=ZZZ), 1 row different (faa=JFK: name, alt)" in answer.stderr
     told = ours.dativo("verify", "air", "--json").expect(1).json
     assert (told["code"], told["verify"][0]["examples"]) == ("verify.mismatch", {"missing": ["carrier=UA"]})
 
