@@ -31,7 +31,12 @@ class Database:
     def __init__(self, folder: Path) -> None:
         duckdb = ready()
         self._fault: type[Exception] = duckdb.Error
-        config = {"memory_limit": MEMORY, "threads": 2, "temp_directory": str(folder / "spill")}
+        config = {
+            "memory_limit": MEMORY,
+            "threads": 2,
+            "temp_directory": str(folder / "spill"),
+            "autoinstall_known_extensions": False,  # nothing is fetched to compare rows
+        }
         self._connection = duckdb.connect(str(folder / "compare.duckdb"), config=config)
         self.run("SET TimeZone = 'UTC'")
         self.run("SET enable_progress_bar = false")
