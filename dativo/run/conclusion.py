@@ -66,7 +66,7 @@ def checked(summary: Summary, seen: Seen, steps: Sequence[Step], check: After | 
         summary.notes += verified(check.found)
         return
     summary.verdict, summary.reason = "interrupted", check.problem.code
-    summary.doubled = doubled(seen, summary, steps)
+    summary.doubled = doubled(seen, summary, steps, resent=True)
     check.problem.details += tuple(twice(summary, steps))
     check.problem.context = {**context(summary), **check.problem.context}
 
@@ -137,10 +137,13 @@ def standing(summary: Summary) -> str:
     return f"{read} read · bookmark unchanged"
 
 
-def doubled(seen: Seen, summary: Summary, steps: Sequence[Step]) -> int:
-    """How many rows a target may hold twice when what was not covered by a bookmark is sent again."""
+def doubled(seen: Seen, summary: Summary, steps: Sequence[Step], *, resent: bool = False) -> int:
+    """How many rows a target may hold twice when what was not covered by a bookmark is sent again.
+
+    `resent`: also what the target's own bookmark covers.
+    """
     target = steps[-1] if steps and steps[-1].role == "target" else None
-    if target is None or target.can("bookmark"):
+    if target is None or (target.can("bookmark") and not resent):
         return 0  # it keeps the bookmark with its data: both or none
     again = max(summary.records - summary.covered, 0)
     if not landing.replaces(target):
@@ -152,8 +155,8 @@ def twice(summary: Summary, steps: Sequence[Step]) -> Sequence[str]:
     """The bound in words, where there is one to tell."""
     if not summary.doubled:
         return ()
-    return (f"up to {figures.count(summary.doubled, 'row')} may be there twice after the next run: {steps[-1].name}"
-            " does not keep the bookmark with its data",)  # fmt: skip
+    why = "" if steps[-1].can("bookmark") else f": {steps[-1].name} does not keep the bookmark with its data"
+    return (f"up to {figures.count(summary.doubled, 'row')} may be there twice after the next run{why}",)
 
 
 def context(summary: Summary) -> dict[str, Any]:
