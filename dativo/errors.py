@@ -69,6 +69,11 @@ CATALOG: dict[str, Entry] = {
         "a plugin failed too often in a row: runs with it pause",
         "wait until the pause is over, or run it with --force when the cause is mended",
     ),
+    "verify.mismatch": Entry(
+        1,
+        "the destination does not hold what was delivered",
+        "look at the rows named above and at the target; the bookmark is where it was",
+    ),
     "secret.conflict": Entry(
         1, "a secret was changed by somebody else during the run", "run it again: it then has the newer value"
     ),
@@ -106,6 +111,9 @@ CATALOG: dict[str, Entry] = {
     "secret.tenant": Entry(2, "the secret belongs to another tenant", "name a secret of the job's own tenant"),
     "catalog.invalid": Entry(2, "the catalog cannot be used", "make a new one with `dativo discover`"),
     "catalog.none": Entry(2, "nothing is selected", "see `dativo select`"),
+    "verify.unreadable": Entry(
+        2, "the destination cannot be read back", "see docs/guides/verify.md for the targets that can"
+    ),
     "state.invalid": Entry(2, "the state cannot be used", "it must be a JSON object, as `dativo state get` prints it"),
     "state.unknown": Entry(2, "no such bookmark", "see `dativo state list`"),
     # -- 3: change the machine
@@ -159,6 +167,11 @@ CATALOG: dict[str, Entry] = {
     ),
     "data.schema_changed": Entry(
         4, "a SCHEMA changed where it may not", "if the change is meant, set schema_change: evolve for the stream"
+    ),
+    "data.delete_share": Entry(
+        4,
+        "a target was told to delete more of a table than it may",
+        "if that is meant, raise the target's max_delete_share for this run (1: never ask)",
     ),
     "data.rejected": Entry(4, "the target refused a record", "its message says which and why"),
     # -- 5: wait

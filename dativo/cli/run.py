@@ -25,6 +25,9 @@ from dativo.cli import options, report, runflags
 )
 @click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
 @click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
+@click.option(
+    "--verify", type=click.Choice(["after", "never"]), help="after: read the destination back before it counts."
+)
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options

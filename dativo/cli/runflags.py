@@ -125,6 +125,7 @@ def run_options(values: dict[str, Any]) -> RunOptions:
         "grace",
         "job",
         "tenant",
+        "verify",
     )
     for name in values.get("pass_env", ()):
         if "=" in name:

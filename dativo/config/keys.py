@@ -208,6 +208,7 @@ JOB: Table = {
     "schema_change": _schema_change,
     "schedule": _text,
     "full_refresh": _flag,
+    "verify": _one_of("after", "never"),
 }
 STATE: Table = {"path": _text, "url": _text, "options": _options}
 """Where bookmarks are kept: a SQLite file by its path, or any store by its URL."""

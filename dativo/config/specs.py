@@ -61,6 +61,8 @@ class JobSpec:
     description: str | None = None
     tenant: str | None = None
     full_refresh: bool = False
+    verify: str = "never"
+    """`after`: the destination is read back before the last bookmark is kept."""
 
 
 def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
@@ -112,6 +114,7 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         description=data.get("description"),
         tenant=data.get("tenant"),
         full_refresh=bool(data.get("full_refresh")),
+        verify=data.get("verify") or "never",
     )
 
 

@@ -136,6 +136,24 @@ def probe(
     }
 
 
+def program(
+    installed: Startable,
+    text: str,
+    question: str,
+    *,
+    pass_env: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    config_mode: str = "auto",
+    back_fd: int | None = None,
+    confine: Confine | None = None,
+) -> dict[str, Any]:
+    """A Python program of ours for a plugin's own Python, with a question as its only argument: a probe like others."""
+    child = probe(installed, (), pass_env=pass_env, env=env, config_mode=config_mode, back_fd=back_fd, confine=confine)
+    python = f"{installed.env_dir}/bin/python"
+    argv = [python, "-I", "-B", "-X", "utf8", "{file:program}", "{file:question}"]
+    return {**child, "argv": argv, "files": {"program": _file(text, "memfd"), "question": _file(question, "memfd")}}
+
+
 def _environment(
     home: Path | None, pass_env: Sequence[str], env: Mapping[str, str] | None, *, job: str, run: str
 ) -> dict[str, str]:

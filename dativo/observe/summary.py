@@ -34,6 +34,8 @@ class Summary:
     confirmed: int = 0
     covered: int = 0
     """Records that came before the last confirmed STATE."""
+    doubled: int = 0
+    """Records that the target may have stored and will be sent again: it may then hold them twice."""
     junk: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     """Lines that were not delivered, by stream; under the empty name those of no known stream."""
@@ -55,6 +57,8 @@ class Summary:
     """Each attempt, when there was more than one: number, verdict, cause, reason, message, …"""
     failed: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Streams that were left out because they failed: code and message."""
+    verify: list[dict[str, Any]] = field(default_factory=list)
+    """What reading the destination back found, stream by stream; empty when it was not."""
 
     @property
     def records(self) -> int:
@@ -84,10 +88,12 @@ class Summary:
                 "states": self.states,
                 "confirmed": self.confirmed,
                 "covered": self.covered,
+                "doubled": self.doubled,
             },
             "sandbox": self.sandbox,
             "confined": self.confined,
             "connections": self.connections,
+            "verify": self.verify,
             "notes": self.notes,
         }
 

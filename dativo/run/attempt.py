@@ -57,6 +57,8 @@ class Seen:
     """Every stream that had a SCHEMA, in order."""
     keyless: set[str] = field(default_factory=set)
     """Those of them whose SCHEMA names no key."""
+    schemas: dict[str, tuple[dict[str, Any], list[str]]] = field(default_factory=dict)
+    """By stream: the SCHEMA that the receiver was given last, and its keys."""
     books: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By stream: how many records the last bookmark covers, and the sum of their hashes."""
     flowing: str | None = None
@@ -92,8 +94,8 @@ class Seen:
         """A SCHEMA went by."""
         if event.stream not in self.streams:
             self.streams.append(event.stream)
-        if not event.key_properties:
-            self.keyless.add(event.stream)
+        self.schemas[event.stream] = (event.schema, event.key_properties or [])
+        (self.keyless.discard if event.key_properties else self.keyless.add)(event.stream)
 
     def keyed(self) -> bool:
         """Whether every stream so far has a key."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress
 from dativo.observe.summary import Summary
 from dativo.run import causes, conclusion, isolate, rundirs, totals
-from dativo.run.attempt import Attempt, Seen
+from dativo.run.attempt import Attempt, Keeper, Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.disclosure import told
 from dativo.run.hold import Hold
@@ -29,6 +30,7 @@ from dativo.run.mend import Mending
 from dativo.run.options import RunOptions
 from dativo.run.retry import Retrying
 from dativo.run.step import Step
+from dativo.run.verify.after import After, Unchecked
 
 SOON = 0.05
 SLICE = 0.5
@@ -45,6 +47,8 @@ class Work:
     state: Callable[[], str | None]
     plan: Callable[[str | None, str | None], Plan]
     """The plan for a catalog's text and a state."""
+    checking: Callable[[], AbstractContextManager[After | Unchecked]]
+    """How an attempt's bookmarks are checked before they are kept."""
 
 
 @dataclass
@@ -105,7 +109,8 @@ class Attempts:
 
     def _one(self) -> _Outcome:
         log = PluginLog(shown=self.options.verbose, defer=True)
-        keeper = _Counting(self.hold, sum(one.covered for one in self._earlier))
+        before = sum(one.covered for one in self._earlier)
+        keeper, check = _Counting(self.hold, before), None
         seen, begun, ran, problem = Seen(), time.monotonic(), False, None
         notes: list[str] = []
         try:
@@ -118,19 +123,24 @@ class Attempts:
             plan = replace(self.work.plan(self._catalog, state), run_dir=folder)
             shown = progress(quiet=self.options.quiet or self.options.json)
             mender = self._mending(log, state) if plan.spill is not None else None
-            attempt = Attempt(
-                plan,
-                self.interrupts,
-                log,
-                shown,
-                keeper=keeper,
-                mender=mender,
-                shows_junk=self.options.verbose,
-                seen=seen,
-            )
-            ran = True
-            attempt.drive()
-            seen.end = self.hold.judged(seen.end, self.interrupts)
+            with self.work.checking() as check:
+                keeper = _Counting(check.keeper, before)
+                attempt = Attempt(
+                    check.planned(plan),
+                    self.interrupts,
+                    log,
+                    shown,
+                    keeper=keeper,
+                    mender=mender,
+                    shows_junk=self.options.verbose,
+                    seen=seen,
+                )
+                ran = True
+                attempt.drive()
+                seen.end = self.hold.judged(seen.end, self.interrupts)
+                check.judge(seen, self.interrupts)
+            if seen.end.verdict == "done":
+                self.hold.remember_schemas(seen.schemas)
             notes = [*([adopted] if adopted else []), *(mender.notes if mender else [])]
             kept = told(self.steps)
         except errors.DativoError as raised:
@@ -140,8 +150,11 @@ class Attempts:
         summary = conclusion.summarise(seen, run=self.hold.run, job=self.job, hold=self.hold)
         summary.covered = keeper.covered
         summary.notes = [*notes, *summary.notes, *kept]
+        if check is not None:
+            conclusion.checked(summary, seen, self.steps, check)
         if problem is None:
-            problem = conclusion.problem(seen, self._whole(summary), self.steps, log, self.interrupts)
+            failed = conclusion.problem(seen, self._whole(summary), self.steps, log, self.interrupts)
+            problem = (check.problem if check is not None else None) or failed
             if problem is not None:
                 problem.details += tuple(kept)
         outcome = _Outcome(summary, problem, seen, log, ran)
@@ -298,7 +311,7 @@ def _told(made: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 class _Counting:
     """A hold for one attempt: the bookmark's records are those of the run."""
 
-    def __init__(self, hold: Hold, before: int) -> None:
+    def __init__(self, hold: Keeper, before: int) -> None:
         self._hold, self._before = hold, before
         self.covered = 0
 

@@ -16,6 +16,8 @@ from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.outcome import failure, is_said
 from dativo.run.step import Step
+from dativo.run.verify import landing
+from dativo.run.verify.after import After, Unchecked, verified
 
 
 def summarise(
@@ -57,6 +59,20 @@ def summarise(
     )
 
 
+def checked(summary: Summary, seen: Seen, steps: Sequence[Step], check: After | Unchecked) -> None:
+    """What reading the destination back came to (`verify: after`)."""
+    summary.verify = [one.as_dict() for one in check.found]
+    if check.held_back:
+        summary.covered = 0
+    if check.problem is None:
+        summary.notes += verified(check.found)
+        return
+    summary.verdict, summary.reason = "interrupted", check.problem.code
+    summary.doubled = doubled(seen, summary, steps, resent=True)
+    check.problem.details += tuple(twice(summary, steps))
+    check.problem.context = {**context(summary), **check.problem.context}
+
+
 def _notes(seen: Seen) -> Sequence[str]:
     notes = [one.text for one in seen.notices if one.code not in ("state.uncovered", "state.unconfirmed")]
     foreign = seen.ignored.get("foreign", 0)
@@ -77,6 +93,7 @@ def problem(
     if end.verdict == "done":
         return None
     blamed = next((step for step in steps if step.name == end.child), None)
+    summary.doubled = doubled(seen, summary, steps)
     left = seen.exits.get(end.child or "")
     found = failure(
         end,
@@ -84,7 +101,7 @@ def problem(
         ours=blamed is not None and blamed.ours,
         exit_code=left.code if left else None,
         interrupts=interrupts,
-        details=[standing(summary), *_notes(seen)],
+        details=[standing(summary), *twice(summary, steps), *_notes(seen)],
         context=context(summary),
     )
     if found.code == "data.schema":
@@ -128,6 +145,28 @@ def standing(summary: Summary) -> str:
     if summary.moved:
         return f"{read} read · {figures.count(summary.covered)} committed: the next run goes on there"
     return f"{read} read · bookmark unchanged"
+
+
+def doubled(seen: Seen, summary: Summary, steps: Sequence[Step], *, resent: bool = False) -> int:
+    """How many rows a target may hold twice when what was not covered by a bookmark is sent again.
+
+    `resent`: also what the target's own bookmark covers.
+    """
+    target = steps[-1] if steps and steps[-1].role == "target" else None
+    if target is None or (target.can("bookmark") and not resent):
+        return 0  # it keeps the bookmark with its data: both or none
+    again = max(summary.records - summary.covered, 0)
+    if not landing.replaces(target):
+        return again
+    return min(again, sum(summary.streams.get(name, {}).get("records", 0) for name in seen.keyless))
+
+
+def twice(summary: Summary, steps: Sequence[Step]) -> Sequence[str]:
+    """The bound in words, where there is one to tell."""
+    if not summary.doubled:
+        return ()
+    why = "" if steps[-1].can("bookmark") else f": {steps[-1].name} does not keep the bookmark with its data"
+    return (f"up to {figures.count(summary.doubled, 'row')} may be there twice after the next run{why}",)
 
 
 def context(summary: Summary) -> dict[str, Any]:

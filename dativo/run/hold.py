@@ -160,6 +160,19 @@ class Hold:
         """Keep the lease fresh; raises BusyError job.lease_lost when another run has it."""
         self._heartbeat.beat()
 
+    # -- SCHEMAs
+
+    def schemas(self) -> dict[str, dict[str, Any]]:
+        """What earlier runs saw: stream -> {"schema": …, "key_properties": […]}."""
+        return self._store.schemas(self.job)
+
+    def remember_schemas(self, seen: Mapping[str, tuple[Mapping[str, Any], Sequence[str]]]) -> None:
+        """Keep those that this run saw, for the next one's schema_change."""
+        known = self.schemas()
+        for stream, (schema, keys) in seen.items():
+            if known.get(stream) != {"schema": schema, "key_properties": list(keys)}:
+                self._store.remember_schema(self._lease, stream, schema, keys)
+
     # -- attempts and breakers
 
     def start_attempt(self, number: int) -> None:
@@ -200,6 +213,12 @@ class Hold:
         """The verdict of a run that was drained because it had come far enough, and not by a signal: it is done."""
         drained = self.reached and end.reason == "run.cancelled" and not interrupts.count
         return replace(end, verdict="done", reason=None, message="") if drained else end
+
+    def insist(self) -> None:
+        """The bookmark stays where it was before the run, whatever the destination remembers: as if set by hand."""
+        before = self.before.text if self.before else "{}"
+        self._store.commit(self._lease, before, origin="set" if before != "{}" else "clear")
+        self.text, self.moved = before, False
 
     def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
         """Record how the run ended; what is kept holds no secret (I13)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.bus.plan import Plan, Spill
+from dativo.bus.plan import Plan, Policy, Spill
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
@@ -24,6 +24,7 @@ from dativo.run.options import RunOptions
 from dativo.run.retry import BUDGET_WINDOW, Retrying, RetryPolicy
 from dativo.run.settings import Given, words
 from dativo.run.step import Step, prepare, resolver_of, role_of
+from dativo.run.verify.after import checking
 from dativo.run.waiting import Waiting
 from dativo.state import location
 from dativo.state.bookmark import exact_text
@@ -160,12 +161,21 @@ def work(
         adopt=lambda log: adopt(hold, steps[-1], interrupts, log),
         catalog=lambda log: catalog.prepare(steps[0], options, chosen, interrupts, log, beat=hold.beat),
         state=state,
-        plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state),
+        plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas),
+        checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),
     )
 
 
-def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | None, state: str | None) -> Plan:
-    """The plan for one attempt."""
+def plan_of(
+    job: Job,
+    steps: Sequence[Step],
+    *,
+    run: str,
+    catalog_text: str | None,
+    state: str | None,
+    known: Callable[[], dict[str, dict[str, Any]]] = dict,
+) -> Plan:
+    """The plan for one attempt. `known` tells the SCHEMAs of earlier runs, and is asked where the policy needs them."""
     options, spec = job.options, job.spec
     tap, *others = steps
     children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
@@ -186,7 +196,14 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
         grace=options.graces(spec.grace),
         spill=spilling(job),
         dead_letters=letters.file(job.project.state_path, job.name, run, policy),
+        known_schemas=known() if _remembers(policy) else {},
     )
+
+
+def _remembers(policy: Policy) -> bool:
+    """Whether what a SCHEMA was in earlier runs matters."""
+    change = policy.schema_change
+    return {change.get("default", "evolve"), *change.get("streams", {}).values()} != {"evolve"}
 
 
 def spilling(job: Job) -> Spill | None:

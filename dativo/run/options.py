@@ -35,6 +35,8 @@ class RunOptions:
     continue_on_error: bool = False
     force: bool = False
     """Whether an open circuit breaker is closed."""
+    verify: str | None = None
+    """`after` or `never`."""
     grace: float | None = None
     """Seconds a target is given after EOF."""
     pass_env: tuple[str, ...] = ()

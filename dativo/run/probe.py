@@ -60,10 +60,12 @@ def ask(
     patience: float | None = PATIENCE,
     capture: int = Limits.capture,
     beat: Callable[[], None] | None = None,
+    into: int | None = None,
 ) -> Answer:
     """Run one probe child (as `engines.singer.probe` makes it) and return its answer, whatever it is.
 
     `beat` is called all the while: a lease that is held must not run out because a plugin takes long to answer.
+    `into` is a descriptor that takes a long answer in place of `Answer.stdout`.
     """
     name = rundirs.fresh_id("p")
     plan = Plan(
@@ -74,7 +76,7 @@ def ask(
         sink=Sink("probe", quiet=True),
         limits=Limits(capture=capture),
     )
-    answer = os.memfd_create("dativo-probe", os.MFD_CLOEXEC)
+    answer = os.dup(into) if into is not None else os.memfd_create("dativo-probe", os.MFD_CLOEXEC)
     kept = log if log is not None else PluginLog(shown=False)
     try:
         with contextlib.ExitStack() as stack:
@@ -85,7 +87,7 @@ def ask(
                 seen = Attempt(plan, signals, kept, Progress(), keeper=keeper, stdout=given).drive()
             finally:
                 os.close(given)
-        stdout = os.pread(answer, os.fstat(answer).st_size, 0)
+        stdout = b"" if into is not None else os.pread(answer, os.fstat(answer).st_size, 0)
     finally:
         os.close(answer)
     if signals.count:

@@ -27,9 +27,9 @@ def run_dir(name: str) -> str:
     return str(_parent() / name)
 
 
-def sweep() -> None:
+def sweep(parent: Path | None = None) -> None:
     """Remove the directories of runs that are over: nobody holds their lock (I13: they may hold a config)."""
-    for path in _parent().iterdir():
+    for path in (parent or _parent()).iterdir():
         with contextlib.suppress(OSError):
             if _abandoned(path):
                 remove(path)

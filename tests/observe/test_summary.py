@@ -85,5 +85,5 @@ def test_many_streams():
 def test_the_object_is_raw():
     found = json.loads(json.dumps(summary().as_dict()))
     assert found["records"] == 362_891
-    assert found["bookmark"] == {"moved": True, "states": 2, "confirmed": 2, "covered": 362_891}
+    assert found["bookmark"] == {"moved": True, "states": 2, "confirmed": 2, "covered": 362_891, "doubled": 0}
     assert (found["verdict"], found["run"], found["rejected"]) == ("done", "r-1", 0)

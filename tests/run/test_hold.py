@@ -169,3 +169,17 @@ def test_what_this_run_committed_is_known(path):
         assert not hold.committed
         hold.commit('{"n":1}', 1, 1)
         assert hold.committed, "where it stood is committed too: a full refresh is not begun again"
+
+
+def test_a_bookmark_that_is_insisted_on_wins_over_the_destination(path):
+    after_a_run(path, '{"n":1}')
+    with Hold.take(path, "j") as hold:
+        hold.insist()
+        hold.finish("interrupted", "verify.mismatch", {})
+    with Hold.take(path, "j") as hold:
+        assert (hold.adopt('{"n":5}', "target-y"), hold.text) == (None, '{"n":1}')
+    with Hold.take(path, "fresh") as hold:
+        hold.insist()
+        hold.finish("interrupted", "verify.mismatch", {})
+    with Hold.take(path, "fresh") as hold:
+        assert (hold.adopt('{"n":5}', "target-y"), hold.handed(full_refresh=False, streams=())) == (None, None)

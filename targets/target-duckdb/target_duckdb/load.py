@@ -30,12 +30,15 @@ OWN_TYPES = {
 class Loader:
     """Writes into one table."""
 
-    def __init__(self, table: Table, mode: str, *, evolve: bool, hard_delete: bool) -> None:
+    def __init__(
+        self, table: Table, mode: str, *, evolve: bool, hard_delete: bool, max_delete_share: float = 1
+    ) -> None:
         self.table = table
         self.database = table.database
         self.mode = mode
         self.evolve = evolve
         self.hard_delete = hard_delete
+        self.max_delete_share = max_delete_share
 
     def apply(self, ops: list[Chunk | int]) -> None:
         """Write the chunks in their order; an int among them is a version to activate."""
@@ -214,8 +217,21 @@ class Loader:
         self.table.evolve()
         field = self.table.fields.get(VERSION)
         if field is not None and self.table.created:
-            self.database.sql(
-                f"DELETE FROM {self.table.sql_name} WHERE TRY_CAST({quoted(field.name)} AS HUGEINT) < ?", [version]
+            older = f"FROM {self.table.sql_name} WHERE TRY_CAST({quoted(field.name)} AS HUGEINT) < ?"
+            if self.max_delete_share < 1:
+                self._ask(older, version)
+            self.database.sql(f"DELETE {older}", [version])
+
+    def _ask(self, older: str, version: int) -> None:
+        """Refuse an activation that empties the table: a source that came back nearly empty looks just like that."""
+        ((doomed,),) = self.database.sql(f"SELECT count(*) {older}", [version])
+        ((rows,),) = self.database.sql(f"SELECT count(*) FROM {self.table.sql_name}")
+        if doomed > self.max_delete_share * rows:
+            raise TargetError(
+                "data.delete_share",
+                f"ACTIVATE_VERSION would delete {doomed:,} of {rows:,} rows of {json.dumps(self.table.stream)}"
+                f" ({doomed / rows:.0%}), more than max_delete_share {self.max_delete_share:.0%}: nothing was deleted",
+                "if the source did lose these rows, set max_delete_share for this run (1: never ask)",
             )
 
 

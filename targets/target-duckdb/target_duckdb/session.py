@@ -188,7 +188,11 @@ class Session:
         mode = self.settings.mode or "upsert"
         mode = mode if keys or mode == "overwrite" else "append"
         loader = Loader(
-            stream.table, mode, evolve=self.settings.extra == "evolve", hard_delete=self.settings.hard_delete
+            stream.table,
+            mode,
+            evolve=self.settings.extra == "evolve",
+            hard_delete=self.settings.hard_delete,
+            max_delete_share=self.settings.max_delete_share,
         )
         stream.declare(message.schema, keys if mode != "append" else (), loader)
         self.quick.pop(name, None)

@@ -49,6 +49,14 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "default": False,
         "description": "Delete rows whose _sdc_deleted_at is set (upsert only), instead of keeping them marked",
     },
+    "max_delete_share": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0.9,
+        "description": "An ACTIVATE_VERSION that would delete more than this share of a table's rows is refused, and"
+        " nothing is deleted; 1: never ask",
+    },
     "add_record_metadata": {
         "type": "boolean",
         "default": False,
@@ -95,6 +103,7 @@ class Settings:
     max_batch_age: float = 30
     extra: str = "evolve"
     hard_delete: bool = False
+    max_delete_share: float = 0.9
     add_record_metadata: bool = False
     junk: str = "drop"
     max_line: int = 67_108_864
@@ -160,6 +169,8 @@ def validate(raw: dict[str, Any]) -> Settings:
             raise TargetError(
                 "config.invalid", f"{name} is {value!r}", f"it must be one of {', '.join(schema['enum'])}"
             )
+        if value > schema.get("maximum", value):
+            raise TargetError("config.invalid", f"{name} is {value}", f"it must be at most {schema['maximum']}")
         if "minimum" in schema and value < schema["minimum"]:
             raise TargetError("config.invalid", f"{name} is {value}", f"it must be at least {schema['minimum']}")
     if "{stream}" not in values.get("table_name", "{stream}"):

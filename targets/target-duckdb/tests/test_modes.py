@@ -97,6 +97,42 @@ def test_activate_version_deletes_older_rows(target, singer) -> None:
     assert rows(target, "count(*), min(v)") == [(7, "2")]
 
 
+def activation(singer, version: int, rows: range, keys: list[str] | None = None) -> str:
+    lines = singer.schema(keys=keys) + "".join(singer.record(f'{{"id":{at}}}', version=version) for at in rows)
+    activate = json.dumps({"type": "ACTIVATE_VERSION", "stream": "t", "version": version}) + "\n"
+    return lines + activate + singer.state({"version": version})
+
+
+def test_activate_version_asks_before_it_empties_a_table(target, singer) -> None:
+    assert target.load(activation(singer, 1, range(1_000), ["id"])).code == 0
+    nearly_empty = activation(singer, 2, range(99), ["id"])
+    refused = target.load(nearly_empty)
+    assert (refused.code, refused.out) == (4, "")
+    assert "error[data.delete_share]  ACTIVATE_VERSION would delete 901 of 1,000 rows" in refused.err
+    assert "max_delete_share" in refused.err.splitlines()[-1]
+    assert target.sql("SELECT count(*) FROM t") == [(1_000,)]
+    assert target.bookmark().out == '{"version": 1}\n'
+    assert target.load(nearly_empty, max_delete_share=0.95).code == 0
+    assert target.sql("SELECT count(*) FROM t") == [(99,)]
+
+
+def test_activate_version_does_not_ask_for_a_refresh_or_when_told_not_to(target, singer) -> None:
+    assert target.load(activation(singer, 1, range(10))).code == 0
+    assert target.load(activation(singer, 2, range(10, 20))).code == 0  # without keys the old half goes
+    assert target.sql("SELECT min(id), count(*) FROM t") == [(10, 10)]
+    one_left = activation(singer, 3, range(1))
+    assert target.load(one_left).code == 4
+    assert target.load(one_left, max_delete_share=0.5).code == 4
+    assert target.sql("SELECT count(*) FROM t") == [(10,)]
+    assert target.load(one_left, max_delete_share=1).code == 0
+    assert target.sql("SELECT count(*) FROM t") == [(1,)]
+
+
+def test_a_share_is_a_share(target, singer) -> None:
+    result = target.load(singer.schema(), max_delete_share=1.5)
+    assert (result.code, "max_delete_share is 1.5" in result.err) == (2, True)
+
+
 def test_activate_version_keeps_rows_that_were_never_versioned(target, singer) -> None:
     lines = singer.schema() + singer.record('{"id":1}') + singer.record('{"id":2}', version=5)
     activate = json.dumps({"type": "ACTIVATE_VERSION", "stream": "t", "version": 5}) + "\n"
