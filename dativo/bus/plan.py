@@ -74,6 +74,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     grace: Grace = field(default_factory=Grace)
+    tape: str | None = None
+    """The file that the run is recorded in."""
     counters_every: float = 0.25
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
@@ -94,6 +96,8 @@ class Plan:
             "counters_every": self.counters_every,
             "secrets": list(self.secrets),
         }
+        if self.tape is not None:
+            shape["tape"] = {"path": self.tape}
         if control_fd is not None:
             shape["control_fd"] = control_fd
         return shape

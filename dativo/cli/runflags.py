@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType  # generic only in newer clicks
 
+RECORD_HELP = "Keep a tape of it: all its records are in there."
 TAP_ONLY = {"streams", "select", "catalog", "state"}
 
 
@@ -33,6 +34,18 @@ class _Quantity(_ParamType):
             return parse_size(value) if self.name == "size" else parse_duration(value)
         except ValueError as problem:
             self.fail(str(problem), param, ctx)
+
+
+class _Tape(_ParamType):
+    """A tape's file, which may be left out."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name; a plugin's name that was taken for one is refused."""
+        if value and not str(value).endswith(".zst"):
+            self.fail(f"{value!r} does not end in .zst; without a FILE, --record comes last", param, ctx)
+        return value
 
 
 _FILE = click.Path(path_type=Path)
@@ -54,6 +67,9 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(["--sandbox"], type=click.Choice(PROFILES), help="How to confine plugins (standard)."),
         click.Option(["--max-line"], type=_Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
         click.Option(["--grace"], type=_Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
+        click.Option(
+            ["--record"], type=_Tape(), is_flag=False, flag_value="", metavar="[FILE.tape.zst]", help=RECORD_HELP
+        ),
         click.Option(["--pass-env"], multiple=True, metavar="NAME", help="Give plugins this variable (repeatable)."),
     ]
     return [one for one in found if tap or one.name not in TAP_ONLY]
@@ -67,7 +83,7 @@ def add_to(command: click.Command) -> click.Command:
 
 def run_options(values: dict[str, Any]) -> RunOptions:
     """What the parsed options say; takes them out of `values`."""
-    names = ("catalog", "state", "junk", "check", "confirm", "sandbox", "max_line", "grace", "job", "tenant")
+    names = ("catalog", "state", "junk", "check", "confirm", "sandbox", "max_line", "grace", "record", "job", "tenant")
     for name in values.get("pass_env", ()):
         if "=" in name:
             raise errors.ConfigError("usage", f"--pass-env {name.partition('=')[0]}: only the name is expected")

@@ -15,7 +15,7 @@ from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, catalog, conclusion, probe, rundirs
+from dativo.run import attempt, catalog, conclusion, probe, rundirs, tape
 from dativo.run.attempt import Attempt
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed, told
@@ -40,6 +40,10 @@ class Job:
     """`PLUGIN.KEY=VALUE`"""
     files: Sequence[str] = ()
     """`PLUGIN=FILE`"""
+    tap: Step | None = None
+    """A tap that is part of Dativo, before the steps: a tape or dead letters that are replayed."""
+    adopts: bool = True
+    """Whether the bookmark that the target keeps with its data counts; letters are no part of the job's stream."""
 
     @property
     def name(self) -> str:
@@ -67,14 +71,16 @@ def prepared(job: Job) -> list[Step]:
     """Every plugin of the job, configured and checked, in a pipeline's order."""
     given = given_of(job.spec.steps, job.sets, job.files)
     resolver = resolver_of(job.project, job=job.spec.tenant, said=job.options.tenant)
+    own = [job.tap] if job.tap is not None else []
     plugins = [installed(job.project, name) for name in job.spec.steps]
-    roles = [role_of(plugin) for plugin in plugins]
+    names = [*(step.name for step in own), *job.spec.steps]
+    roles = [*(step.role for step in own), *(role_of(plugin) for plugin in plugins)]
     if len(roles) < 2 or roles != ["tap", *["mapper"] * (len(roles) - 2), "target"]:
-        shown = " > ".join(f"{plugin.name} ({role})" for plugin, role in zip(plugins, roles, strict=True))
+        shown = " > ".join(f"{name} ({role})" for name, role in zip(names, roles, strict=True))
         raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
-    if len(set(job.spec.steps)) < len(roles):
+    if len(set(names)) < len(roles):
         raise errors.ConfigError("job.invalid", f"{job.name} names a mapper twice", hint="add it --as another name")
-    return [
+    return own + [
         prepare(
             job.project,
             plugin,
@@ -123,19 +129,20 @@ def run(job: Job) -> Summary:
         log = PluginLog(shown=options.verbose)
         with Hold.take(job.project.state_path, job.name) as hold, disclosed(steps) as steps:
             tap, target = steps[0], steps[-1]
-            adopted = adopt(hold, target, interrupts, log)
+            adopted = adopt(hold, target, interrupts, log) if job.adopts else None
             hold.only(options.streams)
             refresh = options.full_refresh or job.spec.full_refresh
             state = given_state or hold.handed(full_refresh=refresh, streams=options.streams)
             text = catalog.prepare(tap, options, chosen, interrupts, log, beat=hold.beat)
             for step in steps:
                 step.ready()
+            taped = tape.begin(job.project, options, hold.run)
             plan = plan_of(job, steps, run=hold.run, catalog_text=text, state=state)
             shown = progress(quiet=options.quiet or options.json)
             seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
             summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
             summary.notes[:0] = [adopted] if adopted else []
-            kept = told(steps)
+            kept = told(steps) + taped
             summary.notes += kept
             problem = conclusion.problem(seen, summary, steps, log, interrupts)
             if problem is not None:
@@ -161,6 +168,7 @@ def plan_of(job: Job, steps: Sequence[Step], *, run: str, catalog_text: str | No
         limits=options.limits({**lines(steps), **spec.limits}),
         policy=options.policy(spec.policy, batch=all(step.can("batch") for step in others)),
         grace=options.graces(spec.grace),
+        tape=tape.place(job.project, options, run),
     )
 
 

@@ -30,6 +30,8 @@ class RunOptions:
     grace: float | None = None
     """Seconds a target is given after EOF."""
     pass_env: tuple[str, ...] = ()
+    record: str | None = None
+    """Record the run: into this file, or, if it is empty, beside the state store."""
     dry_run: bool = False
     json: bool = False
     quiet: bool = False

@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, conclusion, rundirs
+from dativo.run import attempt, catalog, conclusion, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -66,8 +66,17 @@ class Side:
             limits=self.options.limits(lines([step])),
             policy=self.options.policy({}, batch=batch),
             grace=self.options.graces({}),
+            tape=tape.place(self.project, self.options, self.tape_name(step, run)),
             **ends,
         )
+
+    def tape_name(self, step: Step, run: str) -> str:
+        """Each side of a pipe records what it sees: the target's side has the run's own name."""
+        return run if step.role == "target" else f"{run}-{step.name}"
+
+    def begin_tape(self, step: Step, run: str) -> list[str]:
+        """Begin the recording, if one is wanted; what to say about it."""
+        return tape.begin(self.project, self.options, self.tape_name(step, run))
 
     def planned(self) -> dict[str, Any]:
         """The plan of a dry run: nothing is started, met or locked, and no value is shown (I13)."""
@@ -101,6 +110,7 @@ def tap(side: Side) -> int:
         text = catalog.prepare(step, options, chosen, interrupts, log)
         run = answer.run or rundirs.fresh_id("t")
         step.ready()
+        side.begin_tape(step, run)
         job = answer.job or job_name((side.plugin, right.name or "stdout"))
         child = step.child(job=job, run=run, catalog=text, state=state)
         plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
@@ -202,6 +212,7 @@ def _target(side: Side) -> Summary:
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
             step.ready()
+            notes += side.begin_tape(step, hold.run)
             plan = side.plan(step, step.child(job=job, run=hold.run), run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)
             told = _Verdict(up)
@@ -324,6 +335,7 @@ def mapper(side: Side) -> int:
         run = answer.run or rundirs.fresh_id("m")
         name = answer.job or "default"
         step.ready()
+        side.begin_tape(step, run)
         plan = side.plan(
             step,
             step.child(job=name, run=run),

@@ -153,7 +153,7 @@ impl Journal {
     }
 
     /// The event as a line, without secrets.
-    fn line(&self, event: &Event<'_>, raw: Option<(&str, &[u8])>) -> Vec<u8> {
+    pub fn line(&self, event: &Event<'_>, raw: Option<(&str, &[u8])>) -> Vec<u8> {
         let connection = matches!(event, Event::Connection { .. });
         if self.redactor.is_empty() && !connection {
             return encode(event, SystemTime::now(), raw);

@@ -74,6 +74,9 @@ pub struct Plan {
     /// How long who may take, in seconds.
     #[serde(default)]
     pub grace: Grace,
+    /// Where the run is recorded.
+    #[serde(default)]
+    pub tape: Option<Tape>,
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
@@ -105,6 +108,14 @@ pub struct Sink {
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
+}
+
+/// A flight recording.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tape {
+    /// The file that it is appended to; made (0600) where there is none.
+    pub path: PathBuf,
 }
 
 /// What a child is for.
@@ -266,6 +277,9 @@ impl Plan {
         }
         if !self.run_dir.is_absolute() {
             return wrong("run_dir", "must be an absolute path".into());
+        }
+        if self.tape.as_ref().is_some_and(|tape| !tape.path.is_absolute()) {
+            return wrong("tape.path", "must be an absolute path".into());
         }
         if self.limits.max_line < 1 || self.limits.max_line > 1 << 40 {
             return wrong("limits.max_line", "must be from 1 byte to 1 TiB".into());

@@ -42,6 +42,10 @@ pub trait Carrier {
     fn discard(&mut self);
     /// The next bytes to write.
     fn pending(&self) -> &[u8];
+    /// Where in the writer's bytes [`Carrier::pending`] stands, if it is those bytes as they came.
+    fn pending_from(&self) -> Option<u64> {
+        None
+    }
     /// So many of the [`Carrier::pending`] bytes were written.
     fn wrote(&mut self, count: usize);
     /// A number that grows with every complete line that came, or with every byte where there are no lines.
@@ -297,6 +301,10 @@ impl Carrier for Relay {
             None if self.owed_newline => b"\n",
             None => b"",
         }
+    }
+
+    fn pending_from(&self) -> Option<u64> {
+        self.ready.front().map(|span| span.start)
     }
 
     fn wrote(&mut self, count: usize) {

@@ -7,6 +7,7 @@ use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::leash::{Fate, Leash, Pull};
+use crate::recorder::Recorder;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
@@ -43,6 +44,7 @@ pub struct Supervisor {
     pub(crate) tell_at: Instant,
     pub(crate) watch: Watch,
     pub(crate) backs: Backs,
+    pub(crate) recorder: Option<Recorder>,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -79,6 +81,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         tell_at: now,
         watch: Watch::new(),
         backs: ends.backs,
+        recorder: None,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -89,7 +92,11 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         bus_version: env!("CARGO_PKG_VERSION"),
     };
     supervisor.journal.tell(&event);
-    let run_dir = match RunDir::create(&supervisor.plan.run_dir) {
+    let place = Recorder::begin(&supervisor.plan).and_then(|recorder| {
+        supervisor.recorder = recorder;
+        RunDir::create(&supervisor.plan.run_dir)
+    });
+    let run_dir = match place {
         Ok(run_dir) => {
             supervisor.start(&zygote, &run_dir, ends.source, ends.sink)?;
             drop(zygote);
@@ -147,7 +154,8 @@ impl Supervisor {
             let (group, scratch) = (launched.group.take(), launched.process.scratch.take());
             self.watch.add(spec, &launched.process, group, scratch);
             let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
-            let (child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
+            let (mut child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
+            child.wire = self.recorder.as_ref().map(|recorder| recorder.child(&spec.name));
             self.children.push(child);
             ends.push(pipe_ends);
         }
@@ -178,7 +186,9 @@ impl Supervisor {
                     Box::new(Relay::new(&self.plan, writer, number + 1 == wiring.len()).with_gate(gate))
                 }
             };
-            self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
+            let wire = self.recorder.as_ref().map(|recorder| recorder.hop(number));
+            self.hops
+                .push(Hop::new(hop.from, hop.to, carrier, input, output).recorded(wire));
         }
         Ok(())
     }
