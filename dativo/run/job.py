@@ -142,6 +142,7 @@ def run(job: Job) -> Summary:
             seen = Attempt(plan, interrupts, log, shown, keeper=hold, shows_junk=options.verbose).drive()
             summary = conclusion.summarise(seen, run=hold.run, job=job.name, hold=hold)
             summary.notes[:0] = [adopted] if adopted else []
+            summary.stateless = not job.adopts
             kept = told(steps) + taped
             summary.notes += kept
             problem = conclusion.problem(seen, summary, steps, log, interrupts)

@@ -17,9 +17,9 @@ from dativo.run.letters import Letters
 from dativo.run.neighbours import Kind, holders, is_anonymous
 from dativo.run.options import RunOptions
 from dativo.run.player import Player, player
+from dativo.run.sides import LETTERS
 from dativo.state.store import Store
 
-NAME = "dead-letters"
 SHELL_PATIENCE = 2.0
 LOOK = 0.05
 STDOUT = 1
@@ -45,7 +45,7 @@ class Replay:
         words += ["--until", str(self.until)] if self.until is not None else []
         before = letters.replayed_before(self.found)
         files = [one.path for one in self.found]
-        return player(self.project, NAME, files, words=words, replayed=before, profile=options.sandbox)
+        return player(self.project, LETTERS, files, words=words, replayed=before, profile=options.sandbox)
 
     def taken(self) -> tuple[int, dict[Path, dict[str, int]]]:
         """What is taken by it."""
@@ -77,7 +77,7 @@ class Replay:
     def pipe(self, options: RunOptions) -> tuple[int, str | None]:
         """Print them on stdout. The exit code, and why they are not marked, if they are not."""
         _, taken = self.taken()
-        code, side = tape_replay.stream(self.tap(options), f"{self.job}.{NAME}", options)
+        code, side = tape_replay.stream(self.tap(options), f"{self.job}.{LETTERS}", options)
         if code or side.run is None or side.job is None:
             return code, None
         verdict = _verdict(self.project.state_path, side.job, side.run)

@@ -30,6 +30,8 @@ from dativo.run.settings import Given
 from dativo.run.step import Step, prepare, resolver_of
 
 STDIN, STDOUT = 0, 1
+LETTERS = "dead-letters"
+"""What the tap that plays dead letters is called: it has no bookmark, and needs none."""
 CLOSED_PIPE = 141
 """128 + SIGPIPE: what a program leaves with when its reader went away."""
 
@@ -285,6 +287,7 @@ def _safe(name: str) -> str:
 
 def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
     summary.notes[:0] = notes
+    summary.stateless = up.chain[0] == LETTERS
     if up.neighbour.kind == "foreign" or (up.neighbour.kind == "none" and up.is_pipe):
         who = up.neighbour.name or "the program on the left"
         summary.notes.append(f"{who} is not run by dativo: whether it ended or died cannot be known")

@@ -72,6 +72,8 @@ def find(project: Project, named: str) -> Path:
     folder = project.state_path.parent / FOLDER
     for path in (Path(named).expanduser(), folder / named, folder / f"{named}{SUFFIX}"):
         if path.is_file():
+            if not _is_tape(path):
+                raise errors.ConfigError("tape.invalid", f"{path} is no tape")
             return path.absolute()
     known = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))[-3:]
     hint = f"the last ones here: {', '.join(known)}" if known else None

@@ -27,21 +27,28 @@ from pathlib import Path
 TAPE = Path(__file__).with_name($tape_json)
 TARGET = os.environ.get("DATIVO_TEST_TARGET", $target_json)
 SETTINGS = $settings
+JOB = $job_json
 STREAMS = $streams
-BOOKMARK = json.loads(r\'\'\'$bookmark\'\'\')
+BOOKMARK = $bookmark
 VERDICT = $verdict
 
 
+def dativo(*words):
+    return subprocess.run(["dativo", *words], capture_output=True, text=True)
+
+
 def test_$name(tmp_path):
-    words = ["dativo", "replay", str(TAPE), "--to", TARGET, "--job", $job_json, "--json", "--quiet"]
+    dativo("state", "clear", JOB, "--yes")
+    words = ["replay", str(TAPE), "--to", TARGET, "--job", JOB, "--json", "--quiet"]
     for setting in SETTINGS:
         words += ["--set", f"{TARGET}.{setting.format(tmp=tmp_path)}"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = dativo(*words)
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
     assert found["verdict"] == VERDICT, done.stdout + done.stderr
     assert {name: one["records"] for name, one in found["streams"].items()} == STREAMS
-    assert found["bookmark"] == BOOKMARK
+    kept = dativo("state", "get", JOB)
+    assert (json.loads(kept.stdout) if kept.returncode == 0 else None) == json.loads(BOOKMARK)
 ''')
 
 
@@ -64,7 +71,7 @@ def write(path: Path, source: Path, target: str, settings: Sequence[str]) -> lis
         target_json=json.dumps(target),
         settings=json.dumps([one.removeprefix(f"{target}.") for one in settings]),
         streams=json.dumps(found["streams"]),
-        bookmark=json.dumps(found["bookmark"]),
+        bookmark=repr(json.dumps(found["bookmark"])),
         verdict=json.dumps(_verdict(found)),
         name="".join(c if c.isalnum() else "_" for c in path.stem.removeprefix("test_")).lower(),
         job_json=json.dumps(f"test-{path.stem.removeprefix('test_')}"),
