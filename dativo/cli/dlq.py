@@ -237,7 +237,7 @@ def drop_command(named: str, yes: bool, env: str | None) -> None:
     project, found = _found(env, named)
     waiting = sum(counted.count for one in found for counted in letters.tally(one).values())
     runs = figures.count(len(found), "run")
-    report.confirm(f"drop {figures.count(waiting, 'letter')} of {found[0].job} that wait, from {runs}", yes=yes)
+    report.confirm(f"drop the letters of {found[0].job} from {runs}, {waiting:,} of them not replayed", yes=yes)
     letters.drop(project, found)
     report.result(
         {"dropped": waiting, "files": [str(one.path) for one in found]}, [f"  dropped {waiting:,} from {runs}"]
