@@ -105,7 +105,7 @@ def _show(found: dict[str, Any]) -> None:
             ["ended", f"{end}{why}"],
         ]
         rows += [["attempts", found["attempts"]]] if found["attempts"] > 1 else []
-        head = [*report.columns(rows), f"  {found['records']:,} records, {found['states']:,} bookmarks:"]
+        head = [*report.columns(rows), f"  {found['records']:,} records, {found['states']:,} STATEs:"]
         counts = [[name, f"{count:,}"] for name, count in found["streams"].items()]
         return head + (report.columns(counts, right=[1], indent="    ") if counts else [])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.fixtures.faulty import Faulty, appeared, codes, ended, errors_in, until
+from tests.fixtures.faulty import Faulty, appeared, codes, ended, errors_in, members, until
 from tests.workspace import Answer
 
 ROWS = 20
@@ -44,7 +45,7 @@ def test_a_tape_says_what_it_holds(faulty: Faulty):
     assert found["bookmark"] == faulty.bookmark(faulty.job)
     assert found["logged"]["tap-fault"] >= ROWS
     shown = faulty.dativo("replay", run, "--info").expect().stdout
-    assert "tap-fault > target-fault" in shown and "20 records, 2 bookmarks" in shown
+    assert "tap-fault > target-fault" in shown and "20 records, 3 STATEs" in shown
 
 
 def test_the_stream_is_what_the_tap_wrote(faulty: Faulty):
@@ -92,8 +93,9 @@ def test_a_tape_of_a_killed_run_is_whole_up_to_its_end(faulty: Faulty):
     appeared(Path(f"{gate}.ready"), process)
     tape = faulty.folder / "t.tape.zst"
     until(lambda: tape.stat().st_size > 0 and info(faulty, tape)["records"] == 10, "ten records on the tape")
-    process.send_signal(signal.SIGKILL)
-    ended(process, "run")
+    [bus] = members(faulty.job, "bus")
+    os.kill(bus.pid, signal.SIGKILL)
+    ended(process, "run").expect(1)
     found = info(faulty, tape)
     assert (found["verdict"], found["complete"], found["streams"]) == (None, False, {"t": 10})
     assert "breaks off" in faulty.dativo("replay", tape, "--info").expect().stdout
