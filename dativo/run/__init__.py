@@ -7,6 +7,9 @@ tell each other), `probe` asks a plugin a question, `catalog` and `settings` pre
 of it, ready; `disclosure`: its secrets, late), `outcome` turns the verdict into an error, `conclusion` into a summary,
 `interrupts` is Ctrl-C, `rundirs` names and sweeps the private run directories.
 
+`tape` is where a run's recording is kept, `player` the built-in tap that plays one or dead letters (`letters`), and
+`tape_replay`, `letters_replay` and `tape_test` run them again, or make a test of a tape.
+
 What a plugin may reach is made in `grants`: `templates` filled, `places` that may be given, `reach` and `inference` for
 hosts, `readable` for its start, then `cut` by jobs and policies; `bounds` are its limits, `exposure` says it in words,
 `denials` says what was missing, `learn` and `needs` propose it.

@@ -71,6 +71,17 @@ pub fn part(t: u64, channel: &str, bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The writer of a channel has come to its end: a part without bytes.
+pub fn end(t: u64, channel: &str, out: &mut Vec<u8>) {
+    let envelope = Envelope {
+        t,
+        channel: channel.into(),
+        bytes: Some(0),
+        same: None,
+    };
+    json(&envelope, out);
+}
+
 /// A part of what went on as it came.
 pub fn same(t: u64, channel: &str, from: u64, to: u64, out: &mut Vec<u8>) {
     let envelope = Envelope {
@@ -198,7 +209,7 @@ impl<R: BufRead> Reader<R> {
         }
         self.bytes.resize(count as usize, 0);
         self.from.read_exact(&mut self.bytes)?;
-        if self.bytes.last() != Some(&b'\n') {
+        if self.bytes.last().is_some_and(|last| *last != b'\n') {
             self.from.read_exact(&mut [0])?;
         }
         Ok(Some(Part::Bytes(envelope)))
@@ -248,6 +259,7 @@ mod tests {
             line.take(7, bytes, &mut tape);
         }
         line.flush(8, &mut tape);
+        end(8, "in.0", &mut tape);
         same(9, "out.0", 0, 16, &mut tape);
         part(9, "stderr.tap", b"{\"tape\":1}\n", &mut tape);
         let (found, error) = read(&tape);
@@ -255,7 +267,8 @@ mod tests {
         let text = |at: usize| String::from_utf8_lossy(&found[at].1).into_owned();
         assert_eq!((text(0), text(1)), ("{\"a\":1}\n".into(), "{\"b\":2}\n".into()));
         assert_eq!(found[2], ("in.0".into(), b"last \xff".to_vec()));
-        assert_eq!(found[3].1, b"{\"tape\":1}\n");
+        assert_eq!(found[3], ("in.0".into(), Vec::new()));
+        assert_eq!(found[4].1, b"{\"tape\":1}\n");
         let shown = String::from_utf8_lossy(&tape).into_owned();
         assert!(
             shown.contains("\n{\"t\":7,\"channel\":\"in.0\",\"bytes\":8}\n{\"a\":1}\n"),

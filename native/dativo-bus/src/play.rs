@@ -72,6 +72,10 @@ fn tape(file: impl BufRead, path: &Path, real_time: bool, out: &mut Out) -> io::
                     out.flush()?;
                     std::thread::sleep(Duration::from_micros(envelope.t).saturating_sub(begun.elapsed()));
                 }
+                // Its writer ended: what comes behind that is another one's.
+                if reader.bytes().is_empty() {
+                    out.last(&mut held)?;
+                }
                 if out.take(&mut held, reader.bytes())? {
                     return Ok(());
                 }

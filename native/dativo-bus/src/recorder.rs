@@ -182,7 +182,10 @@ impl Wire {
     /// A hop's writer has ended: what is held back is all there is.
     pub fn ended(&mut self) {
         let (t, line) = (micros(self.started), &mut self.first);
-        put(&self.shared, |out| line.flush(t, out));
+        put(&self.shared, |out| {
+            line.flush(t, out);
+            tape::end(t, line.channel(), out);
+        });
     }
 
     /// So many of the carrier's pending bytes are about to be counted as written.

@@ -90,6 +90,10 @@ pub fn print(path: &Path) -> io::Result<()> {
 impl Info {
     fn stream(&mut self, held: &mut Vec<u8>, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
+        if bytes.is_empty() {
+            self.line(held);
+            held.clear();
+        }
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             if held.is_empty() && line.ends_with(b"\n") {
                 self.line(line);
