@@ -80,7 +80,7 @@ class Letters:
             for number, raw in enumerate(file, 1):
                 try:
                     found = json.loads(raw)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue  # the last line of a run that was killed while it wrote it
                 if not isinstance(found, dict) or found.get("type") not in ("RECORD", "DEAD_LETTER"):
                     continue

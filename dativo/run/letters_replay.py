@@ -39,10 +39,10 @@ class Replay:
         """The job that they are from: letters are found by run or by job, so there is one."""
         return self.found[0].job
 
-    def tap(self, options: RunOptions) -> Player:
-        """The tap that plays them."""
+    def tap(self, options: RunOptions, count: int) -> Player:
+        """The tap that plays so many of them: what is set aside from now on waits for the next replay."""
         words = [word for stream in self.streams for word in ("--stream", stream)]
-        words += ["--until", str(self.until)] if self.until is not None else []
+        words += ["--until", str(count)]
         before = letters.replayed_before(self.found)
         files = [one.path for one in self.found]
         return player(self.project, LETTERS, files, words=words, replayed=before, profile=options.sandbox)
@@ -69,15 +69,15 @@ class Replay:
         count, taken = self.taken()
         if count == 0:
             return 0, None
-        job = jobs.Job(self.project, spec, options, sets, files, tap=self.tap(options), adopts=False)
+        job = jobs.Job(self.project, spec, options, sets, files, tap=self.tap(options, count), adopts=False)
         summary = jobs.run(job)
         letters.mark(self.found, taken)
         return count, summary
 
     def pipe(self, options: RunOptions) -> tuple[int, str | None]:
         """Print them on stdout. The exit code, and why they are not marked, if they are not."""
-        _, taken = self.taken()
-        code, side = tape_replay.stream(self.tap(options), f"{self.job}.{LETTERS}", options)
+        count, taken = self.taken()
+        code, side = tape_replay.stream(self.tap(options, count), f"{self.job}.{LETTERS}", options)
         if code or side.run is None or side.job is None:
             return code, None
         verdict = _verdict(self.project.state_path, side.job, side.run)

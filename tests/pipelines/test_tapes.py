@@ -69,6 +69,7 @@ def test_a_replay_needs_no_source_and_has_a_job_of_its_own(faulty: Faulty):
     assert faulty.bookmark(faulty.job) == before
     assert faulty.bookmark("replay-t") == before
     assert into(faulty, "t.tape.zst", "--until", "7", out="some.txt")[1] == list(range(7))
+    assert into(faulty, "t.tape.zst", "--speed", "real", out="slow.txt")[1] == list(range(ROWS))
     assert faulty.runtime() == []
 
 
