@@ -13,6 +13,7 @@ use dativo_bus_engine::relay::Carrier;
 use dativo_bus_engine::tape::{self, Line};
 use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring;
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -71,7 +72,7 @@ impl Recorder {
     pub fn begin(plan: &Plan) -> Result<Option<Recorder>, Failure> {
         let Some(wanted) = &plan.tape else { return Ok(None) };
         let failed = |e: io::Error| {
-            let code = if e.kind() == io::ErrorKind::StorageFull {
+            let code = if Errno::from_io_error(&e) == Some(Errno::NOSPC) {
                 "env.disk_full"
             } else {
                 "env.permission"
