@@ -28,8 +28,8 @@ const BLOCK: usize = 1 << 20;
 const MOST: usize = 6 << 20;
 /// How long bytes wait for a block to fill.
 const LATEST: Duration = Duration::from_millis(500);
-/// How hard zstd tries: several times as fast as level 1, for twice or three times the size.
-const LEVEL: i32 = -5;
+/// How hard zstd tries: less would save its time and cost as much again in writing what it leaves.
+const LEVEL: i32 = -3;
 
 #[derive(Default)]
 struct Waiting {
