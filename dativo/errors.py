@@ -114,6 +114,8 @@ CATALOG: dict[str, Entry] = {
     "verify.unreadable": Entry(
         2, "the destination cannot be read back", "see docs/guides/verify.md for the targets that can"
     ),
+    "tape.invalid": Entry(2, "the tape cannot be used", "a tape is what `dativo run … --record` makes"),
+    "letters.unknown": Entry(2, "there are no such dead letters", "see `dativo dlq list`"),
     "state.invalid": Entry(2, "the state cannot be used", "it must be a JSON object, as `dativo state get` prints it"),
     "state.unknown": Entry(2, "no such bookmark", "see `dativo state list`"),
     # -- 3: change the machine
@@ -183,6 +185,7 @@ CATALOG: dict[str, Entry] = {
     # -- 128 + signal
     "run.cancelled": Entry(130, "the run was cancelled", "run it again: it goes on at the bookmark"),
     # -- notices: no exit code of their own
+    "tape.ended": Entry(0, "the recording ended before the run did", "free some space; the run itself went on"),
     "state.uncovered": Entry(0, "records came after the last STATE", "the next run reads them again"),
     "state.unconfirmed": Entry(0, "the target printed no STATE", "the old bookmark stays; the next run reads again"),
     "state.foreign": Entry(0, "the target printed a STATE that was never sent", "the old bookmark stays"),

@@ -98,6 +98,8 @@ class Plan:
     """The file for records that are set aside."""
     known_schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What earlier runs saw: stream -> {"schema": …, "key_properties": […]}."""
+    tape: str | None = None
+    """The file that the run is recorded in."""
     counters_every: float = 0.25
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
@@ -124,6 +126,8 @@ class Plan:
             shape["spill"] = vars(self.spill)
         if self.copy_to is not None:
             shape["copy_to"] = {"path": self.copy_to}
+        if self.tape is not None:
+            shape["tape"] = {"path": self.tape}
         if control_fd is not None:
             shape["control_fd"] = control_fd
         return shape

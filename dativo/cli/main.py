@@ -12,6 +12,8 @@ from dativo import __version__
 # name -> (section, "module:attribute", help line). `dativo --help` prints these lines without importing any command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("Move data", "dativo.cli.run:command", "Run a job: tap, mappers, target, or a job file."),
+    "replay": ("Move data", "dativo.cli.replay:command", "Run a recorded tape again, without its source."),
+    "dlq": ("Move data", "dativo.cli.dlq:command", "List, show, replay or drop dead letters."),
     "add": ("Plugins", "dativo.cli.add:command", "Install plugins and pin them in dativo.lock."),
     "remove": ("Plugins", "dativo.cli.remove:command", "Remove plugins from the project and the lock file."),
     "list": ("Plugins", "dativo.cli.list_:command", "Show the installed plugins."),

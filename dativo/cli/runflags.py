@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType  # generic only in newer clicks
 
+RECORD_HELP = "Keep a tape of it: all its records are in there."
 TAP_ONLY = {"streams", "select", "catalog", "state"}
 AS_LONG = "for-as-long-as-it-takes"
 
@@ -38,6 +39,18 @@ class _Quantity(_ParamType):
             return parse_size(value) if self.name == "size" else parse_duration(value)
         except ValueError as problem:
             self.fail(str(problem), param, ctx)
+
+
+class _Tape(_ParamType):
+    """A tape's file, which may be left out."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name; a plugin's name that was taken for one is refused."""
+        if value and not str(value).endswith(".zst"):
+            self.fail(f"{value!r} does not end in .zst; without a FILE, --record comes last", param, ctx)
+        return value
 
 
 _FILE = click.Path(path_type=Path)
@@ -72,6 +85,9 @@ def options(*, tap: bool = True) -> list[click.Option]:
             type=_Quantity("duration"),
             metavar="[TIME]",
             help="Wait while another run holds the job.",
+        ),
+        click.Option(
+            ["--record"], type=_Tape(), is_flag=False, flag_value="", metavar="[FILE.tape.zst]", help=RECORD_HELP
         ),
         click.Option(["--pass-env"], multiple=True, metavar="NAME", help="Give plugins this variable (repeatable)."),
     ]
@@ -123,6 +139,7 @@ def run_options(values: dict[str, Any]) -> RunOptions:
         "sandbox",
         "max_line",
         "grace",
+        "record",
         "job",
         "tenant",
         "verify",

@@ -43,6 +43,7 @@ VARIABLES: tuple[Variable, ...] = (
         "`/etc/dativo/policy.yml`, if it is there",
     ),
     Variable("DATIVO_DEBUG", READ, "`1` shows the inside of a crash on the terminal, as `-vv`.", "`0`"),
+    Variable("DATIVO_TEST_TARGET", READ, "Target of the tests that `dativo replay --test` made.", "the one they name"),
     Variable("DATIVO_JOB", GIVEN, "Name of the job, for targets that store the bookmark with the data.", "`default`"),
     Variable("DATIVO_RUN", GIVEN, "Identifier of the run.", "unset outside a run"),
     Variable("NO_COLOR", FOREIGN, "Any value turns colours off.", "colours on a terminal"),

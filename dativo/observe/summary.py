@@ -42,6 +42,8 @@ class Summary:
     letters: str | None = None
     """The file that they were set aside in."""
     keeps_bookmark: bool = True
+    stateless: bool = False
+    """Whether the stream has no bookmark by its nature, as dead letters have none."""
     """False beside a foreign target, where nothing is kept."""
     nothing_to_confirm: bool = False
     notes: list[str] = field(default_factory=list)
@@ -171,9 +173,9 @@ class Summary:
         if self.verdict == "done" and self.keeps_bookmark and self.records:
             if self.states and not self.confirmed:
                 yield "the target printed no STATE: the old bookmark stays, the next run reads again"
-            elif not self.states:
+            elif not self.states and not self.stateless:
                 yield "the tap sent no STATE: there is no bookmark to keep, the next run reads again"
-            elif uncovered > 0:
+            elif self.states and uncovered > 0:
                 yield f"{figures.count(uncovered, 'record')} came after the last STATE: the next run reads them again"
         if self.repeated:
             yield f"{figures.count(self.repeated, 'record')} of failed attempts came after their last bookmark"

@@ -12,6 +12,9 @@ into a summary, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private r
 `patterns` and `ratelimit`, in its plugin's words), `isolate` leaves out a stream that fails, `totals` adds the attempts
 up, `breaker` pauses a plugin that fails run after run.
 
+`tape` is where a run's recording is kept, `player` the built-in tap that plays one or dead letters (`letters`), and
+`tape_replay`, `letters_replay` and `tape_test` run them again, or make a test of a tape.
+
 What a plugin may reach is made in `grants`: `templates` filled, `places` that may be given, `reach` and `inference` for
 hosts, `readable` for its start, then `cut` by jobs and policies; `bounds` are its limits, `exposure` says it in words,
 `denials` says what was missing, `learn` and `needs` propose it.

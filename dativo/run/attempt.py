@@ -18,7 +18,7 @@ from dativo.bus.plan import Plan
 from dativo.bus.process import BusProcess, start
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
-from dativo.run import letters, rundirs
+from dativo.run import letterbox, rundirs
 from dativo.run.interrupts import Interrupts
 
 TICK = 0.25
@@ -152,7 +152,7 @@ class Attempt:
         seen.profiles = {one["name"]: one.get("sandbox", {}).get("profile", "standard") for one in self.plan.children}
         seen.letters = self.plan.dead_letters
         if self.plan.dead_letters is not None:
-            letters.make(self.plan.dead_letters)
+            letterbox.make(self.plan.dead_letters)
         bus = start(self.plan, stdin=self.stdin, stdout=self.stdout)
         try:
             with self.interrupts.reaching(bus):

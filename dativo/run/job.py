@@ -14,7 +14,7 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, letters, probe, rundirs
+from dativo.run import attempt, breaker, catalog, letterbox, probe, rundirs, tape
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -45,6 +45,10 @@ class Job:
     """`PLUGIN=FILE`"""
     until: Callable[[str], bool] | None = None
     """Asked about each confirmed bookmark: whether the run has come as far as it was to come."""
+    tap: Step | None = None
+    """A tap that is part of Dativo, before the steps: a tape or dead letters that are replayed."""
+    adopts: bool = True
+    """Whether the bookmark that the target keeps with its data counts; letters are no part of the job's stream."""
 
     @property
     def name(self) -> str:
@@ -72,14 +76,16 @@ def prepared(job: Job) -> list[Step]:
     """Every plugin of the job, configured and checked, in a pipeline's order."""
     given = given_of(job.spec.steps, job.sets, job.files)
     resolver = resolver_of(job.project, job=job.spec.tenant, said=job.options.tenant)
+    own = [job.tap] if job.tap is not None else []
     plugins = [installed(job.project, name) for name in job.spec.steps]
-    roles = [role_of(plugin) for plugin in plugins]
+    names = [*(step.name for step in own), *job.spec.steps]
+    roles = [*(step.role for step in own), *(role_of(plugin) for plugin in plugins)]
     if len(roles) < 2 or roles != ["tap", *["mapper"] * (len(roles) - 2), "target"]:
-        shown = " > ".join(f"{plugin.name} ({role})" for plugin, role in zip(plugins, roles, strict=True))
+        shown = " > ".join(f"{name} ({role})" for name, role in zip(names, roles, strict=True))
         raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
-    if len(set(job.spec.steps)) < len(roles):
+    if len(set(names)) < len(roles):
         raise errors.ConfigError("job.invalid", f"{job.name} names a mapper twice", hint="add it --as another name")
-    return [
+    return own + [
         prepare(
             job.project,
             plugin,
@@ -120,6 +126,7 @@ def run(job: Job) -> Summary:
             hold.until, hold.enough = job.until, interrupts.drain
             breaker.admit(hold, plugins, policy.breaker, force=options.force)
             hold.only(options.streams)
+            taped = tape.begin(job.project, options, hold.run)
             with disclosed(steps) as steps:
                 summary, problem = Attempts(
                     work(job, hold, steps, interrupts, chosen=chosen, given=given_state),
@@ -131,10 +138,13 @@ def run(job: Job) -> Summary:
                     retrying=Retrying(policy, spent=lambda: hold.retries(BUDGET_WINDOW)),
                     isolates=options.continue_on_error or job.spec.continue_on_error,
                 ).run()
+                summary.notes += taped
+                summary.stateless = not job.adopts
                 code, message = (problem.code, problem.message) if problem else (None, None)
                 hold.finish(summary.verdict, code, summary.as_dict(), message)
                 breaker.settle(hold, plugins, problem)
         if problem is not None:
+            problem.details += tuple(taped)
             raise problem
         return summary
 
@@ -158,7 +168,7 @@ def work(
         return given or hold.handed(full_refresh=refresh, streams=options.streams)
 
     return Work(
-        adopt=lambda log: adopt(hold, steps[-1], interrupts, log),
+        adopt=lambda log: adopt(hold, steps[-1], interrupts, log) if job.adopts else None,
         catalog=lambda log: catalog.prepare(steps[0], options, chosen, interrupts, log, beat=hold.beat),
         state=state,
         plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas),
@@ -195,8 +205,9 @@ def plan_of(
         policy=policy,
         grace=options.graces(spec.grace),
         spill=spilling(job),
-        dead_letters=letters.file(job.project.state_path, job.name, run, policy),
+        dead_letters=letterbox.file(job.project.state_path, job.name, run, policy),
         known_schemas=known() if _remembers(policy) else {},
+        tape=tape.place(job.project, options, run),
     )
 
 

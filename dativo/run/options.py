@@ -42,6 +42,8 @@ class RunOptions:
     pass_env: tuple[str, ...] = ()
     wait: float = 0.0
     """Seconds to wait for a job that another run holds; infinity for as long as it takes."""
+    record: str | None = None
+    """Record the run: into this file, or, if it is empty, beside the state store."""
     dry_run: bool = False
     json: bool = False
     quiet: bool = False

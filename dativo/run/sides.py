@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, conclusion, letters, rundirs
+from dativo.run import attempt, catalog, conclusion, letterbox, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -32,8 +32,10 @@ from dativo.run.waiting import Waiting
 from dativo.state import location
 
 STDIN, STDOUT = 0, 1
-LETTERS = {"tap": "-tap", "mapper": "-mapper", "target": ""}
+SETS_ASIDE = {"tap": "-tap", "mapper": "-mapper", "target": ""}
 """How the dead-letter files of a shell pipe's sides differ in name: each data plane writes one of its own."""
+LETTERS = "dead-letters"
+"""What the tap that plays dead letters is called: it has no bookmark, and needs none."""
 CLOSED_PIPE = 141
 """128 + SIGPIPE: what a program leaves with when its reader went away."""
 
@@ -72,9 +74,18 @@ class Side:
             limits=self.options.limits(lines([step])),
             policy=policy,
             grace=self.options.graces({}),
-            dead_letters=letters.file(self.project.state_path, job, f"{run}{LETTERS[step.role]}", policy),
+            dead_letters=letterbox.file(self.project.state_path, job, f"{run}{SETS_ASIDE[step.role]}", policy),
+            tape=tape.place(self.project, self.options, self.tape_name(step, run)),
             **ends,
         )
+
+    def tape_name(self, step: Step, run: str) -> str:
+        """Each side of a pipe records what it sees: the target's side has the run's own name."""
+        return run if step.role == "target" else f"{run}-{step.name}"
+
+    def begin_tape(self, step: Step, run: str) -> list[str]:
+        """Begin the recording, if one is wanted; what to say about it."""
+        return tape.begin(self.project, self.options, self.tape_name(step, run))
 
     def planned(self) -> dict[str, Any]:
         """The plan of a dry run: nothing is started, met or locked, and no value is shown (I13)."""
@@ -108,6 +119,7 @@ def tap(side: Side) -> int:
         text = catalog.prepare(step, options, chosen, interrupts, log)
         run = answer.run or rundirs.fresh_id("t")
         step.ready()
+        side.begin_tape(step, run)
         job = answer.job or job_name((side.plugin, right.name or "stdout"))
         child = step.child(job=job, run=run, catalog=text, state=state)
         plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
@@ -211,6 +223,7 @@ def _target(side: Side) -> Summary:
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
             step.ready()
+            notes += side.begin_tape(step, hold.run)
             plan = side.plan(step, step.child(job=job, run=hold.run), run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)
             told = _Verdict(up)
@@ -283,6 +296,7 @@ def _safe(name: str) -> str:
 
 def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
     summary.notes[:0] = notes
+    summary.stateless = up.chain[0] == LETTERS
     if up.neighbour.kind == "foreign" or (up.neighbour.kind == "none" and up.is_pipe):
         who = up.neighbour.name or "the program on the left"
         summary.notes.append(f"{who} is not run by dativo: whether it ended or died cannot be known")
@@ -334,6 +348,7 @@ def mapper(side: Side) -> int:
         run = answer.run or rundirs.fresh_id("m")
         name = answer.job or "default"
         step.ready()
+        side.begin_tape(step, run)
         plan = side.plan(
             step,
             step.child(job=name, run=run),

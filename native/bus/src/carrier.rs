@@ -24,6 +24,10 @@ pub trait Carrier {
     fn discard(&mut self);
     /// The next bytes to write.
     fn pending(&self) -> &[u8];
+    /// Where in the writer's bytes [`Carrier::pending`] stands, if it is those bytes as they came and still there.
+    fn pending_from(&self) -> Option<u64> {
+        None
+    }
     /// So many of the [`Carrier::pending`] bytes were written.
     fn wrote(&mut self, count: usize);
     /// A number that grows with every complete line that came, or with every byte where there are no lines.

@@ -192,7 +192,7 @@ impl Journal {
     }
 
     /// The event as a line, without secrets.
-    fn line(&self, event: &Event<'_>, raw: Option<(&str, &[u8])>) -> Vec<u8> {
+    pub fn line(&self, event: &Event<'_>, raw: Option<(&str, &[u8])>) -> Vec<u8> {
         // Their words come from plugins and from data.
         let strange = matches!(event, Event::Connection { .. } | Event::Reject { .. });
         if self.redactor.is_empty() && !strange {

@@ -7,7 +7,7 @@
 //! confirms them, [`verdict`] keeps the first failure, and
 //! [`event`] and [`journal`] tell the control plane, in texts without secrets ([`redact`]) and without tricks
 //! ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and bounded ([`confine`]), [`limits`] what a death
-//! is owed to, and [`batch`] which files it may hand over.
+//! is owed to, and [`batch`] which files it may hand over. [`tape`] is how a run is recorded.
 //!
 //! Invariants it guards: I1 (a bookmark only for what was delivered and echoed), I3 (bytes forwarded as they came),
 //! I4 (never backwards), I9 (a line is forwarded, counted as junk, or fails the run), I10 (bounded memory),
@@ -40,5 +40,6 @@ pub mod route;
 pub mod shelf;
 pub mod spill;
 pub mod tally;
+pub mod tape;
 pub mod verdict;
 pub mod wiring;

@@ -213,6 +213,14 @@ impl Outlet {
         }
     }
 
+    /// Where in the framer's bytes the pending ones stand, if they do.
+    pub fn pending_from(&self) -> Option<u64> {
+        match self.ready.front() {
+            Some(Piece::Span(span)) => Some(span.start),
+            Some(Piece::Own(..)) | None => None,
+        }
+    }
+
     /// So many of the pending bytes were written.
     pub fn wrote(&mut self, count: usize, framer: &mut Framer, ledger: &mut Ledger) {
         if self.preamble.1 < self.preamble.0.len() {

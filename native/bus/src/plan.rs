@@ -86,6 +86,9 @@ pub struct Plan {
     /// A file that every line for the last receiver is appended to, as it was.
     #[serde(default)]
     pub copy_to: Option<CopyTo>,
+    /// Where the run is recorded.
+    #[serde(default)]
+    pub tape: Option<Tape>,
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
@@ -143,6 +146,14 @@ pub struct Sink {
 #[serde(deny_unknown_fields)]
 pub struct CopyTo {
     /// Its absolute path.
+    pub path: PathBuf,
+}
+
+/// A flight recording.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tape {
+    /// The file that it is appended to; made (0600) where there is none.
     pub path: PathBuf,
 }
 
@@ -305,6 +316,9 @@ impl Plan {
         }
         if !self.run_dir.is_absolute() {
             return wrong("run_dir", "must be an absolute path".into());
+        }
+        if self.tape.as_ref().is_some_and(|tape| !tape.path.is_absolute()) {
+            return wrong("tape.path", "must be an absolute path".into());
         }
         if self.limits.max_line < 1 || self.limits.max_line > 1 << 40 {
             return wrong("limits.max_line", "must be from 1 byte to 1 TiB".into());

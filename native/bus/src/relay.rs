@@ -341,6 +341,10 @@ impl Carrier for Relay {
         self.outlet.pending(&self.framer)
     }
 
+    fn pending_from(&self) -> Option<u64> {
+        self.outlet.pending_from()
+    }
+
     fn wrote(&mut self, count: usize) {
         self.outlet.wrote(count, &mut self.framer, &mut self.ledger);
     }

@@ -1,6 +1,7 @@
 //! One started child: its log, its answers, how it ended, and how long it may still take.
 
 use crate::launch::Launched;
+use crate::recorder::Wire;
 use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::limits::{LAST_LINES, LINE_KEPT};
 use dativo_bus_engine::lines::{Line, Lines};
@@ -105,6 +106,8 @@ pub struct Child {
     pub kill_at: Option<Instant>,
     /// When it counts as hung, and what it should have done by then.
     pub patience: Option<(Instant, Overdue)>,
+    /// Records what it says.
+    pub wire: Option<Wire>,
     stop_marks: Vec<String>,
     last_lines: VecDeque<String>,
     log_line: usize,
@@ -155,6 +158,7 @@ impl Child {
             asked: false,
             kill_at: None,
             patience: None,
+            wire: None,
             stop_marks: spec.interrupt_log.clone(),
             last_lines: VecDeque::new(),
             log_line: plan.limits.log_line,
@@ -187,7 +191,7 @@ impl Child {
     /// Reads from its stderr: one block while it lives, all that is left when it has ended.
     pub fn read_log(&mut self, journal: &mut Journal) -> io::Result<()> {
         let (name, marks, stop_line) = (&self.name, &self.stop_marks, &mut self.stop_line);
-        let last_lines = &mut self.last_lines;
+        let (last_lines, wire) = (&mut self.last_lines, &mut self.wire);
         let each = |line: Line<'_>| {
             let (bytes, cut) = log_bytes(&line, usize::MAX);
             let text = String::from_utf8_lossy(bytes);
@@ -198,6 +202,9 @@ impl Child {
                 last_lines.pop_front();
             }
             last_lines.push_back(text.chars().take(LINE_KEPT).collect());
+            if let Some(wire) = wire {
+                wire.said(&journal.shown(bytes, cut));
+            }
             journal.log(name, "stderr", bytes, cut);
         };
         match self.ended {

@@ -1,5 +1,6 @@
 //! One hop at run time: where its bytes come from, what judges them, where they go.
 
+use crate::recorder::Wire;
 use dativo_bus_engine::relay::Carrier;
 use dativo_bus_engine::wiring::End;
 use dativo_sandbox::pipes::{self, Moved, Stream};
@@ -49,6 +50,8 @@ pub struct Hop {
     pub output: Output,
     /// Whether a write may be tried without a poll before it.
     writable: bool,
+    /// Records what goes over it.
+    wire: Option<Wire>,
 }
 
 /// What pushing bytes out came to.
@@ -73,7 +76,13 @@ impl Hop {
             input: Input::Open(input),
             output: Output::Open(output),
             writable,
+            wire: None,
         }
+    }
+
+    /// The same, recorded.
+    pub fn recorded(self, wire: Option<Wire>) -> Hop {
+        Hop { wire, ..self }
     }
 
     /// Reads once. `false` at EOF.
@@ -86,9 +95,17 @@ impl Hop {
             return Ok(true);
         }
         match stream.read(space)? {
-            Moved::Bytes(count) => self.carrier.filled(count),
+            Moved::Bytes(count) => {
+                if let Some(wire) = &mut self.wire {
+                    wire.came(&space[..count]);
+                }
+                self.carrier.filled(count);
+            }
             Moved::Later => {}
-            Moved::Closed => return Ok(false),
+            Moved::Closed => {
+                self.wire.iter_mut().for_each(Wire::ended);
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -103,7 +120,12 @@ impl Hop {
                 return Ok(Pushed::Full);
             }
             match stream.write(self.carrier.pending())? {
-                Moved::Bytes(count) => self.carrier.wrote(count),
+                Moved::Bytes(count) => {
+                    if let Some(wire) = &mut self.wire {
+                        wire.went(self.carrier.as_ref(), count);
+                    }
+                    self.carrier.wrote(count);
+                }
                 Moved::Later => self.writable = false,
                 Moved::Closed => return Ok(Pushed::Gone),
             }

@@ -1,10 +1,11 @@
 //! dativo-bus: the data plane's executable. A plan in, one poll loop, events out.
 //!
 //! Where it stands: `dativo/bus` (Python) starts it; it stands on `native/bus` (the rules) and `native/sandbox`
-//! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`edge`] is the last one's outlet, [`supervisor`] is the loop
-//! over [`hop`]s and [`child`]ren, [`letters`] keeps what is not delivered, [`shutdown`] ends them in order, [`clock`] when
-//! their time is up, [`watch`] when they are over a limit, [`restart`] has one started again (with what [`shelf`] keeps),
-//! [`report`] gives the verdict.
+//! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`edge`] is the last one's
+//! outlet, [`supervisor`] is the loop over [`hop`]s and [`child`]ren, [`letters`] keeps what is not delivered, [`shutdown`]
+//! ends them in order, [`clock`] when their time is up, [`watch`] when they are over a limit, [`restart`] has one started
+//! again (with what [`shelf`] keeps), [`report`] gives the verdict. [`recorder`] writes a run's tape; [`play`] (with
+//! [`play_letters`] and [`tape_info`]) reads one again, as a child of another run.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
 //! I11 (the verdict), I13 (contents of files reach nobody else).
@@ -22,6 +23,9 @@ mod launch;
 mod leash;
 mod letters;
 mod options;
+mod play;
+mod play_letters;
+mod recorder;
 mod report;
 mod restart;
 mod run_dir;
@@ -29,6 +33,7 @@ mod scratch;
 mod shelf;
 mod shutdown;
 mod supervisor;
+mod tape_info;
 mod watch;
 
 use dativo_bus_engine::plan::Plan;
@@ -39,6 +44,7 @@ use std::process::ExitCode;
 
 /// A plan is a few kilobytes and the files of its children; nobody has a use for more than this.
 const LARGEST_PLAN: u64 = 256 << 20;
+const INTERRUPTED: u8 = 1;
 const BAD_PLAN: u8 = 2;
 const BAD_ENVIRONMENT: u8 = 3;
 
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
             .map_err(|e| complain(&format!("cannot begin: {e}"), BAD_ENVIRONMENT))
             .and_then(|(inherited, zygote)| run(&options, inherited, zygote)),
         Ok(Action::Probe) => probe(),
+        Ok(Action::Play(wanted)) => played(play::play(&wanted)),
+        Ok(Action::TapeInfo(path)) => played(tape_info::print(&path)),
         Ok(Action::Print(text)) => Ok(print(&text)),
         Err(message) => Err(complain(&message, BAD_PLAN)),
     };
@@ -85,6 +93,17 @@ fn probe() -> Result<ExitCode, ExitCode> {
     found
         .map(|text| print(&format!("{text}\n")))
         .map_err(|e| complain(&format!("cannot probe: {e}"), BAD_ENVIRONMENT))
+}
+
+fn played(outcome: std::io::Result<()>) -> Result<ExitCode, ExitCode> {
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(ExitCode::from(INTERRUPTED)),
+        Err(e) => {
+            eprintln!("error[tape.invalid]  {e}");
+            Err(ExitCode::from(BAD_PLAN))
+        }
+    }
 }
 
 fn print(text: &str) -> ExitCode {

@@ -1,10 +1,14 @@
 //! The command line: few options, since everything that matters is in the plan.
 
+use crate::play::Play;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 const HELP: &str = "\
 Usage: dativo-bus [--plan-fd N] [--events-fd N]
        dativo-bus --probe
+       dativo-bus --play FILE… [--until N] [--stream NAME…] [--state FILE] [--real-time]
+       dativo-bus --tape-info FILE
 
 The data plane of Dativo. Reads a plan (JSON) from a descriptor, runs it, writes events (JSON lines) to another.
 
@@ -12,6 +16,12 @@ Options:
   --plan-fd N           read the plan from descriptor N [default: 0]
   --events-fd N         write events to descriptor N [default: 1]
   --probe               try every layer of the sandbox and print what works here, as JSON
+  --play FILE           be a tap: print a tape's stream, or the letters of dead-letter files, as Singer messages
+  --until N             of --play: stop behind so many records
+  --stream NAME         of --play with letters: only this stream (repeatable)
+  --state FILE          of --play with letters: only those behind this bookmark
+  --real-time           of --play with a tape: as slowly as it was recorded
+  --tape-info FILE      print what a tape holds, as JSON
   --schema plan|event   print the JSON Schema of the plan or of the events
   --version             print the version
   --help                print this
@@ -37,6 +47,10 @@ pub enum Action {
     Run(Options),
     /// Say what this machine gives.
     Probe,
+    /// Print a recorded stream, or letters.
+    Play(Play),
+    /// Say what a tape holds.
+    TapeInfo(PathBuf),
     /// Print a text and exit.
     Print(String),
 }
@@ -47,6 +61,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
         plan_fd: 0,
         events_fd: 1,
     };
+    let mut wanted = Play::default();
     let mut arguments = arguments.map(|a| a.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
@@ -62,6 +77,12 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
         match name.as_str() {
             "--plan-fd" => options.plan_fd = number(&name, &value()?)?,
             "--events-fd" => options.events_fd = number(&name, &value()?)?,
+            "--play" => wanted.files.push(value()?.into()),
+            "--until" => wanted.until = Some(count(&name, &value()?)?),
+            "--stream" => wanted.streams.push(value()?),
+            "--state" => wanted.state = Some(value()?.into()),
+            "--real-time" => wanted.real_time = true,
+            "--tape-info" => return Ok(Action::TapeInfo(value()?.into())),
             "--probe" => return Ok(Action::Probe),
             "--schema" => match value()?.as_str() {
                 "plan" => return Ok(Action::Print(PLAN_SCHEMA.into())),
@@ -73,10 +94,22 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
             _ => return Err(format!("unknown argument {argument:?}; see --help")),
         }
     }
+    if !wanted.files.is_empty() {
+        return Ok(Action::Play(wanted));
+    }
+    if wanted != Play::default() {
+        return Err("--until, --stream, --state and --real-time are of --play".into());
+    }
     match options.plan_fd == options.events_fd {
         true => Err("--plan-fd and --events-fd must differ".into()),
         false => Ok(Action::Run(options)),
     }
+}
+
+fn count(name: &str, value: &str) -> Result<u64, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{name} must be a number, not {value:?}"))
 }
 
 fn number(name: &str, value: &str) -> Result<i32, String> {

@@ -1,5 +1,6 @@
 //! What the run came to: counters on the way, notices and the verdict at the end.
 
+use crate::recorder::Recorder;
 use crate::supervisor::Supervisor;
 use dativo_bus_engine::event::{Covered, End, Event, StateTotals, Streams, Usage};
 use dativo_bus_engine::junk::JunkCounts;
@@ -94,7 +95,7 @@ impl Supervisor {
         let edge = edge.unwrap_or_default();
         let failure = self.verdict.failure();
         let rejects = self.rejects.borrow();
-        self.journal.end(&Event::End(End {
+        let end = Event::End(End {
             verdict: if failure.is_none() { "done" } else { "interrupted" },
             reason: failure.map(|f| f.reason),
             child: failure.and_then(|f| f.child.as_deref()),
@@ -117,7 +118,11 @@ impl Supervisor {
                 sys_s: system.as_secs_f64(),
                 max_rss_kb: limits::peak_rss_kb(),
             },
-        }));
+        });
+        if let Some(recorder) = &self.recorder {
+            recorder.event(&self.journal.line(&end, None));
+        }
+        self.journal.end(&end);
         match failure {
             None => DONE,
             Some(failure)
@@ -174,6 +179,12 @@ impl Supervisor {
         if nonstandard > 0 {
             let text = format!("{nonstandard} numbers are NaN or Infinity, which JSON does not have");
             notices.push(("data.nonstandard_number", text));
+        }
+        if let Some(trouble) = self.recorder.as_ref().and_then(Recorder::trouble) {
+            notices.push((
+                "tape.ended",
+                format!("the recording ended before the run did: {trouble}"),
+            ));
         }
         for (code, text) in notices {
             self.journal.tell(&Event::Notice { code, text: &text });

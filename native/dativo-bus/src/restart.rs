@@ -154,8 +154,9 @@ impl Supervisor {
         let (group, place) = (launched.group.take(), launched.process.scratch.take());
         self.watch
             .again(index, &self.plan.children[index], &launched.process, group, place);
-        let (child, mut ends) = Child::new(&self.plan, &self.plan.children[index], launched, !target)?;
+        let (mut child, mut ends) = Child::new(&self.plan, &self.plan.children[index], launched, !target)?;
         let name = child.name.clone();
+        child.wire = self.recorder.as_ref().map(|recorder| recorder.child(&name));
         self.children[index] = child;
         if target {
             if let (Some(hop), Some(fd)) = (self.hops.last_mut(), ends.input.take()) {

@@ -362,7 +362,11 @@ impl Supervisor {
         let (Some(relay), false) = (relay, line.cut) else {
             return Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal);
         };
-        match relay.ledger.answer(line.bytes, consumed) {
+        let answer = relay.ledger.answer(line.bytes, consumed);
+        if let Some(recorder) = &self.recorder {
+            recorder.answer(&child.name, line.bytes, &answer, &self.journal);
+        }
+        match answer {
             Answer::Log => Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal),
             Answer::Repeat => {}
             Answer::Ignored(why) => {

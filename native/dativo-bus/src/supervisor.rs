@@ -9,6 +9,7 @@ use crate::launch::launch;
 use crate::launch::Launched;
 use crate::leash::{Fate, Leash, Pull};
 use crate::letters::Letters;
+use crate::recorder::Recorder;
 use crate::restart::Loss;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
@@ -56,6 +57,7 @@ pub struct Supervisor {
     /// What starts children, as long as any may be started.
     pub(crate) zygote: Option<Zygote>,
     pub(crate) run_dir: Option<RunDir>,
+    pub(crate) recorder: Option<Recorder>,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -97,6 +99,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         generation: 0,
         zygote: None,
         run_dir: None,
+        recorder: None,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -107,7 +110,11 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         bus_version: env!("CARGO_PKG_VERSION"),
     };
     supervisor.journal.tell(&event);
-    match RunDir::create(&supervisor.plan.run_dir) {
+    let place = Recorder::begin(&supervisor.plan).and_then(|recorder| {
+        supervisor.recorder = recorder;
+        RunDir::create(&supervisor.plan.run_dir)
+    });
+    match place {
         Ok(run_dir) => {
             supervisor.start(&zygote, &run_dir, ends.source, ends.sink)?;
             supervisor.zygote = supervisor.plan.spill.is_some().then_some(zygote);
@@ -161,7 +168,8 @@ impl Supervisor {
             let (group, scratch) = (launched.group.take(), launched.process.scratch.take());
             self.watch.add(spec, &launched.process, group, scratch);
             let taken = wiring.iter().any(|hop| hop.from == End::Child(index));
-            let (child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
+            let (mut child, pipe_ends) = Child::new(&self.plan, spec, launched, taken)?;
+            child.wire = self.recorder.as_ref().map(|recorder| recorder.child(&spec.name));
             self.children.push(child);
             ends.push(pipe_ends);
         }
@@ -198,7 +206,9 @@ impl Supervisor {
                     }
                 }
             };
-            self.hops.push(Hop::new(hop.from, hop.to, carrier, input, output));
+            let wire = self.recorder.as_ref().map(|recorder| recorder.hop(number));
+            self.hops
+                .push(Hop::new(hop.from, hop.to, carrier, input, output).recorded(wire));
         }
         Ok(())
     }
