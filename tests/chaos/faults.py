@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from dativo import errors
+from dativo.state.store import Store
 from tests.chaos.disks import SmallDisk
 from tests.chaos.jobs import LINES, VARIANTS, Job, Variant
 from tests.chaos.thief import Thief
@@ -49,6 +53,8 @@ class Scene:
     job: Job
     moment: float
     after: ExitStack
+    programs: Path | None = None
+    """Where another build's `dativo` is."""
     environment: dict[str, str] = field(default_factory=dict)
     prefix: list[str] = field(default_factory=list)
     disk: SmallDisk | None = None
@@ -61,6 +67,28 @@ class Scene:
         self.environment["LD_PRELOAD"] = str(self.job.bench.shim)
         paths = {"PATHS": self.job.state.name, "FIRED": str(self.mark)}
         self.environment |= {f"SHIM_{name}": value for name, value in {**paths, **settings}.items()}
+
+    def start(self, line: str) -> subprocess.Popen[str]:
+        """Type a line, with this scene's environment and where its disk can be seen."""
+        job = self.job
+        environment = job.workspace.environment(job.name) | self.environment
+        if self.programs is not None:
+            environment["PATH"] = f"{self.programs}:{environment['PATH']}"
+        return job.workspace.start(self.inside(line), job=job.name, env=environment)
+
+    def inside(self, line: str) -> str:
+        """The line, where the fault's disk can be seen."""
+        if not self.prefix:
+            return line
+        return shlex.join([*self.prefix, "bash", "-c", f"cd {shlex.quote(str(self.job.workspace.folder))} && {line}"])
+
+    def calm(self) -> None:
+        """No more faults: what is started from now on runs as it would anywhere."""
+        self.environment.clear()
+        if self.disk is not None:
+            self.disk.empty()
+        self.job.limits = {}
+        self.job.configure()
 
     def struck(self) -> bool:
         """Whether the shim did anything."""
@@ -78,6 +106,25 @@ def nothing_to_prepare(scene: Scene) -> None:
 def kill(scene: Scene, watch: Watch) -> bool:
     """SIGKILL one process."""
     return _one(scene, watch, signal.SIGKILL) is not None
+
+
+def kill_at_bookmark(scene: Scene, watch: Watch) -> bool:
+    """SIGKILL one process as soon as the store has a bookmark."""
+    while not watch.over:
+        if _has_bookmark(scene.job):
+            return _one(scene, watch, signal.SIGKILL) is not None
+        time.sleep(0.001)
+    return False
+
+
+def _has_bookmark(job: Job) -> bool:
+    if not job.state.exists():
+        return False
+    try:
+        with Store.open_to_read(job.state) as store:
+            return store.bookmark(job.name) is not None
+    except errors.DativoError:  # it is being made
+        return False
 
 
 def stop(scene: Scene, watch: Watch) -> bool:
@@ -213,10 +260,10 @@ def twice(scene: Scene, watch: Watch) -> bool:
         _resume(stopped)
         return False
     try:
-        answer = scene.job.workspace.shell(scene.job.command, job=scene.job.name)
+        _, said = scene.start(scene.job.command).communicate()
     finally:
         _resume(stopped)
-    assert "error[job.busy]" in answer.stderr, f"I5: two runs of one job\n{answer.stderr[-2000:]}"
+    assert "error[job.busy]" in said, f"I5: two runs of one job\n{said[-2000:]}"
     return True
 
 
@@ -297,8 +344,13 @@ def _from_csv(variant: Variant) -> bool:
     return variant.tap == "tap-csv"
 
 
+def _into_duckdb(variant: Variant) -> bool:
+    return variant.tap == "tap-csv" and variant.target == "target-duckdb"
+
+
 KINDS = {
-    "kill": Kind(nothing_to_prepare, kill, ROLES, share=24),
+    "kill": Kind(nothing_to_prepare, kill, ROLES, share=20),
+    "kill-at-bookmark": Kind(nothing_to_prepare, kill_at_bookmark, ROLES[1:], share=6, fits=_into_duckdb, latest=0),
     "stop": Kind(nothing_to_prepare, stop, ROLES, share=12),
     "freeze": Kind(limit, freeze, ("tap", "target"), share=3, fits=_from_csv, latest=0.5),
     "slow": Kind(nothing_to_prepare, slow, share=4, latest=0.5),

@@ -7,8 +7,6 @@ else no more often than the bookmark allows: rows that it covered come no more, 
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -33,8 +31,8 @@ def survive(fault: Fault, bench: Bench, folder: Path, *, flags: str = "", progra
     for number in range(TRIES):
         with ExitStack() as after:
             job = fresh(fault, bench, folder / str(number), flags)
-            scene = Scene(fault, job, moment, after, mark=folder / str(number) / "fired")
-            if broken(scene, programs):
+            scene = Scene(fault, job, moment, after, programs, mark=folder / str(number) / "fired")
+            if broken(scene):
                 INJECTED[fault.kind] += 1
                 return
         moment /= 2  # it was over before the fault came: earlier, then
@@ -56,23 +54,24 @@ def fresh(fault: Fault, bench: Bench, folder: Path, flags: str) -> Job:
     return job
 
 
-def broken(scene: Scene, programs: Path | None) -> bool:
+def broken(scene: Scene) -> bool:
     """Run the line, do it, check, run it again, check. False when the line was over before it could be done."""
     job, kind = scene.job, KINDS[scene.fault.kind]
     kind.prepare(scene)
-    watch = Watch(start(scene, scene.redirect, programs, scene.environment), job.name, whole(job))
+    watch = Watch(scene.start(job.command + scene.redirect), job.name, whole(job))
     try:
         fired = kind.strike(scene, watch)
         said = f"$ {job.command}\n{watch.rest()}"
     except BaseException:
         end(job)
+        watch.rest()
         raise
     code = watch.running.returncode
     if not fired:
         assert code == 0 or job.limits, f"exit {code} without a fault\n{said}"
         return False
     try:
-        check(scene, programs, code, said)
+        check(scene, code, said)
     except AssertionError as problem:
         problem.add_note(f"the broken line ended with {code}:\n{said}")
         raise
@@ -81,7 +80,7 @@ def broken(scene: Scene, programs: Path | None) -> bool:
     return True
 
 
-def check(scene: Scene, programs: Path | None, code: int, said: str) -> None:
+def check(scene: Scene, code: int, said: str) -> None:
     """After the fault, and after the same line once more."""
     job, variant = scene.job, scene.job.variant
     if variant.server:
@@ -97,11 +96,8 @@ def check(scene: Scene, programs: Path | None, code: int, said: str) -> None:
         assert set(covered.values()) == {job.rows}, f"I2, I11: done, and the bookmark covers {covered}"
         must_be_single(job, arrived)
 
-    if scene.disk is not None:
-        scene.disk.empty()
-    job.limits = {}
-    job.configure()
-    running = start(scene, "", programs, {})
+    scene.calm()
+    running = scene.start(job.command)
     stdout, stderr = running.communicate()
     assert running.returncode == 0, f"the same line again: exit {running.returncode}\n{stdout[-2000:]}{stderr[-3000:]}"
     at_last = job.arrived()
@@ -124,26 +120,10 @@ def must_be_single(job: Job, arrived: dict[str, Counter[Row]]) -> None:
             assert not more, f"{stream}: {len(more)} rows came more than once, {min(more)} among them"
 
 
-def start(scene: Scene, redirect: str, programs: Path | None, more: dict[str, str]) -> subprocess.Popen[str]:
-    """Type the line."""
-    job = scene.job
-    environment = job.workspace.environment(job.name) | more
-    if programs is not None:
-        environment["PATH"] = f"{programs}:{environment['PATH']}"
-    return job.workspace.start(inside(scene, job.command + redirect), job=job.name, env=environment)
-
-
-def inside(scene: Scene, line: str) -> str:
-    """The line, where the fault's disk can be seen."""
-    if not scene.prefix:
-        return line
-    return shlex.join([*scene.prefix, "bash", "-c", f"cd {shlex.quote(str(scene.job.workspace.folder))} && {line}"])
-
-
 def bookmark(scene: Scene) -> Any:
     """What Dativo has in its store for the job; None when nothing."""
     job = scene.job
-    answer = job.workspace.shell(inside(scene, f"dativo state get {job.name}")).expect(0, 2)
+    answer = job.workspace.shell(scene.inside(f"dativo state get {job.name}")).expect(0, 2)
     return answer.json if answer.code == 0 else None
 
 
