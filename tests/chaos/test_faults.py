@@ -16,7 +16,7 @@ from tests.chaos.conftest import SEED
 from tests.chaos.faults import KINDS, Fault
 from tests.chaos.jobs import Bench
 
-COUNT = int(os.environ.get("DATIVO_CHAOS_FAULTS") or 26)
+COUNT = int(os.environ.get("DATIVO_CHAOS_FAULTS") or 24)
 pytestmark = [  # a hang is a failure; no speed is asked for
     pytest.mark.servers,
     pytest.mark.plugins,

@@ -32,7 +32,6 @@ class Proof:
 PROOFS = (
     # The eager program is no part of the plugin that the sandbox would confine.
     Proof("early", Fault(1, 1, "kill-at-bookmark", "target", DUCKDB, "run", 0, 0.1), "I1", "--sandbox off"),
-    Proof("early", Fault(1, 2, "kill-at-bookmark", "control", DUCKDB, "run", 0, 0.1), "I1", "--sandbox off"),
     Proof("unsynced", Fault(2, 1, "power-cut", "", JSONL, "run", 1, 0.1), "I2"),
     Proof("unsynced", Fault(2, 2, "power-cut", "", DUCKDB, "pipe", 1, 0.1), "I2"),
     Proof("unfenced", Fault(3, 1, "lost-lease", "", DUCKDB, "run", 0.3, 0.1), "I5"),

@@ -3,7 +3,7 @@
 In the end the target has what the source has, and neither the memory of Dativo's processes nor its files have grown
 with the number of runs.
 
-    DATIVO_SOAK_RUNS=200 pytest tests/soak        # how many (10 by default, of PostgreSQL a third; `make soak`: 200)
+    DATIVO_SOAK_RUNS=200 pytest tests/soak        # how many (9 by default, of PostgreSQL a third; `make soak`: 200)
     DATIVO_CHAOS_SEED=4711 pytest tests/soak      # the same changes and kills again
 """
 
@@ -26,7 +26,7 @@ from tests.processes import ROLES
 from tests.soak.changing import ChangingTables, GrowingFile, Source
 from tests.soak.footprint import OURS, Footprint, growth
 
-RUNS = int(os.environ.get("DATIVO_SOAK_RUNS") or 10)
+RUNS = int(os.environ.get("DATIVO_SOAK_RUNS") or 9)
 pytestmark = [pytest.mark.servers, pytest.mark.plugins, pytest.mark.timeout(300 + 120 * RUNS)]
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}
