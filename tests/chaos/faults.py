@@ -16,9 +16,9 @@ from pathlib import Path
 
 from dativo import errors
 from dativo.state.store import Store
+from tests.chaos import thief
 from tests.chaos.disks import SmallDisk
 from tests.chaos.jobs import LINES, VARIANTS, Job, Variant
-from tests.chaos.thief import Thief
 from tests.chaos.watch import Watch
 from tests.processes import ROLES
 
@@ -238,13 +238,13 @@ def steal(scene: Scene, watch: Watch) -> bool:
     if not stopped or watch.progress >= 1:
         _resume(stopped)
         return False
-    with Thief.open(scene.job.state) as thief:
-        lease = thief.acquire(scene.job.name)
-        before = thief.bookmark(scene.job.name)
+    with Store.open(scene.job.state) as store:
+        lease = thief.take(store, scene.job.name)
+        before = store.bookmark(scene.job.name)
         _resume(stopped)
         said = watch.rest()
-        after = thief.bookmark(scene.job.name)
-        thief.release(lease)
+        after = store.bookmark(scene.job.name)
+        store.release(lease)
     moved = (before.text if before else None) != (after.text if after else None)
     assert not moved, "I5: a run without its lease moved the bookmark"
     assert watch.running.returncode != 0, "I5: a run lost its lease and ended well"
