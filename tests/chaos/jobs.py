@@ -7,6 +7,7 @@ so that "the bookmark is ahead of the target" and "a row came twice" are questio
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -238,12 +239,27 @@ class Job:
         if self.variant.target == "target-duckdb":
             if not output.exists():
                 return []
-            with duckdb.connect(str(output), read_only=True) as connection:
+            if self.seen is not None:  # DuckDB would look for the path in the namespace that is not the disk's
+                output = self._brought(output)
+            try:
+                connection = duckdb.connect(str(output), read_only=True)
+            except duckdb.IOException:  # a file that could not be made whole holds no row; the next run must cope
+                return []
+            with connection:
                 names = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
                 if stream not in names:
                     return []
                 return connection.execute(f'select id::int, name, value::int from "{stream}"').fetchall()
         return [one for file in sorted(output.glob(f"{stream}*.jsonl")) for one in of_lines(file)]
+
+    def _brought(self, database: Path) -> Path:
+        """A copy of the database and its log."""
+        folder = self.workspace.folder / "copy"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for file in database.parent.glob(f"{database.name}*"):
+            shutil.copy(file, folder)
+        return folder / database.name
 
     def must_be_whole(self, arrived: dict[str, Counter[Row]]) -> None:
         """Every row of the source is there, and nothing that is no row of the source."""
