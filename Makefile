@@ -72,8 +72,12 @@ test-python: $(VENV)/.dev ## Python tests, vectors, pipelines, docs, architectur
 	@PATH="$(BIN):$$PATH" $(BIN)/pytest -q
 
 .PHONY: chaos
-chaos: $(VENV)/.dev packages ## kill every process at 50 random moments
-	@PATH="$(BIN):$$PATH" DATIVO_CHAOS_KILLS=50 $(BIN)/pytest -q tests/chaos
+chaos: $(VENV)/.dev packages ## 500 faults: kills, stops, full disks, cut power, cut connections, stolen leases …
+	@PATH="$(BIN):$$PATH" DATIVO_CHAOS_FAULTS=$${DATIVO_CHAOS_FAULTS:-500} $(BIN)/pytest -q tests/chaos
+
+.PHONY: soak
+soak: $(VENV)/.dev packages ## 200 runs one after another, with kills, while the source changes
+	@PATH="$(BIN):$$PATH" DATIVO_SOAK_RUNS=$${DATIVO_SOAK_RUNS:-200} $(BIN)/pytest -q tests/soak
 
 .PHONY: escape
 escape: $(VENV)/.dev ## attack the sandbox, in every profile; as root the matrix goes to docs/concepts/sandbox.md

@@ -23,11 +23,15 @@ def connect(settings: Settings, *, read_only: bool) -> Any:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
+    new = not read_only and not Path(path).exists()
     try:
         connection = duckdb.connect(path, read_only=read_only, config=config)
         connection.execute("SET TimeZone = 'UTC'")
     except duckdb.Error as error:
-        raise from_duckdb(error, path) from None
+        problem = from_duckdb(error, path)
+        if new and problem.code == "env.disk_full":  # half a file would be no database for every later run
+            Path(path).unlink(missing_ok=True)
+        raise problem from None
     return connection
 
 

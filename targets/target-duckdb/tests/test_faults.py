@@ -57,6 +57,28 @@ def test_full_disk(target, singer, batch_rows) -> None:
     assert target.sql("SELECT count(*) FROM t") == [(40_010,)]
 
 
+def test_a_disk_without_room_for_a_new_file(target, singer) -> None:
+    """DuckDB leaves half of a file, which no later run could open."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+
+    process = subprocess.run(
+        target.command(),
+        input=lines(singer, 10).encode(),
+        capture_output=True,
+        env=target.env,
+        preexec_fn=limit,
+        check=False,
+    )
+    err = process.stderr.decode()
+    assert process.returncode == 3, err
+    assert "error[env.disk_full]" in err
+    assert not target.path.exists()
+    assert target.load(lines(singer, 10)).code == 0
+    assert target.sql("SELECT count(*) FROM t") == [(10,)]
+
+
 def test_full_output(target, singer) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -1,0 +1,58 @@
+"""What all chaos tests share, each made once: the plugins, the rows, a PostgreSQL, the compiled shim."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.jobs import VARIANTS, Bench
+from tests.chaos.survival import INJECTED
+from tests.servers import postgres
+from tests.workspace import Workspace
+
+SHIM = Path(__file__).with_name("shim.c")
+SEED = int(os.environ.get("DATIVO_CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
+FOREIGN = ("meltanolabs-tap-postgres==0.10.0", "meltanolabs-target-postgres==0.8.1")
+
+
+@pytest.fixture(scope="session")
+def chaos_plugins(our_plugins: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Our plugins, and beside them foreign ones; target-jsonl of PyPI is called foreign-jsonl."""
+    workspace = our_plugins.branch(tmp_path_factory.mktemp("chaos-plugins"))
+    workspace.dativo("add", *FOREIGN).expect()
+    workspace.dativo("add", "target-jsonl==0.1.4", "--as", "foreign-jsonl", "--kind", "target").expect()
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of faults, for LD_PRELOAD."""
+    compiler = next(found for name in ("cc", "gcc", "clang") if (found := shutil.which(name)))
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    subprocess.run([compiler, "-O1", "-Wall", "-shared", "-fPIC", "-o", library, SHIM, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture(scope="session")
+def bench(chaos_plugins: Workspace, shim: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Everything, with a server whose only tables are ours."""
+    with postgres.cluster() as server:
+        bench = Bench(chaos_plugins, tmp_path_factory.mktemp("rows"), shim)
+        bench.load_tables(server, next(one.rows for one in VARIANTS if one.tap == "tap-postgres"))
+        server.create_database("destinations")
+        # A commit that was confirmed is in the server's log: its own crash must not be what loses it.
+        server.sql("alter database destinations set synchronous_commit = on")
+        yield bench
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many faults were really injected, by kind."""
+    if INJECTED:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(INJECTED.items()))
+        terminalreporter.write_line(f"chaos: seed {SEED}, {INJECTED.total()} faults injected: {kinds}")
