@@ -167,6 +167,11 @@ CATALOG: dict[str, Entry] = {
         "a record breaks its SCHEMA",
         "policy is fail; to set such records aside: on_bad_record: quarantine (--on-bad-record quarantine)",
     ),
+    "data.unchecked": Entry(
+        4,
+        "records could not be checked against their SCHEMA",
+        "the SCHEMA needs Python's jsonschema, and its process ended or hung; to go on without a check: --no-validate",
+    ),
     "data.schema_changed": Entry(
         4, "a SCHEMA changed where it may not", "if the change is meant, set schema_change: evolve for the stream"
     ),
@@ -191,6 +196,11 @@ CATALOG: dict[str, Entry] = {
     "state.foreign": Entry(0, "the target printed a STATE that was never sent", "the old bookmark stays"),
     "data.schema_kept": Entry(
         0, "a SCHEMA changed, and the target keeps the old one", "the job's schema_change says so"
+    ),
+    "data.schema_slow": Entry(
+        0,
+        "records of a stream are checked by Python's jsonschema",
+        "report the SCHEMA to the plugin's author; it is slow",
     ),
     "data.schema_unusable": Entry(
         0, "records cannot be checked against their SCHEMA", "report it to the plugin's author; the records pass"

@@ -100,6 +100,8 @@ class Plan:
     """What earlier runs saw: stream -> {"schema": …, "key_properties": […]}."""
     tape: str | None = None
     """The file that the run is recorded in."""
+    checker: dict[str, Any] | None = field(default=None, repr=False)
+    """Who judges records whose SCHEMA the data plane cannot use; a child that stands beside the others."""
     counters_every: float = 0.25
     secrets: tuple[str, ...] = field(default_factory=REDACTOR.values, repr=False)
     """Values that no event may show (I13): all that this process knows, so that no caller can forget one."""
@@ -128,6 +130,8 @@ class Plan:
             shape["copy_to"] = {"path": self.copy_to}
         if self.tape is not None:
             shape["tape"] = {"path": self.tape}
+        if self.checker is not None:
+            shape["checker"] = self.checker
         if control_fd is not None:
             shape["control_fd"] = control_fd
         return shape
@@ -145,15 +149,18 @@ class Plan:
         """The plan for people: contents of files and values of passed variables are hidden (I13)."""
         shape = self.document()
         del shape["secrets"]
-        shape["children"] = [
-            {
-                **child,
-                "files": {name: {**file, "content": HIDDEN} for name, file in child.get("files", {}).items()},
-                "env": {name: _shown_variable(name, value) for name, value in child.get("env", {}).items()},
-            }
-            for child in self.children
-        ]
+        shape["children"] = [_shown_child(child) for child in self.children]
+        if self.checker is not None:
+            shape["checker"] = _shown_child(self.checker)
         return shape
+
+
+def _shown_child(child: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **child,
+        "files": {name: {**file, "content": HIDDEN} for name, file in child.get("files", {}).items()},
+        "env": {name: _shown_variable(name, value) for name, value in child.get("env", {}).items()},
+    }
 
 
 _PLAIN = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR", "PYTHONUTF8", "DATIVO_JOB", "DATIVO_RUN"}

@@ -10,7 +10,8 @@ into a summary, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private r
 
 `attempts` makes attempts until one is done: `retry` says how often and when, `causes` why one failed (by `symptoms`,
 `patterns` and `ratelimit`, in its plugin's words), `isolate` leaves out a stream that fails, `totals` adds the attempts
-up, `breaker` pauses a plugin that fails run after run.
+up, `breaker` pauses a plugin that fails run after run. `checker` is the child that judges records whose SCHEMA the data
+plane cannot use, `judging` its program.
 
 `tape` is where a run's recording is kept, `player` the built-in tap that plays one or dead letters (`letters`), and
 `tape_replay`, `letters_replay` and `tape_test` run them again, or make a test of a tape.

@@ -14,7 +14,7 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, letterbox, probe, rundirs, tape
+from dativo.run import attempt, breaker, catalog, checker, letterbox, probe, rundirs, tape
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -208,6 +208,7 @@ def plan_of(
         dead_letters=letterbox.file(job.project.state_path, job.name, run, policy),
         known_schemas=known() if _remembers(policy) else {},
         tape=tape.place(job.project, options, run),
+        checker=checker.block(policy, job=job.name, run=run, profile=options.sandbox),
     )
 
 

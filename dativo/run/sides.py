@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, conclusion, letterbox, rundirs, tape
+from dativo.run import attempt, catalog, checker, conclusion, letterbox, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -76,6 +76,7 @@ class Side:
             grace=self.options.graces({}),
             dead_letters=letterbox.file(self.project.state_path, job, f"{run}{SETS_ASIDE[step.role]}", policy),
             tape=tape.place(self.project, self.options, self.tape_name(step, run)),
+            checker=checker.block(policy, job=job, run=run, profile=self.options.sandbox),
             **ends,
         )
 

@@ -16,6 +16,10 @@ pub trait Carrier {
     fn work(&mut self, journal: &mut Journal) -> Option<Failure>;
     /// Whether [`Carrier::work`] has judged every complete line that came.
     fn idle(&self) -> bool;
+    /// Whether [`Carrier::work`] stopped before that so that others get their turn: it is to be called again soon.
+    fn resting(&self) -> bool {
+        false
+    }
     /// At the writer's EOF, when idle. When its writer `died`, a faulty last line is part of that, not an error of its own.
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure>;
     /// Judges nothing and reads nothing any more; what was accepted can still be written.

@@ -89,6 +89,9 @@ pub struct Plan {
     /// Where the run is recorded.
     #[serde(default)]
     pub tape: Option<Tape>,
+    /// Who is started when a SCHEMA cannot be used here, and judges that stream's records.
+    #[serde(default)]
+    pub checker: Option<Child>,
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
@@ -169,6 +172,8 @@ pub enum Role {
     Target,
     /// Answers a question (`--about`, `--discover`, `--version`): no Singer.
     Probe,
+    /// Judges records whose SCHEMA the bus cannot use ([`crate::check::referee`]). Not a part of the wiring.
+    Checker,
 }
 
 impl Role {
@@ -179,6 +184,7 @@ impl Role {
             Role::Mapper => "mapper",
             Role::Target => "target",
             Role::Probe => "probe",
+            Role::Checker => "checker",
         }
     }
 }
@@ -366,6 +372,13 @@ impl Plan {
         }
         for (index, child) in self.children.iter().enumerate() {
             child.check(&format!("children[{index}]"))?;
+        }
+        if let Some(checker) = &self.checker {
+            checker.check("checker")?;
+            let gives_back = checker.files.values().any(|file| file.back_fd.is_some());
+            if checker.role != Role::Checker || gives_back {
+                return wrong("checker", "its role is checker, and it gives no file back".into());
+            }
         }
         crate::wiring::check(self)
     }

@@ -7,6 +7,7 @@ use crate::batch::{self, Gate};
 pub use crate::carrier::Carrier;
 use crate::check::changes::Passage;
 use crate::check::held::Held;
+use crate::check::referee::Shared;
 use crate::check::rejects::{Book, Rejects};
 use crate::check::{names, Checks};
 use crate::journal::Journal;
@@ -21,9 +22,13 @@ use singer_protocol::error::{Code, Fault};
 use singer_protocol::framing::{Framer, Line};
 use singer_protocol::line::Junk;
 use singer_protocol::state::fingerprint;
+use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_128;
 
 mod aside;
+
+/// How long judging goes on while somebody else is asked for each record.
+const TURN: Duration = Duration::from_millis(250);
 
 /// One hop of a Singer stream.
 #[derive(Debug)]
@@ -53,6 +58,8 @@ pub struct Relay {
     /// Everything before this offset was searched for newlines.
     searched: u64,
     stopped: bool,
+    /// Judging takes long: others get their turn before it goes on.
+    resting: bool,
 }
 
 impl Relay {
@@ -74,6 +81,7 @@ impl Relay {
             detail: None,
             searched: 0,
             stopped: false,
+            resting: false,
         }
     }
 
@@ -85,6 +93,12 @@ impl Relay {
     /// The same with a book of rejects that hops share.
     pub fn with_rejects(self, rejects: Book) -> Relay {
         Relay { rejects, ..self }
+    }
+
+    /// The same with somebody to ask where a SCHEMA cannot be used here.
+    pub fn with_referee(mut self, referee: Option<Shared>) -> Relay {
+        self.router.checks = self.router.checks.with_referee(referee);
+        self
     }
 
     /// The writer, and whoever writes to it, has ended with success.
@@ -171,6 +185,7 @@ impl Relay {
                 self.outlet.send(own, Entry::Record);
                 return Ok(());
             }
+            Routed::Unjudged(stream, failure) => return self.unjudged(line, stream, *failure),
             Routed::Rejected(stream, breach) => return self.reject(line, stream, &breach, journal),
             Routed::Activate(stream) => {
                 let rows = self.router.records_of(stream) + self.rejects.borrow().of(self.router.stream_name(stream));
@@ -274,7 +289,7 @@ impl Relay {
 
 impl Carrier for Relay {
     fn hungry(&self) -> bool {
-        !self.stopped && self.outlet.hungry()
+        !self.stopped && !self.resting && self.outlet.hungry()
     }
 
     fn space(&mut self) -> &mut [u8] {
@@ -287,6 +302,8 @@ impl Carrier for Relay {
 
     fn work(&mut self, journal: &mut Journal) -> Option<Failure> {
         let clean = self.clean_to();
+        let since = Instant::now();
+        self.resting = false;
         while !self.stopped && !self.outlet.scattered() {
             let line = match self.framer.advance() {
                 Ok(Some(line)) => line,
@@ -307,6 +324,10 @@ impl Carrier for Relay {
             if let Err(fault) = self.or_aside(taken, &line, journal) {
                 return Some(self.stop(&fault, &line));
             }
+            if self.router.checks.slow() && since.elapsed() > TURN {
+                self.resting = true;
+                break;
+            }
         }
         let failure = self.outlet.trouble();
         self.stopped |= failure.is_some();
@@ -314,7 +335,11 @@ impl Carrier for Relay {
     }
 
     fn idle(&self) -> bool {
-        self.stopped || !self.outlet.scattered()
+        self.stopped || !(self.resting || self.outlet.scattered())
+    }
+
+    fn resting(&self) -> bool {
+        self.resting && !self.stopped && !self.outlet.scattered()
     }
 
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure> {

@@ -8,6 +8,7 @@ use crate::event::{Account, StreamTotals, Streams};
 use crate::junk::JunkCounts;
 use crate::plan::{BatchPolicy, CheckPolicy, JunkPolicy, Policy};
 use crate::tally::Sum;
+use crate::verdict::Failure;
 use singer_protocol::envelope::{self, Envelope, Kind};
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::line::{inspect, Check, Junk, Line};
@@ -39,6 +40,8 @@ pub enum Routed {
     Rewritten(Vec<u8>),
     /// A record of the stream with this index that breaks its SCHEMA: not counted, not to be forwarded.
     Rejected(usize, Box<Breach>),
+    /// A record of that stream that nobody could judge: the run fails.
+    Unjudged(usize, Box<Failure>),
     /// Not a message: counted, to be dropped; whether it is among the first of its kind.
     Junk(Junk, bool),
 }
@@ -283,6 +286,7 @@ impl Router {
         self.learn(index, line, envelope);
         match judged {
             Judged::Bad(breach) => return Routed::Rejected(index, Box::new(breach)),
+            Judged::Unjudged(failure) => return Routed::Unjudged(index, Box::new(failure)),
             Judged::Good => self.count(index, size),
             Judged::Instead(line) => {
                 self.count(index, line.len() as u64 + 1);

@@ -65,6 +65,7 @@ pub fn check(plan: &Plan) -> Result<(), PlanError> {
         match child.role {
             Role::Probe if last > 0 || plan.source.is_some() => return wrong(&at, "a probe stands alone".into()),
             Role::Probe => {}
+            Role::Checker => return wrong(&at, "a checker stands beside the children, in `checker`".into()),
             Role::Tap if !first => return wrong(&at, "a tap comes first, and not behind a source".into()),
             Role::Target if !end => return wrong(&at, "a target comes last, and not before a sink".into()),
             Role::Mapper | Role::Target if first => {

@@ -91,7 +91,7 @@ pub fn launch(
         .extend(bounded.guarantees.iter().map(|g| (*g).to_string()));
     process.missing.extend(bounded.missing);
     // A tap's stdin, and a probe's, is a pipe at its end.
-    let reads = matches!(child.role, Role::Mapper | Role::Target);
+    let reads = matches!(child.role, Role::Mapper | Role::Target | Role::Checker);
     Ok(Launched {
         process,
         stdin: reads.then_some(feed),

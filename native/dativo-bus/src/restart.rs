@@ -37,7 +37,7 @@ impl Supervisor {
         let placed = match role {
             Role::Target => self.hops.last().is_some_and(|hop| hop.to == End::Child(index)),
             Role::Tap => self.hops.first().is_some_and(|hop| hop.from == End::Child(index)),
-            Role::Mapper | Role::Probe => false,
+            Role::Mapper | Role::Probe | Role::Checker => false,
         };
         let undisturbed = !self.verdict.failed() && self.cancelled.is_none() && !self.abandoned;
         let reachable = self.plan.spill.is_some() && self.zygote.is_some() && self.has_leash();

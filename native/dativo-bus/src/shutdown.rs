@@ -44,7 +44,7 @@ impl Supervisor {
         for child in &mut self.children {
             match child.role {
                 Role::Tap | Role::Probe => child.ask(grace),
-                Role::Mapper | Role::Target => {}
+                Role::Mapper | Role::Target | Role::Checker => {}
             }
         }
         // Who is past its EOF already has that long to finish from now on.

@@ -1,5 +1,6 @@
 //! The loop: one `poll` over everything, then whatever can move moves.
 
+use crate::checker::Checker;
 use crate::child::{Child, Ends as ChildEnds};
 use crate::ends::Ends;
 use crate::give_back::Backs;
@@ -8,14 +9,14 @@ use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
 use crate::launch::Launched;
 use crate::leash::{Fate, Leash, Pull};
-use crate::letters::Letters;
+use crate::letters::letterbox;
 use crate::recorder::Recorder;
 use crate::restart::Loss;
 use crate::run_dir::RunDir;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
-use dativo_bus_engine::check::rejects::{Book, Letterbox, Rejects};
+use dativo_bus_engine::check::rejects::{Book, Rejects};
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::plan::{Plan, Role};
@@ -27,8 +28,10 @@ use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use dativo_sandbox::spawn::Told;
 use dativo_sandbox::{tree, Zygote};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A run while it lasts.
@@ -55,8 +58,10 @@ pub struct Supervisor {
     /// How often a child was started again.
     pub(crate) generation: u64,
     /// What starts children, as long as any may be started.
-    pub(crate) zygote: Option<Zygote>,
-    pub(crate) run_dir: Option<RunDir>,
+    pub(crate) zygote: Option<Rc<Zygote>>,
+    pub(crate) run_dir: Option<Rc<RunDir>>,
+    /// Who judges what the bus cannot.
+    pub(crate) checker: Option<Rc<RefCell<Checker>>>,
     pub(crate) recorder: Option<Recorder>,
     events: Stream,
     leash: Option<Leash>,
@@ -99,6 +104,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         generation: 0,
         zygote: None,
         run_dir: None,
+        checker: None,
         recorder: None,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
@@ -116,6 +122,8 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
     });
     match place {
         Ok(run_dir) => {
+            let (zygote, run_dir) = (Rc::new(zygote), Rc::new(run_dir));
+            supervisor.checker = Checker::of(&supervisor.plan, &zygote, &run_dir);
             supervisor.start(&zygote, &run_dir, ends.source, ends.sink)?;
             supervisor.zygote = supervisor.plan.spill.is_some().then_some(zygote);
             supervisor.run_dir = Some(run_dir);
@@ -128,17 +136,13 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         supervisor.turn()?;
     }
     supervisor.zygote = None;
+    supervisor.close_checker();
     supervisor.sweep()?;
     supervisor.keep_letters();
     supervisor.run_dir = None;
     let code = supervisor.report();
     supervisor.flush()?;
     Ok(code)
-}
-
-fn letterbox(plan: &Plan) -> Option<Box<dyn Letterbox>> {
-    let letters = plan.dead_letters.as_ref()?;
-    Some(Box::new(Letters::new(letters.path.clone())))
 }
 
 impl Supervisor {
@@ -201,7 +205,7 @@ impl Supervisor {
                     let relay = Relay::new(&self.plan, writer, last).with_gate(gate);
                     let relay = relay.with_rejects(self.rejects.clone());
                     match last {
-                        true => Box::new(relay.with_outlet(self.outlet())),
+                        true => Box::new(relay.with_outlet(self.outlet()).with_referee(self.referee())),
                         false => Box::new(relay),
                     }
                 }
@@ -279,7 +283,9 @@ impl Supervisor {
 
     /// Polls until something happens or the next deadline.
     fn wait(&mut self) -> io::Result<Vec<(Token, PollFlags)>> {
-        let timeout = self.next_deadline().map(|at| {
+        let resting = self.hops.iter().any(|hop| hop.carrier.resting());
+        let timeout = self.next_deadline().into_iter().chain(resting.then(Instant::now)).min();
+        let timeout = timeout.map(|at| {
             let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             Timespec {
                 tv_sec: left.as_secs() as i64,
@@ -395,6 +401,7 @@ impl Supervisor {
         if !self.abandoned && !self.journal.pending().is_empty() {
             self.send_events()?;
         }
+        self.hear_checker();
         for index in 0..self.hops.len() {
             loop {
                 let pushed = self.hops[index].push()?;
@@ -406,7 +413,8 @@ impl Supervisor {
                 if let Some(failure) = hop.carrier.work(&mut self.journal) {
                     self.data_failed(index, failure);
                 }
-                if pushed != Pushed::All || self.hops[index].carrier.pending().len() == before {
+                let carrier = &self.hops[index].carrier;
+                if pushed != Pushed::All || carrier.pending().len() == before || carrier.resting() {
                     break;
                 }
             }
@@ -472,21 +480,6 @@ impl Supervisor {
             self.send_events()?;
         }
         Ok(())
-    }
-
-    /// Makes the dead letters so far durable, or fails the run (I9). Whether they are.
-    pub(crate) fn keep_letters(&mut self) -> bool {
-        let kept = self.rejects.borrow_mut().sync();
-        match kept {
-            Ok(()) => true,
-            Err(failure) => {
-                match self.hops.len() {
-                    0 => self.fail(failure),
-                    hops => self.data_failed(hops - 1, failure),
-                }
-                false
-            }
-        }
     }
 
     /// Fails the run for a reason of its own.

@@ -3,7 +3,8 @@
 //! [`crate::route`] asks here for every record, and [`crate::relay`] for every SCHEMA. [`schema`] makes a SCHEMA ready,
 //! [`scan`] reads a record against it in the same pass that checks its JSON, [`number`] compares numbers digit by digit,
 //! [`breach`] says what is wrong, `seen` which columns came. [`changes`] is what a stream's policy makes of another SCHEMA, [`columns`] takes
-//! columns out of a record, [`rejects`] is the book of what is not delivered, [`held`] keeps ACTIVATE_VERSION back.
+//! columns out of a record, [`rejects`] is the book of what is not delivered, [`held`] keeps ACTIVATE_VERSION back, [`referee`] is
+//! who is asked where a SCHEMA cannot be made ready.
 //!
 //! Invariants it guards: I9 (what breaks its SCHEMA is set aside with its reason, or the run fails), I3 (a record is only
 //! rewritten where a policy says so), I10 (one table for each stream, nothing for each record).
@@ -15,6 +16,7 @@ pub mod changes;
 pub mod columns;
 pub mod held;
 pub mod number;
+pub mod referee;
 pub mod rejects;
 pub mod scan;
 pub mod schema;
@@ -22,6 +24,7 @@ mod seen;
 
 use crate::plan::Plan;
 use crate::policy::{Activate, SchemaChange, Switch};
+use crate::verdict::Failure;
 use breach::Breach;
 use changes::{Baseline, Passage};
 use schema::Node;
@@ -40,11 +43,16 @@ pub struct Checks {
     known: BTreeMap<String, Baseline>,
     streams: Vec<Option<Checked>>,
     kept: usize,
+    referee: Option<referee::Shared>,
+    /// It has a stream to judge.
+    asks: bool,
 }
 
 #[derive(Debug)]
 struct Checked {
     node: Option<Node>,
+    /// The referee judges its records.
+    referred: bool,
     before: Baseline,
     dropped: Vec<String>,
     refused: Vec<String>,
@@ -60,6 +68,8 @@ pub struct Adopted {
     pub passage: Passage,
     /// What to tell: code and text.
     pub notices: Vec<(&'static str, String)>,
+    /// Why nothing more can be checked.
+    pub failure: Option<Failure>,
 }
 
 /// What a record came to that needed more than a look.
@@ -71,6 +81,8 @@ pub enum Judged {
     Instead(Vec<u8>),
     /// It is not delivered.
     Bad(Breach),
+    /// Nobody could say: the run fails.
+    Unjudged(Failure),
 }
 
 /// A SCHEMA message, as [`Checks::schema`] takes it.
@@ -109,6 +121,11 @@ impl Checks {
         }
     }
 
+    /// The same with somebody to ask where a SCHEMA cannot be used here.
+    pub fn with_referee(self, referee: Option<referee::Shared>) -> Checks {
+        Checks { referee, ..self }
+    }
+
     /// Whether ACTIVATE_VERSION is held back here.
     pub fn holds(plan: &Plan, edge: bool) -> bool {
         edge && plan.policy.activate == Activate::Hold
@@ -117,6 +134,11 @@ impl Checks {
     /// Whether records are checked.
     pub fn on(&self) -> bool {
         self.on
+    }
+
+    /// Whether somebody is asked who may take long.
+    pub fn slow(&self) -> bool {
+        self.asks
     }
 
     /// What a stream's records are read against, where that is all there is to do.
@@ -140,6 +162,7 @@ impl Checks {
         let mut adopted = Adopted {
             passage: Passage::AsItCame,
             notices: Vec::new(),
+            failure: None,
         };
         let name = message.name;
         if self.streams.len() <= message.stream {
@@ -166,6 +189,7 @@ impl Checks {
         let (mut node, mut text) = (None, message.schema.to_vec());
         let mut checked = Checked {
             node: None,
+            referred: false,
             before: Baseline {
                 schema: Value::Null,
                 keys: keys.clone(),
@@ -196,16 +220,41 @@ impl Checks {
         if self.on {
             match schema::compile(&text) {
                 Ok(made) => node = Some(made),
-                Err(why) => adopted.notices.push((
-                    "data.schema_unusable",
-                    format!("SCHEMA of {name} cannot be used to check its records: {why}"),
-                )),
+                Err(why) => match self.refer(message.stream, name, &text, &why) {
+                    Ok((referred, notice)) => {
+                        checked.referred = referred;
+                        self.asks |= referred;
+                        adopted.notices.push(notice);
+                    }
+                    Err(failure) => adopted.failure = Some(failure),
+                },
             }
         }
         checked.node = node;
         checked.passage = adopted.passage.clone();
         self.streams[message.stream] = Some(checked);
         Ok(adopted)
+    }
+
+    /// Hands a SCHEMA that cannot be used here to the referee. Whether it takes it, and what to tell.
+    fn refer(
+        &self,
+        stream: usize,
+        name: &str,
+        text: &[u8],
+        why: &str,
+    ) -> Result<(bool, (&'static str, String)), Failure> {
+        let refused = match &self.referee {
+            Some(referee) => referee::announce(referee, stream, schema::draft(text), text)?,
+            None => Some(String::new()),
+        };
+        let Some(also) = refused else {
+            let text = format!("records of {name} are checked by Python's jsonschema, which is slow: {why}");
+            return Ok((true, ("data.schema_slow", text)));
+        };
+        let also = if also.is_empty() { also } else { format!("; {also}") };
+        let text = format!("SCHEMA of {name} cannot be used to check its records: {why}{also}");
+        Ok((false, ("data.schema_unusable", text)))
     }
 
     /// Judges a record whose JSON was checked, in full.
@@ -223,6 +272,15 @@ impl Checks {
             Some(text) => (text.as_slice(), start),
             None => (line, start),
         };
+        if let Some(referee) = self.referee.as_ref().filter(|_| checked.referred) {
+            let end = end + text.len() - line.len();
+            return match (referee::judge(referee, stream, &text[from..end]), without) {
+                (Err(failure), _) => Judged::Unjudged(failure),
+                (Ok(Some(breach)), _) => Judged::Bad(breach),
+                (Ok(None), Some(text)) => Judged::Instead(text),
+                (Ok(None), None) => Judged::Good,
+            };
+        }
         let node = checked.node.as_ref().filter(|_| self.on);
         let breach = node.and_then(|node| scan::record(text, from, node).ok()?.breach);
         match (breach, without) {

@@ -171,6 +171,15 @@ fn foreign(schema: &Value) -> Result<jsonschema::Validator, String> {
     options.build(schema).map_err(|e| e.to_string())
 }
 
+/// The number of the dialect that holds for a SCHEMA that does not say it.
+pub fn draft(schema: &[u8]) -> u32 {
+    match serde_json::from_slice(schema).map(|schema| dialect(&schema)) {
+        Ok(jsonschema::Draft::Draft4) => 4,
+        Ok(jsonschema::Draft::Draft7) => 7,
+        _ => 2020,
+    }
+}
+
 /// The dialect of a SCHEMA that does not say it: the newest, unless it uses what that one no longer knows.
 fn dialect(schema: &Value) -> jsonschema::Draft {
     let (mut fourth, mut seventh) = (false, false);

@@ -39,7 +39,7 @@ impl Relay {
             keys: seen.keys.clone().map(|span| &bytes[span]),
             repeated: seen.repeated,
         });
-        let adopted = adopted.map_err(|why| {
+        let mut adopted = adopted.map_err(|why| {
             let message = format!("{}: SCHEMA of {name} is not what it was: {why}", self.writer);
             let message = journal.shown(message.as_bytes(), false);
             let failure = Failure::of("data.schema_changed", &self.writer, message).setting("policy.schema_change");
@@ -51,6 +51,9 @@ impl Relay {
             });
             fault(Code::SchemaChanged, "the SCHEMA changed")
         })?;
+        if let Some(failure) = adopted.failure.take() {
+            self.unjudged(line, seen.stream, failure)?;
+        }
         for (code, text) in &adopted.notices {
             let text = &journal.shown(text.as_bytes(), false);
             journal.tell(&Event::Notice { code, text });
@@ -92,6 +95,17 @@ impl Relay {
         };
         let done = self.rejects.borrow_mut().reject(&bad, journal);
         self.rejected(done)
+    }
+
+    /// Nobody could judge a line: it does not pass, and the run fails (I9).
+    pub(super) fn unjudged(&mut self, line: &Line, stream: usize, failure: Failure) -> Result<(), Fault> {
+        self.failure = Some(Failure {
+            stream: Some(self.router.stream_name(stream).into()),
+            line: Some(line.number),
+            offset: Some(line.start),
+            ..failure
+        });
+        Err(fault(Code::Schema, "it could not be checked"))
     }
 
     /// Whether a line with this fault may be set aside; else it ends the run.
