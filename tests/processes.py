@@ -43,6 +43,8 @@ def role(command: tuple[str, ...]) -> str | None:
         return "bus"
     if "dativo" in programs:
         return "control"
+    if command[1:3] == ("-I", "-B"):
+        return "checker"
     if any(program.startswith(("tap-", "target-")) for program in programs):
         return "tap" if any(program.startswith("tap-") for program in programs) else "target"
     return None

@@ -207,8 +207,13 @@ impl Running {
 
     /// Writes the question and waits for its answer. What it says meanwhile goes to `said`.
     fn ask(&mut self, question: &[u8], until: Instant, said: &mut Vec<(Vec<u8>, bool)>) -> Result<Vec<u8>, Trouble> {
-        let mut left = question;
+        let (mut left, mut block) = (question, [0u8; 4096]);
         self.answer.clear();
+        match self.output.read(&mut block)? {
+            Moved::Later => {}
+            Moved::Bytes(_) => return Err(Trouble::Long), // an answer that nobody asked for
+            Moved::Closed => return Err(Trouble::Ended),
+        }
         loop {
             while !left.is_empty() {
                 match self.input.write(left)? {
@@ -218,7 +223,6 @@ impl Running {
                 }
             }
             self.read_log(said);
-            let mut block = [0u8; 4096];
             match self.output.read(&mut block)? {
                 Moved::Bytes(count) => self.answer.extend_from_slice(&block[..count]),
                 Moved::Later => self.wait(!left.is_empty(), until)?,

@@ -99,6 +99,10 @@ pub fn mapper(arguments: &[&str]) -> Value {
     plugin("mapper.py", "map-test", "mapper", arguments)
 }
 
+pub fn checker(mode: &str) -> Value {
+    plugin("checker.py", "checker", "checker", &[mode])
+}
+
 pub fn probe(arguments: &[&str]) -> Value {
     plugin("probe.py", "tap-test", "probe", arguments)
 }
