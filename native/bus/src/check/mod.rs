@@ -2,9 +2,9 @@
 //!
 //! [`crate::route`] asks here for every record, and [`crate::relay`] for every SCHEMA. [`schema`] makes a SCHEMA ready,
 //! [`scan`] reads a record against it in the same pass that checks its JSON, [`number`] compares numbers digit by digit,
-//! [`breach`] says what is wrong, `seen` which columns came. [`changes`] is what a stream's policy makes of another SCHEMA, [`columns`] takes
-//! columns out of a record, [`rejects`] is the book of what is not delivered, [`held`] keeps ACTIVATE_VERSION back, [`referee`] is
-//! who is asked where a SCHEMA cannot be made ready.
+//! [`breach`] says what is wrong, `seen` which columns came, `dialect` which words a SCHEMA is written in. [`changes`] is
+//! what a stream's policy makes of another SCHEMA, [`columns`] takes columns out of a record, [`rejects`] is the book of
+//! what is not delivered, [`held`] keeps ACTIVATE_VERSION back, [`referee`] is asked where a SCHEMA cannot be made ready.
 //!
 //! Invariants it guards: I9 (what breaks its SCHEMA is set aside with its reason, or the run fails), I3 (a record is only
 //! rewritten where a policy says so), I10 (one table for each stream, nothing for each record).
@@ -14,6 +14,7 @@
 pub mod breach;
 pub mod changes;
 pub mod columns;
+mod dialect;
 pub mod held;
 pub mod number;
 pub mod referee;
@@ -61,13 +62,16 @@ struct Checked {
     passage: Passage,
 }
 
+/// A notice's code and text.
+type Notice = (&'static str, String);
+
 /// What a SCHEMA came to.
 #[derive(Debug)]
 pub struct Adopted {
     /// What goes on to the receiver.
     pub passage: Passage,
-    /// What to tell: code and text.
-    pub notices: Vec<(&'static str, String)>,
+    /// What to tell.
+    pub notices: Vec<Notice>,
     /// Why nothing more can be checked.
     pub failure: Option<Failure>,
 }
@@ -237,15 +241,9 @@ impl Checks {
     }
 
     /// Hands a SCHEMA that cannot be used here to the referee. Whether it takes it, and what to tell.
-    fn refer(
-        &self,
-        stream: usize,
-        name: &str,
-        text: &[u8],
-        why: &str,
-    ) -> Result<(bool, (&'static str, String)), Failure> {
+    fn refer(&self, stream: usize, name: &str, text: &[u8], why: &str) -> Result<(bool, Notice), Failure> {
         let refused = match &self.referee {
-            Some(referee) => referee::announce(referee, stream, schema::draft(text), text)?,
+            Some(referee) => referee::announce(referee, stream, dialect::draft(text), text)?,
             None => Some(String::new()),
         };
         let Some(also) = refused else {

@@ -5,6 +5,7 @@
 //! references and `unevaluated…` need a SCHEMA as a whole. `format`, and every keyword that no dialect knows, say
 //! nothing about validity here.
 
+use super::dialect::dialect;
 use super::number::{small, Decimal};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -169,41 +170,6 @@ fn foreign(schema: &Value) -> Result<jsonschema::Validator, String> {
         options = options.with_draft(dialect(schema));
     }
     options.build(schema).map_err(|e| e.to_string())
-}
-
-/// The number of the dialect that holds for a SCHEMA that does not say it.
-pub fn draft(schema: &[u8]) -> u32 {
-    match serde_json::from_slice(schema).map(|schema| dialect(&schema)) {
-        Ok(jsonschema::Draft::Draft4) => 4,
-        Ok(jsonschema::Draft::Draft7) => 7,
-        _ => 2020,
-    }
-}
-
-/// The dialect of a SCHEMA that does not say it: the newest, unless it uses what that one no longer knows.
-fn dialect(schema: &Value) -> jsonschema::Draft {
-    let (mut fourth, mut seventh) = (false, false);
-    let mut left = vec![schema];
-    while let Some(value) = left.pop() {
-        match value {
-            Value::Object(members) => {
-                fourth |= ["exclusiveMinimum", "exclusiveMaximum"]
-                    .iter()
-                    .any(|key| members.get(*key).is_some_and(Value::is_boolean));
-                seventh |= members.get("items").is_some_and(Value::is_array)
-                    || members.contains_key("dependencies")
-                    || members.contains_key("additionalItems");
-                left.extend(members.values());
-            }
-            Value::Array(items) => left.extend(items),
-            _ => {}
-        }
-    }
-    match (fourth, seventh) {
-        (true, _) => jsonschema::Draft::Draft4,
-        (false, true) => jsonschema::Draft::Draft7,
-        (false, false) => jsonschema::Draft::Draft202012,
-    }
 }
 
 fn any() -> Node {
