@@ -23,7 +23,7 @@ from dativo.bus.events import End, Event, Lost, Resumed
 from dativo.bus.process import BusProcess
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
-from dativo.run import causes, probe
+from dativo.run import causes, probe, symptoms
 from dativo.run.attempt import Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.hold import Hold
@@ -33,7 +33,6 @@ from dativo.run.retry import Retrying
 from dativo.run.step import Step
 from dativo.run.verify import landing
 from dativo.state.bookmark import exact_text
-
 
 MOST_SEARCHES = 100
 """Records that one attempt looks for; what meets more has another trouble."""
@@ -131,14 +130,26 @@ class Mending:
 
     def _searched(self, step: Step, cause: Cause, seen: Seen) -> str | None:
         """Whether what the target dies of is looked for: `record`, `batch`, or not at all."""
-        if step is not self.steps[-1] or not self.quarantines or cause.kind == "never" or self.interrupts.count:
+        if (
+            step is not self.steps[-1]
+            or not self.quarantines
+            or self.interrupts.count
+            or not self._of_data(step, cause)
+        ):
             return None
         again, self._died_at = self._died_at == seen.marked, seen.marked
-        if not again and cause.kind != "permanent" or self._searches >= MOST_SEARCHES:
+        if not (again or cause.kind == "permanent") or self._searches >= MOST_SEARCHES:
             return None
         self._searches += 1
         keeps = step.can("bookmark") or (seen.keyed() and (step.can("upsert") or landing.replaces(step)))
         return "record" if keeps else "batch"
+
+    def _of_data(self, step: Step, cause: Cause) -> bool:
+        """Whether it may have died of a record: not of a full disk, a database that is gone, a right that it lacks."""
+        if cause.reason.startswith("data."):
+            return True
+        died = cause.reason in ("plugin.exited", "plugin.killed", "plugin.early_end", "target.unread")
+        return died and not step.ours and symptoms.kind(self.log.last(step.name)) is None
 
     def _can(self, event: Lost, step: Step, seen: Seen) -> bool:
         if self.interrupts.count:
