@@ -138,7 +138,8 @@ class Mending:
         ):
             return None
         again, self._died_at = self._died_at == seen.marked, seen.marked
-        if not (again or cause.kind == "permanent") or self._searches >= MOST_SEARCHES:
+        suspected = again or self._searches or cause.kind == "permanent"
+        if not suspected or self._searches >= MOST_SEARCHES:
             return None
         self._searches += 1
         keeps = step.can("bookmark") or (seen.keyed() and (step.can("upsert") or landing.replaces(step)))

@@ -14,6 +14,15 @@ use dativo_bus_engine::verdict::Failure;
 use std::io;
 use std::time::{Duration, Instant};
 
+/// Whether a line is an error as Python's last words are: `package.SomeError: why`.
+fn is_error(line: &str) -> bool {
+    let Some((name, _)) = line.split_once(": ") else {
+        return false;
+    };
+    let dotted = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+    dotted && (name.ends_with("Error") || name.ends_with("Exception"))
+}
+
 /// A search while it lasts. Offsets are in what the target reads.
 #[derive(Debug)]
 pub struct Search {
@@ -217,7 +226,9 @@ impl Supervisor {
             return String::new();
         };
         let child = &self.children[search.index];
-        let last = child.last_lines().filter(|line| !line.trim().is_empty()).last();
+        let lines: Vec<&str> = child.last_lines().filter(|line| !line.trim().is_empty()).collect();
+        // What is said behind an error's own line is where it came from and where to read about it.
+        let last = lines.iter().rev().find(|line| is_error(line)).or(lines.last());
         let said = last.map(|line| self.journal.shown(line.trim().as_bytes(), false));
         match said {
             Some(said) => format!("{}: {said}", search.failure.message),
