@@ -36,8 +36,7 @@ def command(
       dativo run tap-csv target-duckdb --set target-duckdb.path=my.duckdb
       dativo run shop --env prod --stream orders --full-refresh
 
-    Runs a tap, any mappers and a target, a job of dativo.yml, or a job file, and keeps the bookmark.
-    Like `dativo tap-csv | dativo target-duckdb`. See docs/guides/first-pipeline.md.
+    Runs a tap, mappers and a target, or a job. See docs/guides/first-pipeline.md.
     """
     from dativo.run import job as jobs
 

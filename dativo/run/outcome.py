@@ -99,7 +99,7 @@ def _in_own_words(
 
 
 def _last_words(lines: Sequence[str]) -> str:
-    """The last line that is an error as Python writes it, else the last that says something, cut to a sentence's length."""
+    """The last line that is an error as Python writes it, else the last that says something, cut to a sentence."""
     told = [line for line in lines if line.strip()]
     last = next((line for line in reversed(told) if _ERROR.match(line)), told[-1] if told else "")
     text = " ".join(last.split())

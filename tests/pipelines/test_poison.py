@@ -1,7 +1,6 @@
-"""A few rows among many that nobody can load: found, set aside with their reasons, everything else loaded; replayed when
-they are mended.
+"""A few rows among many that nobody can load: set aside with their reasons, the rest loaded; replayed when mended.
 
-    DATIVO_POISON_ROWS=1000000 pytest tests/pipelines/test_poison.py     # 20,000 by default
+DATIVO_POISON_ROWS=1000000 pytest tests/pipelines/test_poison.py     # 20,000 by default
 """
 
 from __future__ import annotations
