@@ -76,9 +76,12 @@ class BusProcess:
         """Say one line to the bus. A bus that is gone is no error here: `events` reports it."""
         self._say(json.dumps(message))
 
-    def restart(self, child: dict[str, Any], bookmark: str | None) -> None:
-        """Answer a `lost` event: start the child again. `bookmark` is the exact text of the one that it remembers."""
-        word = json.dumps({"restart": child}, ensure_ascii=False)
+    def restart(self, child: dict[str, Any], bookmark: str | None, search: str | None = None) -> None:
+        """Answer a `lost` event: start the child again. `bookmark` is the exact text of the one that it remembers.
+
+        `search`: what of a target's input is set aside, the `record` that it dies of or the `batch` that it had read.
+        """
+        word = json.dumps({"restart": child} | ({"search": search} if search else {}), ensure_ascii=False)
         self._say(word if bookmark is None else f'{word[:-1]}, "bookmark": {bookmark}}}')
 
     def _say(self, line: str) -> None:

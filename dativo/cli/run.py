@@ -25,9 +25,7 @@ from dativo.cli import options, report, runflags
 )
 @click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
 @click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
-@click.option(
-    "--verify", type=click.Choice(["after", "never"]), help="after: read the destination back before it counts."
-)
+@click.option("--verify", type=click.Choice(["after", "never"]), help="after: read the destination back.")
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options
@@ -38,8 +36,7 @@ def command(
       dativo run tap-csv target-duckdb --set target-duckdb.path=my.duckdb
       dativo run shop --env prod --stream orders --full-refresh
 
-    Runs a tap, any mappers and a target, a job of dativo.yml, or a job file, and keeps the bookmark.
-    The same as `dativo tap-csv | dativo target-duckdb`, in one process. See docs/guides/first-pipeline.md.
+    Runs a tap, mappers and a target, or a job. See docs/guides/first-pipeline.md.
     """
     from dativo.run import job as jobs
 

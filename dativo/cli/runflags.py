@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType  # generic only in newer clicks
 
-RECORD_HELP = "Keep a tape of it: all its records are in there."
+RECORD_HELP = "Keep a tape: all records are in there."
 TAP_ONLY = {"streams", "select", "catalog", "state"}
 AS_LONG = "for-as-long-as-it-takes"
 
@@ -62,14 +62,15 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(["--stream", "streams"], multiple=True, metavar="NAME", help="Only this stream (repeatable)."),
         click.Option(["--select"], multiple=True, metavar="PATTERN", help="Streams and columns, like 'a.*' '!a.b'."),
         click.Option(["--catalog", "--properties"], type=_FILE, help="Use this catalog; nothing is discovered."),
-        click.Option(["--state"], type=_FILE, help="Start from this state instead of the bookmark."),
-        click.Option(["--full-refresh"], is_flag=True, help="Read from the start; the old bookmark stays in the log."),
+        click.Option(["--state"], type=_FILE, help="Start from this state, not the bookmark."),
+        click.Option(["--full-refresh"], is_flag=True, help="Read from the start (kept in the log)."),
         click.Option(["--junk"], type=click.Choice(["drop", "fail"]), help="Lines that are no messages."),
         click.Option(["--check"], type=click.Choice(["json", "envelope"]), help="How closely to check each line."),
         click.Option(
             ["--on-bad-record"],
             type=click.Choice(["fail", "quarantine", "discard"]),
-            help="Records that break their SCHEMA (fail).",
+            metavar="POLICY",
+            help="fail, quarantine or discard bad ones (fail).",
         ),
         click.Option(
             ["--validate/--no-validate"], default=None, help="Check records against their SCHEMA (on).", is_flag=True
@@ -77,7 +78,9 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(
             ["--confirm"], type=click.Choice(["auto", "never"]), help="never: the target prints no STATE by design."
         ),
-        click.Option(["--sandbox"], type=click.Choice(PROFILES), help="How to confine plugins (standard)."),
+        click.Option(
+            ["--sandbox"], type=click.Choice(PROFILES), metavar="PROFILE", help="off, limits, standard or strict."
+        ),
         click.Option(["--max-line"], type=_Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
         click.Option(["--grace"], type=_Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
         click.Option(

@@ -61,6 +61,8 @@ class Seen:
     """By stream: the SCHEMA that the receiver was given last, and its keys."""
     books: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By stream: how many records the last bookmark covers, and the sum of their hashes."""
+    marked: str | None = None
+    """The last bookmark."""
     flowing: str | None = None
     """The stream whose records came last, as far as the totals tell."""
     covered: int = 0
@@ -201,7 +203,7 @@ class Attempt:
     def _keep(self, event: events.Bookmark, seen: Seen) -> None:
         if self.keeper is not None:
             self.keeper.commit(event.text, event.records, event.of)
-        seen.covered = event.records
+        seen.covered, seen.marked = event.records, event.text
         seen.books |= event.streams
         self.progress.bookmark(event.text)
 

@@ -122,7 +122,7 @@ class Attempts:
             folder = rundirs.run_dir(self.hold.run if self._number == 1 else f"{self.hold.run}-{self._number}")
             plan = replace(self.work.plan(self._catalog, state), run_dir=folder)
             shown = progress(quiet=self.options.quiet or self.options.json)
-            mender = self._mending(log, state) if plan.spill is not None else None
+            mender = self._mending(plan, log, state) if plan.spill is not None else None
             with self.work.checking() as check:
                 keeper = _Counting(check.keeper, before)
                 attempt = Attempt(
@@ -161,9 +161,17 @@ class Attempts:
         outcome.cause = self._cause(outcome)
         return outcome
 
-    def _mending(self, log: PluginLog, state: str | None) -> Mending:
+    def _mending(self, plan: Plan, log: PluginLog, state: str | None) -> Mending:
         return Mending(
-            self.steps, self.hold, self.retrying, self.interrupts, log, self._catalog, state, quiet=self.options.quiet
+            self.steps,
+            self.hold,
+            self.retrying,
+            self.interrupts,
+            log,
+            self._catalog,
+            state,
+            quarantines=plan.policy.on_bad_record != "fail",
+            quiet=self.options.quiet,
         )
 
     def _make_ready(self) -> None:

@@ -204,7 +204,7 @@ def plan_of(
         limits=options.limits({**lines(steps), **spec.limits}),
         policy=policy,
         grace=options.graces(spec.grace),
-        spill=spilling(job),
+        spill=spilling(job, policy),
         dead_letters=letterbox.file(job.project.state_path, job.name, run, policy),
         known_schemas=known() if _remembers(policy) else {},
         tape=tape.place(job.project, options, run),
@@ -218,9 +218,9 @@ def _remembers(policy: Policy) -> bool:
     return {change.get("default", "evolve"), *change.get("streams", {}).values()} != {"evolve"}
 
 
-def spilling(job: Job) -> Spill | None:
-    """What is kept for a target that dies; nothing where nothing is tried again."""
-    if RetryPolicy.of(job.spec.retry, job.options.retries).attempts < 2:
+def spilling(job: Job, policy: Policy) -> Spill | None:
+    """What is kept for a target that dies; nothing where nothing is tried again and no record is set aside."""
+    if RetryPolicy.of(job.spec.retry, job.options.retries).attempts < 2 and policy.on_bad_record == "fail":
         return None
     return Spill(**job.spec.spill, dir=str(job.project.state_path.parent / "spill"))
 

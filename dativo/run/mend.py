@@ -4,6 +4,10 @@ The data plane keeps what the target was given since its last bookmark and asks 
 decided, by the same policy and count as whole attempts. What cannot be mended without loss, or without rows that come
 twice where the target keeps the bookmark with its data, is given up: then the attempt has failed, and the next one goes
 on from the committed bookmark.
+
+A target that dies twice of the same input, or says that no retry can help, has met a record that it cannot load. Where
+the job sets bad records aside, the data plane looks for it, if loading rows twice does no harm; else it sets the whole
+batch aside.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from dativo.bus.events import End, Event, Lost, Resumed
 from dativo.bus.process import BusProcess
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
-from dativo.run import causes, probe
+from dativo.run import causes, probe, symptoms
 from dativo.run.attempt import Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.hold import Hold
@@ -27,7 +31,11 @@ from dativo.run.interrupts import Interrupts
 from dativo.run.outcome import failure
 from dativo.run.retry import Retrying
 from dativo.run.step import Step
+from dativo.run.verify import landing
 from dativo.state.bookmark import exact_text
+
+MOST_SEARCHES = 100
+"""Records that one attempt looks for; what meets more has another trouble."""
 
 
 @dataclass
@@ -41,6 +49,8 @@ class Mending:
     log: PluginLog
     catalog: str | None
     state: str | None
+    quarantines: bool = False
+    """Whether records that the target cannot load are set aside."""
     quiet: bool = False
 
     notes: list[str] = field(default_factory=list)
@@ -48,6 +58,10 @@ class Mending:
     _waiting: Lost | None = None
     _due: float = 0.0
     _why: str = ""
+    _search: str | None = None
+    _searches: int = 0
+    _died_at: str | None = ""
+    """The bookmark at which the target died last; empty when it has not."""
 
     def heard(self, event: Event | None, bus: BusProcess, seen: Seen) -> None:
         """Follow the attempt: decide about a loss, and have the plugin started when its time has come."""
@@ -63,14 +77,22 @@ class Mending:
     def _lost(self, event: Lost, bus: BusProcess, seen: Seen) -> None:
         step = self._step(event.child)
         cause = self._cause(event, step, seen)
-        wait = self.retrying.decide(cause) if self._can(event, step, seen) else None
+        self._search = self._searched(step, cause, seen)
+        if self._search is not None:
+            wait: float | None = 0.0
+        else:
+            wait = self.retrying.decide(cause) if self._can(event, step, seen) else None
         if wait is None:
             bus.control({"give_up": True})
             return
         self._waiting, self._due, self._why = event, time.monotonic() + wait, causes.brief(cause.message)
         if not self.quiet:
-            line = f"{self._why} · {event.child} starts again in {figures.seconds(wait)} (Ctrl-C stops)"
-            print(f"  {figures.clean(line)}", file=sys.stderr, flush=True)
+            what = {
+                None: f"starts again in {figures.seconds(wait)} (Ctrl-C stops)",
+                "record": "looking for the record that it cannot load",
+                "batch": "setting its batch aside",
+            }[self._search]
+            print(f"  {figures.clean(f'{self._why} · {event.child}: {what}')}", file=sys.stderr, flush=True)
 
     def _mend(self, event: Lost, bus: BusProcess) -> None:
         if self.interrupts.count:
@@ -80,7 +102,7 @@ class Mending:
         except errors.DativoError:
             bus.control({"give_up": True})  # the next attempt meets the same, and says so
             return
-        bus.restart(child, bookmark)
+        bus.restart(child, bookmark, self._search)
 
     # -- whether and how
 
@@ -105,6 +127,30 @@ class Mending:
             unreachable=seen.unreachable(step.name),
         )
         return causes.cause_of(problem, evidence)
+
+    def _searched(self, step: Step, cause: Cause, seen: Seen) -> str | None:
+        """Whether what the target dies of is looked for: `record`, `batch`, or not at all."""
+        if (
+            step is not self.steps[-1]
+            or not self.quarantines
+            or self.interrupts.count
+            or not self._of_data(step, cause)
+        ):
+            return None
+        again, self._died_at = self._died_at == seen.marked, seen.marked
+        suspected = again or self._searches or cause.kind == "permanent"
+        if not suspected or self._searches >= MOST_SEARCHES:
+            return None
+        self._searches += 1
+        keeps = step.can("bookmark") or (seen.keyed() and (step.can("upsert") or landing.replaces(step)))
+        return "record" if keeps else "batch"
+
+    def _of_data(self, step: Step, cause: Cause) -> bool:
+        """Whether it may have died of a record: not of a full disk, a database that is gone, a right that it lacks."""
+        if cause.reason.startswith("data."):
+            return True
+        died = cause.reason in ("plugin.exited", "plugin.killed", "plugin.early_end", "target.unread")
+        return died and not step.ours and symptoms.kind(self.log.last(step.name)) is None
 
     def _can(self, event: Lost, step: Step, seen: Seen) -> bool:
         if self.interrupts.count:

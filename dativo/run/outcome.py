@@ -18,6 +18,7 @@ from dativo.run.interrupts import Interrupts
 
 _SAID = re.compile(r"error\[([a-z0-9_.]+)\]\s+(.+)")
 _HINT = re.compile(r"\s+hint:\s*(.+)")
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception): ")
 _TOLD_BY_PLUGIN = {"plugin.exited", "plugin.early_end", "target.unread", "target.unconfirmed"}
 _NO_CAUSE = {"plugin.start_failed", "plugin.hung"}
 """Where the plugin's last line explains nothing: what happened came from outside."""
@@ -98,9 +99,8 @@ def _in_own_words(
 
 
 def _last_words(lines: Sequence[str]) -> str:
-    """The last line that says something, cut to a sentence's length."""
-    for line in reversed(lines):
-        if line.strip():
-            text = " ".join(line.split())
-            return text if len(text) <= 200 else text[:199] + "…"
-    return ""
+    """The last line that is an error as Python writes it, else the last that says something, cut to a sentence."""
+    told = [line for line in lines if line.strip()]
+    last = next((line for line in reversed(told) if _ERROR.match(line)), told[-1] if told else "")
+    text = " ".join(last.split())
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dativo.bus.find import find_bus
-from tests.bench import confinement, validation
+from tests.bench import confinement, mending, validation
 from tests.bench.measure import Pair
 from tests.bench.workload import write_singer_file
 
@@ -123,6 +123,7 @@ def main() -> int:
             version_start(args.rounds),
             one_record_job(scratch, args.rounds),
             *confinement.figures(scratch, args.rounds),
+            *mending.figures(scratch, min(args.rounds, 3)),
         ]
         memory = max(float(str(r["bus_max_rss_mb"])) for r in results if "bus_max_rss_mb" in r)
         results.append({"name": "memory of dativo-bus", "unit": "MB", "median": memory, "limit": 32.0})

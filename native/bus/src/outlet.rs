@@ -45,6 +45,10 @@ pub struct Outlet {
     pub(crate) preamble: (Vec<u8>, usize),
     /// The receiver is gone: only the spill is filled.
     pub(crate) parked: bool,
+    /// Nothing behind this offset is handed over yet.
+    pub stop_at: Option<u64>,
+    /// What is not handed over again: from, to.
+    skips: VecDeque<Range<u64>>,
     /// The books, at the target's edge.
     tally: Option<Tally>,
 }
@@ -157,6 +161,65 @@ impl Outlet {
         self.written
     }
 
+    /// The first beginning of a line that is not before this offset.
+    pub fn line_from(&mut self, offset: u64) -> u64 {
+        self.spill.as_mut().map_or(offset, |spill| spill.line_from(offset))
+    }
+
+    /// The line that begins there, without its newline.
+    pub fn line_at(&mut self, offset: u64) -> Vec<u8> {
+        self.spill.as_mut().map_or_else(Vec::new, |spill| spill.line_at(offset))
+    }
+
+    /// These lines are not handed over any more.
+    pub(crate) fn skip_lines(&mut self, lines: Range<u64>) {
+        match self.skips.back_mut() {
+            Some(last) if last.end == lines.start => last.end = lines.end,
+            _ => self.skips.push_back(lines),
+        }
+    }
+
+    /// Everything before this offset is covered by a bookmark.
+    pub(crate) fn confirm(&mut self, offset: u64) {
+        if let Some(spill) = &mut self.spill {
+            spill.confirm(offset);
+        }
+        self.schemas.confirm(offset);
+        while self.skips.front().is_some_and(|lines| lines.end <= offset) {
+            self.skips.pop_front();
+        }
+    }
+
+    /// How many bytes may be handed over before the next that may not.
+    fn room(&self) -> usize {
+        let at = self.written;
+        let next = self.skips.iter().map(|lines| lines.start).find(|start| *start >= at);
+        let stop = self.stop_at.into_iter().chain(next).min().unwrap_or(u64::MAX);
+        usize::try_from(stop.saturating_sub(at)).unwrap_or(usize::MAX)
+    }
+
+    /// Passes over what is not handed over.
+    pub(crate) fn pass_over(&mut self, ledger: &mut Ledger) {
+        while let Some(end) = self
+            .skips
+            .iter()
+            .find(|lines| lines.contains(&self.written))
+            .map(|lines| lines.end)
+        {
+            let Some(spill) = &mut self.spill else { return };
+            let bytes = spill.pending();
+            let count = bytes.len().min((end - self.written) as usize);
+            if count == 0 {
+                return;
+            }
+            if let Some(tally) = &mut self.tally {
+                tally.handed(self.written, &bytes[..count], |before| ledger.handed(before));
+            }
+            spill.advance(count);
+            self.written += count as u64;
+        }
+    }
+
     /// Bytes accepted and not written.
     fn waiting(&self) -> u64 {
         if let Some(spill) = &self.spill {
@@ -202,7 +265,10 @@ impl Outlet {
             return match self.parked {
                 true => b"",
                 false if *at < preamble.len() => &preamble[*at..],
-                false => spill.pending(),
+                false => {
+                    let bytes = spill.pending();
+                    &bytes[..bytes.len().min(self.room())]
+                }
             };
         }
         match self.ready.front() {
@@ -238,6 +304,7 @@ impl Outlet {
         self.written += count as u64;
         if let Some(spill) = &mut self.spill {
             spill.advance(count);
+            self.pass_over(ledger);
             return;
         }
         let done = match self.ready.front_mut() {

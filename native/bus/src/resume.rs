@@ -80,16 +80,14 @@ impl Relay {
         outlet.preamble = (preamble, 0);
         outlet.parked = false;
         outlet.written = from;
+        outlet.pass_over(&mut self.ledger);
         Ok(())
     }
 
     /// A bookmark was confirmed: what lies before it is not needed any more.
     pub fn confirmed(&mut self) {
         let end = self.ledger.confirmed_end();
-        if let Some(spill) = &mut self.outlet.spill {
-            spill.confirm(end);
-        }
-        self.outlet.schemas.confirm(end);
+        self.outlet.confirm(end);
     }
 
     /// The STATE that a writer that is started again goes on from, and how many records came behind it.

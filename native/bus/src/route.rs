@@ -4,17 +4,16 @@ use crate::check::breach::Breach;
 use crate::check::scan::{self, Found};
 use crate::check::schema::Node;
 use crate::check::{Checks, Judged};
-use crate::event::{Account, StreamTotals, Streams};
+use crate::event::StreamTotals;
 use crate::junk::JunkCounts;
 use crate::plan::{BatchPolicy, CheckPolicy, JunkPolicy, Policy};
-use crate::tally::Sum;
 use crate::verdict::Failure;
 use singer_protocol::envelope::{self, Envelope, Kind};
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::line::{inspect, Check, Junk, Line};
 use singer_protocol::state::fingerprint;
 use singer_protocol::text::Text;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// More streams, or more bytes of their names, are not kept track of (I10).
@@ -62,12 +61,12 @@ pub struct SchemaSeen {
 }
 
 #[derive(Debug)]
-struct Stream {
-    name: String,
+pub(crate) struct Stream {
+    pub(crate) name: String,
     raw: Vec<u8>,
     /// The bytes of the last record line up to its record's bracket: the next one mostly begins the same.
     prefix: Vec<u8>,
-    totals: StreamTotals,
+    pub(crate) totals: StreamTotals,
     schema: Option<(u128, u128)>,
 }
 
@@ -76,15 +75,17 @@ struct Stream {
 pub struct Router {
     check: Check,
     policy: Policy,
-    streams: Vec<Stream>,
-    index: HashMap<Vec<u8>, usize>,
+    pub(crate) streams: Vec<Stream>,
+    pub(crate) index: HashMap<Vec<u8>, usize>,
     last: usize,
     /// Bytes of all names.
     named: usize,
     /// Lines that were not messages.
     pub junk: JunkCounts,
-    /// Records of all streams.
+    /// Records of all streams that passed.
     pub records: u64,
+    /// Those of them that the receiver could not load.
+    pub(crate) taken_back: u64,
     /// Messages of all kinds.
     pub messages: u64,
     /// Bare NaN and Infinity.
@@ -111,6 +112,7 @@ impl Router {
             named: 0,
             junk,
             records: 0,
+            taken_back: 0,
             messages: 0,
             nonstandard: 0,
             checks: Checks::default(),
@@ -192,11 +194,6 @@ impl Router {
         }
     }
 
-    /// Records of one stream.
-    pub fn records_of(&self, index: usize) -> u64 {
-        self.streams.get(index).map_or(0, |s| s.totals.records)
-    }
-
     /// Judges a stream's last line that has no newline: every byte is checked, for it may have been cut anywhere.
     pub fn route_last(&mut self, line: &[u8], size: u64) -> Result<Routed, Fault> {
         self.judge(line, size, Check::Json)
@@ -215,29 +212,6 @@ impl Router {
     /// The index of the stream of the last record.
     pub fn last_stream(&self) -> u32 {
         self.last as u32
-    }
-
-    /// Books by the name of their stream.
-    pub fn named(&self, books: Vec<(u32, Sum)>) -> BTreeMap<String, Account> {
-        let mut named = BTreeMap::new();
-        for (stream, sum) in books {
-            // Names that differ only in what is not Unicode look the same to people: see totals.
-            let known: &mut Sum = named.entry(self.stream_name(stream as usize).to_string()).or_default();
-            known.plus(sum);
-        }
-        named.into_iter().map(|(name, sum)| (name, sum.into())).collect()
-    }
-
-    /// Totals by stream.
-    pub fn totals(&self) -> Streams<'_> {
-        let mut totals = Streams::new();
-        for stream in &self.streams {
-            // Names that differ only in what is not Unicode look the same to people; their totals are added up.
-            let sum = totals.entry(&stream.name).or_default();
-            sum.records += stream.totals.records;
-            sum.bytes += stream.totals.bytes;
-        }
-        totals
     }
 
     fn judge(&mut self, line: &[u8], size: u64, check: Check) -> Result<Routed, Fault> {

@@ -22,9 +22,9 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Its name in events and messages.
+/// Its scratch directory's name.
 const SCRATCH: &str = "checker";
-/// How long it may take for an answer if the plan does not say.
+/// How long, in seconds, it may take for an answer if the plan does not say.
 const PATIENCE: f64 = 30.0;
 /// A longer answer is none.
 const LONGEST: usize = 1 << 20;
@@ -76,7 +76,6 @@ impl Checker {
             patience: Duration::from_secs_f64(seconds),
             means: Some(Means {
                 plan: Plan {
-                    run: format!("{}-{SCRATCH}", plan.run),
                     children: vec![child],
                     ..plan.clone()
                 },

@@ -1,9 +1,12 @@
-//! The outlet to the last receiver: what is kept for it, and the copy of what it is given.
+//! What stands at the target's edge: what is kept for it, the copy of what it is given, the letters that it is not given.
 
+use crate::letters::Letters;
 use crate::shelf::Files;
 use crate::supervisor::Supervisor;
+use dativo_bus_engine::check::rejects::Letterbox;
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::outlet::Outlet;
+use dativo_bus_engine::plan::Plan;
 use dativo_bus_engine::shelf::Shelf;
 use dativo_bus_engine::spill::{Bounds, Spill};
 use dativo_bus_engine::verdict::Failure;
@@ -12,6 +15,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 const COPY_BUFFER: usize = 256 << 10;
+
+/// Where the plan wants dead letters.
+pub fn letterbox(plan: &Plan) -> Option<Box<dyn Letterbox>> {
+    let letters = plan.dead_letters.as_ref()?;
+    Some(Box::new(Letters::new(letters.path.clone())))
+}
 
 impl Supervisor {
     /// As the plan wants it. What cannot be had on disk is told, and kept in memory only; a copy that cannot be made fails
@@ -47,6 +56,21 @@ impl Supervisor {
                 let message = format!("cannot write {}: {e}", path.display());
                 self.verdict.fail(Failure::run("env.copy", message));
                 None
+            }
+        }
+    }
+
+    /// Makes the dead letters so far durable, or fails the run (I9). Whether they are.
+    pub(crate) fn keep_letters(&mut self) -> bool {
+        let kept = self.rejects.borrow_mut().sync();
+        match kept {
+            Ok(()) => true,
+            Err(failure) => {
+                match self.hops.len() {
+                    0 => self.fail(failure),
+                    hops => self.data_failed(hops - 1, failure),
+                }
+                false
             }
         }
     }

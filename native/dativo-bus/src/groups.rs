@@ -23,15 +23,16 @@ pub struct Bounded {
     pub missing: Vec<String>,
 }
 
-/// Makes the group of the plan's child number `index`. A child without such limits needs none.
-pub fn make(plan: &Plan, index: usize) -> Bounded {
+/// Makes the group of the plan's child number `index`, with a `part` of its name for each time that it is started. A child
+/// without such limits needs none.
+pub fn make(plan: &Plan, index: usize, part: &str) -> Bounded {
     let limits = &plan.children[index].limits;
     let mut bounded = Bounded::default();
     if limits.memory.is_none() && limits.processes.is_none() {
         return bounded;
     }
     let tasks = limits.processes.map(tasks);
-    let name = format!("{}-{}-{index}", plain(&plan.run), std::process::id());
+    let name = format!("{}-{}-{}", plain(&plan.run), std::process::id(), plain(part));
     let group = Group::create(&name, limits.memory, tasks);
     let reason = group
         .as_ref()

@@ -43,6 +43,7 @@ pub fn launch(
     let refused = |message: String| Failure::of("plugin.start_failed", &child.name, message);
     let broken = |e: io::Error| refused(format!("{}: cannot prepare its pipes and files: {e}", child.name));
 
+    let bounded = groups::make(plan, index, scratch);
     let scratch = run_dir.directory(scratch)?;
     let files = Files::of(child, &scratch).map_err(broken)?;
     let table = placeholders(run_dir.path(), &scratch, &files);
@@ -59,7 +60,6 @@ pub fn launch(
         limits.extend(child.limits.processes.map(|count| (Limit::Nproc, groups::tasks(count))));
     }
 
-    let bounded = groups::make(plan, index);
     let groups = bounded.group.as_ref().map_or_else(Vec::new, Group::procs_files);
     let (stdin, feed) = pipes::pipe(plan.limits.pipe).map_err(broken)?;
     let (stdout, output) = pipes::pipe(plan.limits.pipe).map_err(broken)?;

@@ -29,6 +29,19 @@ pub struct Restart {
     /// The bookmark that it remembers, if it does.
     #[serde(default)]
     pub bookmark: Option<Box<RawValue>>,
+    /// Of a target: set aside what it cannot load.
+    #[serde(default)]
+    pub search: Option<Scope>,
+}
+
+/// What is set aside of what a target had read when it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The record that it dies of, found by giving it less and less.
+    Record,
+    /// All records since its last bookmark.
+    Batch,
 }
 
 /// What came over the leash.

@@ -1,8 +1,6 @@
 //! The dead-letter file: appended to, readable by its owner only, made when there is a first letter.
 
-use crate::supervisor::Supervisor;
 use dativo_bus_engine::check::rejects::Letterbox;
-use dativo_bus_engine::plan::Plan;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,12 +16,6 @@ pub struct Letters {
     path: PathBuf,
     file: Option<File>,
     waiting: Vec<u8>,
-}
-
-/// The letterbox of a plan that has one.
-pub fn letterbox(plan: &Plan) -> Option<Box<dyn Letterbox>> {
-    let letters = plan.dead_letters.as_ref()?;
-    Some(Box::new(Letters::new(letters.path.clone())))
 }
 
 impl Letters {
@@ -69,22 +61,5 @@ impl Letterbox for Letters {
     fn sync(&mut self) -> io::Result<()> {
         self.write()?;
         self.file.as_ref().map_or(Ok(()), File::sync_all)
-    }
-}
-
-impl Supervisor {
-    /// Makes the dead letters so far durable, or fails the run (I9). Whether they are.
-    pub(crate) fn keep_letters(&mut self) -> bool {
-        let kept = self.rejects.borrow_mut().sync();
-        match kept {
-            Ok(()) => true,
-            Err(failure) => {
-                match self.hops.len() {
-                    0 => self.fail(failure),
-                    hops => self.data_failed(hops - 1, failure),
-                }
-                false
-            }
-        }
     }
 }

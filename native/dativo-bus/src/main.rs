@@ -4,7 +4,7 @@
 //! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`edge`] is the last one's
 //! outlet, [`supervisor`] is the loop over [`hop`]s and [`child`]ren, [`letters`] keeps what is not delivered, [`shutdown`]
 //! ends them in order, [`clock`] when their time is up, [`watch`] when they are over a limit, [`restart`] has one started
-//! again (with what [`shelf`] keeps), [`report`] gives the verdict. [`recorder`] writes a run's tape; [`play`] (with
+//! again (with what [`shelf`] keeps) and [`search`] without what it cannot load, [`report`] gives the verdict. [`recorder`] writes a run's tape; [`play`] (with
 //! [`play_letters`] and [`tape_info`]) reads one again, as a child of another run.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
@@ -31,6 +31,7 @@ mod report;
 mod restart;
 mod run_dir;
 mod scratch;
+mod search;
 mod shelf;
 mod shutdown;
 mod supervisor;

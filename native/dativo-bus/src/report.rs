@@ -1,5 +1,6 @@
 //! What the run came to: counters on the way, notices and the verdict at the end.
 
+use crate::launch::Launched;
 use crate::recorder::Recorder;
 use crate::supervisor::Supervisor;
 use dativo_bus_engine::event::{Covered, End, Event, StateTotals, Streams, Usage};
@@ -27,6 +28,22 @@ struct Edge<'a> {
 }
 
 impl Supervisor {
+    /// Tells that a child was started, and what is promised of it.
+    pub(crate) fn tell_spawned(&mut self, index: usize, launched: &Launched) {
+        let spec = &self.plan.children[index];
+        let (child, role) = (spec.name.as_str(), spec.role.name());
+        let process = &launched.process;
+        let pid = process.pid.as_raw_nonzero().get();
+        self.journal.tell(&Event::Spawned { child, role, pid });
+        self.journal.tell(&Event::Confined {
+            child,
+            profile: spec.sandbox.profile.name(),
+            layout: process.layout.name(),
+            guarantees: &process.guarantees,
+            missing: &process.missing,
+        });
+    }
+
     /// Whether a `counters` event would say something new.
     pub(crate) fn counters_due(&self) -> bool {
         !self.abandoned && self.moved() != self.told
@@ -50,7 +67,7 @@ impl Supervisor {
         let Some(relay) = self.hops.last_mut().and_then(|hop| hop.carrier.singer()) else {
             return;
         };
-        let (states, records) = (relay.ledger.forwarded(), relay.router.records);
+        let (states, records) = (relay.ledger.forwarded(), relay.router.delivered());
         let streams = relay.router.totals();
         let rejects = self.rejects.borrow();
         self.journal.tell(&Event::Counters {

@@ -24,8 +24,10 @@ use std::io;
 #[derive(Debug)]
 pub struct Loss {
     pub(crate) index: usize,
-    failure: Failure,
+    pub(crate) failure: Failure,
     exit: (Option<i32>, Option<i32>),
+    /// Of a target: up to where it had read.
+    pub(crate) read_to: u64,
     /// The control plane knows.
     told: bool,
 }
@@ -49,13 +51,16 @@ impl Supervisor {
 
     /// Notes that a child is waited for. Its hop keeps what it has.
     pub(crate) fn lose(&mut self, index: usize, failure: Failure, exit: &Exit) {
+        let mut read_to = 0;
         if let Some(hop) = self.hops.iter_mut().find(|hop| hop.to == End::Child(index)) {
+            read_to = hop.consumed();
             hop.lose_receiver();
         }
         self.loss = Some(Loss {
             index,
             failure,
             exit: (exit.code, exit.signal),
+            read_to,
             told: false,
         });
     }
@@ -101,7 +106,7 @@ impl Supervisor {
         self.let_go(loss.index);
     }
 
-    fn let_go(&mut self, index: usize) {
+    pub(crate) fn let_go(&mut self, index: usize) {
         for number in 0..self.hops.len() {
             if matches!(self.hops[number].input, Input::Lost) {
                 self.hops[number].input = Input::Done;
@@ -136,27 +141,40 @@ impl Supervisor {
             }
         }
         let Some(loss) = self.loss.take() else { return Ok(()) };
+        if let Some(scope) = word.search.filter(|_| target) {
+            return self.search(loss, scope);
+        }
+        if self.start_again(index)? {
+            let child = &self.children[index].name;
+            self.journal.tell(&Event::Resumed { child, records: again });
+        } else {
+            self.fail(loss.failure);
+        }
+        Ok(())
+    }
+
+    /// Starts a child and puts it in the place of the one before it. `false`: it could not be started, and the run failed.
+    pub(crate) fn start_again(&mut self, index: usize) -> io::Result<bool> {
         self.generation += 1;
         let scratch = format!("{index}.{}", self.generation);
         let (Some(zygote), Some(run_dir)) = (&self.zygote, &self.run_dir) else {
-            return Ok(());
+            return Ok(false);
         };
         let mut launched = match launch(zygote, &self.plan, index, run_dir, &scratch) {
             Ok(launched) => launched,
             Err(failure) => {
                 self.fail(failure);
-                self.fail(loss.failure);
                 self.let_go(index);
-                return Ok(());
+                return Ok(false);
             }
         };
         self.tell_spawned(index, &launched);
         let (group, place) = (launched.group.take(), launched.process.scratch.take());
-        self.watch
-            .again(index, &self.plan.children[index], &launched.process, group, place);
-        let (mut child, mut ends) = Child::new(&self.plan, &self.plan.children[index], launched, !target)?;
-        let name = child.name.clone();
-        child.wire = self.recorder.as_ref().map(|recorder| recorder.child(&name));
+        let spec = &self.plan.children[index];
+        self.watch.again(index, spec, &launched.process, group, place);
+        let target = spec.role == Role::Target;
+        let (mut child, mut ends) = Child::new(&self.plan, spec, launched, !target)?;
+        child.wire = self.recorder.as_ref().map(|recorder| recorder.child(&child.name));
         self.children[index] = child;
         if target {
             if let (Some(hop), Some(fd)) = (self.hops.last_mut(), ends.input.take()) {
@@ -168,11 +186,7 @@ impl Supervisor {
             }
             hop.input = Input::Open(Stream::owned(fd)?);
         }
-        self.journal.tell(&Event::Resumed {
-            child: &name,
-            records: again,
-        });
-        Ok(())
+        Ok(true)
     }
 
     /// From where the target goes on; how many records it gets again.

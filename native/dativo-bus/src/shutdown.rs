@@ -304,6 +304,9 @@ impl Supervisor {
         let failed = exit.code != Some(0);
         let failure = failure.map(|f| self.watch.explain(index, child, exit).filter(|_| failed).unwrap_or(f));
         self.children[index].well &= failure.is_none();
+        if self.is_try(index) && !self.verdict.failed() {
+            return self.tried(failure);
+        }
         match failure {
             Some(failure) if self.mendable(index) => {
                 self.lose(index, failure, exit);

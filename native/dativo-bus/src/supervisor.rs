@@ -7,12 +7,11 @@ use crate::give_back::Backs;
 use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
 use crate::launch::launch;
-use crate::launch::Launched;
 use crate::leash::{Fate, Leash, Pull};
-use crate::letters::letterbox;
 use crate::recorder::Recorder;
 use crate::restart::Loss;
 use crate::run_dir::RunDir;
+use crate::search::Search;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
@@ -55,6 +54,8 @@ pub struct Supervisor {
     pub(crate) rejects: Book,
     /// A child that is waited for.
     pub(crate) loss: Option<Loss>,
+    /// What a target dies of is looked for.
+    pub(crate) search: Option<Search>,
     /// How often a child was started again.
     pub(crate) generation: u64,
     /// What starts children, as long as any may be started.
@@ -99,8 +100,9 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         tell_at: now,
         watch: Watch::new(),
         backs: ends.backs,
-        rejects: Rejects::new(&plan, letterbox(&plan)),
+        rejects: Rejects::new(&plan, crate::edge::letterbox(&plan)),
         loss: None,
+        search: None,
         generation: 0,
         zygote: None,
         run_dir: None,
@@ -217,21 +219,6 @@ impl Supervisor {
         Ok(())
     }
 
-    pub(crate) fn tell_spawned(&mut self, index: usize, launched: &Launched) {
-        let spec = &self.plan.children[index];
-        let (child, role) = (spec.name.as_str(), spec.role.name());
-        let process = &launched.process;
-        let pid = process.pid.as_raw_nonzero().get();
-        self.journal.tell(&Event::Spawned { child, role, pid });
-        self.journal.tell(&Event::Confined {
-            child,
-            profile: spec.sandbox.profile.name(),
-            layout: process.layout.name(),
-            guarantees: &process.guarantees,
-            missing: &process.missing,
-        });
-    }
-
     pub(crate) fn has_leash(&self) -> bool {
         self.leash.is_some()
     }
@@ -244,8 +231,12 @@ impl Supervisor {
         if self.over() {
             return Ok(());
         }
+        let generation = self.generation;
         for (token, flags) in self.wait()? {
             self.handle(token, flags)?;
+            if self.generation != generation {
+                break; // a child was started again: what is known of the pipes is of the one before it
+            }
         }
         Ok(())
     }
@@ -420,8 +411,13 @@ impl Supervisor {
             }
             self.close_if_due(index)?;
         }
+        self.close_if_tried();
         match self.verdict.failed() {
-            true => self.give_up(), // for another reason: nobody is waited for any more
+            true => {
+                // For another reason: nobody is waited for any more.
+                self.give_up();
+                self.end_search();
+            }
             false => self.tell_loss(),
         }
         Ok(())

@@ -189,3 +189,96 @@ fn a_copy_has_every_line() {
     assert_eq!(copy.lines().filter(|l| l.contains("\"RECORD\"")).count(), 3001);
     assert_eq!(copy.lines().count(), 3001 + 30 + 1);
 }
+
+/// Upserts into a file at its end and after each STATE; dies of the records that it is told to.
+const PICKY: &str = "
+poison, rows = {int(n) for n in sys.argv[3].split(',')}, []
+def store():
+    with open(sys.argv[2], 'a') as out:
+        out.writelines(f'{n}\\n' for n in rows)
+    rows.clear()
+for line in sys.stdin:
+    message = json.loads(line)
+    if message['type'] == 'RECORD':
+        if message['record']['id'] in poison:
+            sys.stderr.write('cannot load this\\n')
+            sys.exit(1)
+        rows.append(message['record']['id'])
+    if message['type'] == 'STATE':
+        store()
+        print(json.dumps(message['value']), flush=True)
+store()
+";
+
+fn picky(place: &Place, poison: &str) -> Value {
+    let mut target = hostile("target", PICKY);
+    target["argv"].as_array_mut().unwrap().push(json!(place.text("out")));
+    target["argv"].as_array_mut().unwrap().push(json!(poison));
+    target
+}
+
+fn quarantining(place: &Place, target: &Value) -> Value {
+    let (tap, _) = children(place, -1, -1);
+    let mut plan = plan(place, &tap, target, json!({}));
+    plan["policy"] = json!({"on_bad_record": "quarantine"});
+    plan["dead_letters"] = json!({"path": place.text("letters")});
+    plan
+}
+
+fn letters(place: &Place) -> Vec<Value> {
+    let text = std::fs::read_to_string(place.join("letters")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|letter| letter["type"] == "RECORD").collect()
+}
+
+#[test]
+fn what_a_target_cannot_load_is_found_and_set_aside() {
+    let place = Place::new();
+    let target = picky(&place, "1,777,778,3000");
+    let word = json!({"restart": target, "search": "record"});
+    let outcome = mended(&place, quarantining(&place, &target), |_| word.clone());
+    let end = outcome.assert_reason("done");
+    assert_eq!(end["rejected"], json!({"t": 4}));
+    assert_eq!(end["streams"]["t"]["records"], 2997);
+    let letters = letters(&place);
+    let found: Vec<&Value> = letters.iter().map(|letter| &letter["record"]["id"]).collect();
+    assert_eq!(found, [1, 777, 778, 3000]);
+    let why = &letters[0]["dead_letter"];
+    assert_eq!(why["rule"], "target");
+    assert!(why["reason"].as_str().unwrap().ends_with("cannot load this"), "{why}");
+    let mut ids = arrived(&place);
+    ids.sort_unstable();
+    ids.dedup();
+    let wanted: Vec<u64> = (0..=3000).filter(|n| ![1, 777, 778, 3000].contains(n)).collect();
+    assert_eq!(ids, wanted);
+    assert_eq!(outcome.last_bookmark(), Some(&json!({"bookmarks": {"t": 3000}})));
+}
+
+#[test]
+fn where_rows_would_stay_twice_the_batch_is_set_aside() {
+    let place = Place::new();
+    let target = picky(&place, "777");
+    let outcome = mended(
+        &place,
+        quarantining(&place, &target),
+        |_| json!({"restart": target, "search": "batch"}),
+    );
+    let end = outcome.assert_reason("done");
+    let set_aside = letters(&place).len() as u64;
+    assert_eq!(end["rejected"], json!({"t": set_aside}));
+    assert!((1..=2300).contains(&set_aside), "{set_aside}");
+    let ids = arrived(&place);
+    assert_eq!(ids.len() as u64, 3001 - set_aside);
+    assert_eq!(outcome.last_bookmark(), Some(&json!({"bookmarks": {"t": 3000}})));
+}
+
+#[test]
+fn a_target_that_cannot_start_dies_of_no_record() {
+    let place = Place::new();
+    let mut target = hostile("target", "sys.exit(1)");
+    target["argv"].as_array_mut().unwrap().push(json!(place.text("out")));
+    let word = json!({"restart": target, "search": "record"});
+    let outcome = mended(&place, quarantining(&place, &target), |_| word.clone());
+    outcome.assert_reason("plugin.exited");
+    assert!(!place.join("letters").exists());
+}

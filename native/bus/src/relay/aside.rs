@@ -10,7 +10,7 @@ use crate::journal::Journal;
 use crate::route::{fault, SchemaSeen};
 use crate::tally::Entry;
 use crate::verdict::Failure;
-use singer_protocol::envelope;
+use singer_protocol::envelope::{self, Kind};
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::framing::Line;
 use singer_protocol::state::fingerprint;
@@ -108,6 +108,35 @@ impl Relay {
         Err(fault(Code::Schema, "it could not be checked"))
     }
 
+    /// Sets a record aside that the receiver cannot load: the line from one offset to another in what it reads. `false`
+    /// where that is no record.
+    pub fn set_aside_at(&mut self, from: u64, to: u64, why: &str, journal: &mut Journal) -> Result<bool, Failure> {
+        let bytes = self.outlet.line_at(from);
+        let found = envelope::scan(&bytes).ok().filter(|found| found.kind == Kind::Record);
+        let stream = found.and_then(|found| self.router.index_of(found.stream.as_ref()?));
+        let Some(stream) = stream else { return Ok(false) };
+        self.router.take_back(stream, to - from);
+        let name = self.router.stream_name(stream);
+        let bad = Rejected {
+            child: &self.writer,
+            stream: Some(name),
+            rule: "target",
+            path: "",
+            reason: why,
+            row: None,
+            line: 0,
+            offset: from,
+            bytes: &bytes,
+            record: true,
+            schema: self.router.checks.line(stream),
+            received: self.received(),
+            code: "data.rejected",
+        };
+        self.rejects.borrow_mut().reject(&bad, journal)?;
+        self.outlet.skip_lines(from..to);
+        Ok(true)
+    }
+
     /// Whether a line with this fault may be set aside; else it ends the run.
     fn may_set_aside(&self, fault: &Fault) -> bool {
         let of_the_line = matches!(
@@ -151,7 +180,7 @@ impl Relay {
 
     /// Records that came: delivered or not.
     fn received(&self) -> u64 {
-        self.router.records + self.rejects.borrow().total()
+        self.router.delivered() + self.rejects.borrow().total()
     }
 
     /// At the end of a stream: too many bad records fail the run; else what was held goes out, and the last STATE again.

@@ -1,0 +1,56 @@
+//! What a hop's router has counted, as it is told.
+
+use crate::event::{Account, Streams};
+use crate::route::Router;
+use crate::tally::Sum;
+use singer_protocol::text::Text;
+use std::collections::BTreeMap;
+
+impl Router {
+    /// Records of one stream.
+    pub fn records_of(&self, index: usize) -> u64 {
+        self.streams.get(index).map_or(0, |s| s.totals.records)
+    }
+
+    /// The index of a stream that is known.
+    pub fn index_of(&self, name: &Text<'_>) -> Option<usize> {
+        self.index.get(name.bytes().as_ref()).copied()
+    }
+
+    /// A record that was counted is not delivered after all.
+    pub fn take_back(&mut self, stream: usize, bytes: u64) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.totals.records -= 1;
+            stream.totals.bytes -= bytes;
+            self.taken_back += 1;
+        }
+    }
+
+    /// Records that are delivered, of all streams.
+    pub fn delivered(&self) -> u64 {
+        self.records - self.taken_back
+    }
+
+    /// Books by the name of their stream.
+    pub fn named(&self, books: Vec<(u32, Sum)>) -> BTreeMap<String, Account> {
+        let mut named = BTreeMap::new();
+        for (stream, sum) in books {
+            // Names that differ only in what is not Unicode look the same to people: see totals.
+            let known: &mut Sum = named.entry(self.stream_name(stream as usize).to_string()).or_default();
+            known.plus(sum);
+        }
+        named.into_iter().map(|(name, sum)| (name, sum.into())).collect()
+    }
+
+    /// Totals by stream.
+    pub fn totals(&self) -> Streams<'_> {
+        let mut totals = Streams::new();
+        for stream in &self.streams {
+            // Names that differ only in what is not Unicode look the same to people; their totals are added up.
+            let sum = totals.entry(&stream.name).or_default();
+            sum.records += stream.totals.records;
+            sum.bytes += stream.totals.bytes;
+        }
+        totals
+    }
+}
