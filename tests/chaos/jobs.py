@@ -149,6 +149,8 @@ class Job:
     seen: Path | None = None
     """`place` as others than the job see it."""
     flags: str = ""
+    retries: int = 0
+    """How often `dativo run` may try again, by itself or under a living plugin."""
     limits: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By plugin, for the line that is broken."""
 
@@ -208,7 +210,7 @@ class Job:
         tap, target = self.variant.tap, self.variant.target
         if self.line == "pipe":
             return f"dativo {tap} {self.flags} | dativo {target} {self.flags}"
-        return f"dativo run {tap} {target} {self.flags}"
+        return f"dativo run {tap} {target} --retries {self.retries} {self.flags}"
 
     # -- what a bookmark covers, and what has arrived
 

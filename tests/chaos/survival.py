@@ -25,12 +25,14 @@ INJECTED: Counter[str] = Counter()
 TRIES = 8
 
 
-def survive(fault: Fault, bench: Bench, folder: Path, *, flags: str = "", programs: Path | None = None) -> None:
+def survive(
+    fault: Fault, bench: Bench, folder: Path, *, flags: str = "", programs: Path | None = None, retries: int = 0
+) -> None:
     """Break a fresh job with this fault and check what is left. `programs`: where another build's `dativo` is."""
     moment = fault.moment
     for number in range(TRIES):
         with ExitStack() as after:
-            job = fresh(fault, bench, folder / str(number), flags)
+            job = fresh(fault, bench, folder / str(number), flags, retries)
             scene = Scene(fault, job, moment, after, programs, mark=folder / str(number) / "fired")
             if broken(scene):
                 INJECTED[fault.kind] += 1
@@ -39,7 +41,7 @@ def survive(fault: Fault, bench: Bench, folder: Path, *, flags: str = "", progra
     raise AssertionError(f"{fault} never fired")
 
 
-def fresh(fault: Fault, bench: Bench, folder: Path, flags: str) -> Job:
+def fresh(fault: Fault, bench: Bench, folder: Path, flags: str, retries: int) -> Job:
     """The fault's job, that has never run."""
     folder.mkdir(parents=True)
     variant = fault.variant
@@ -49,6 +51,7 @@ def fresh(fault: Fault, bench: Bench, folder: Path, flags: str) -> Job:
     job = Job(
         *(unique("chaos"), variant, fault.line, bench, workspace, variant.rows, workspace.folder, state, rows_file),
         flags=flags,
+        retries=retries,
     )
     job.configure()
     return job
