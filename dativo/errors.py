@@ -165,7 +165,8 @@ CATALOG: dict[str, Entry] = {
     "data.schema": Entry(
         4,
         "a record breaks its SCHEMA",
-        "policy is fail; to set such records aside: on_bad_record: quarantine (--on-bad-record quarantine)",
+        "policy is fail; to set such records aside: on_bad_record: quarantine (--on-bad-record quarantine) "
+        "· to see them after such a run: dativo dlq show JOB",
     ),
     "data.unchecked": Entry(
         4,

@@ -119,6 +119,8 @@ def _explain_rejects(found: errors.DativoError, summary: Summary) -> None:
     """What may be done about records that break their SCHEMA."""
     if summary.letters:
         found.hint = f"too many for on_bad_record: its rows and percent say how many may be bad; see {summary.letters}"
+    elif summary.job:
+        found.hint = found.remedy.replace("JOB", summary.job)
 
 
 def _explain_limit(found: errors.DativoError, step: Step, summary: Summary) -> None:

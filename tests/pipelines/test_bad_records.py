@@ -40,6 +40,7 @@ def test_a_bad_record_fails_the_run_by_default(faulty: Faulty):
     assert errors_in(answer) == ["data.schema"]
     assert "1 record of t breaks its schema · first: row 4, column v: 3 is not a string" in answer.stderr
     assert "on_bad_record: quarantine" in answer.stderr
+    assert f"dativo dlq show {faulty.job}" in answer.stderr
     assert faulty.rows() == [0, 1, 2]
     assert not letters(faulty)
 
