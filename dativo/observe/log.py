@@ -45,6 +45,10 @@ class PluginLog:
         """The last lines of a plugin, as it wrote them, values hidden."""
         return list(self._last.get(plugin, ()))
 
+    def forget(self, plugin: str) -> None:
+        """The plugin starts again: what it said before is no part of what it may die of."""
+        self._last.pop(plugin, None)
+
     def show_last(self, plugin: str, but: Callable[[str], bool] = lambda _: False) -> None:
         """Print the last lines of the plugin that failed, `but` those, unless all lines were printed already."""
         if not self._shown:

@@ -170,6 +170,7 @@ class Attempts:
             log,
             self._catalog,
             state,
+            self._mended,
             quarantines=plan.policy.on_bad_record != "fail",
             quiet=self.options.quiet,
         )
@@ -248,9 +249,25 @@ class Attempts:
         self.hold.only(isolate.selected(rest))
         return stream
 
+    def _mended(self, cause: Cause, wait: float) -> None:
+        """A plugin is started again under the others: in the history what comes now is the next attempt."""
+        self._record(Summary("interrupted", self.hold.run), cause, wait, in_place=True)
+        self._number += 1
+        self.hold.start_attempt(self._number)
+
     def _ended(self, outcome: _Outcome, wait: float | None, stream: str | None = None) -> None:
         """Put the attempt on record."""
-        cause, summary = outcome.cause, outcome.summary
+        self._record(outcome.summary, outcome.cause, wait, stream)
+
+    def _record(
+        self,
+        summary: Summary,
+        cause: Cause | None,
+        wait: float | None,
+        stream: str | None = None,
+        *,
+        in_place: bool = False,
+    ) -> None:
         entry: dict[str, Any] = {
             "number": self._number,
             "verdict": summary.verdict,
@@ -263,6 +280,7 @@ class Attempts:
             "records": summary.records,
             "covered": summary.covered,
             "waited": None if wait is None else round(wait, 3),
+            "in_place": in_place,
         }
         self._made.append(entry)
         told_of = {key: entry[key] for key in ("cause", "reason", "message", "waited")}
@@ -277,7 +295,7 @@ class Attempts:
     def _whole(self, last: Summary) -> Summary:
         """The run's summary, when `last` is its last attempt's."""
         whole = totals.joined(self._earlier, last, time.monotonic() - self._begun)
-        if self._earlier:
+        if len(self._made) > 1:
             whole.attempts = list(self._made)
         whole.failed = dict(self._failed)
         if last.verdict == "done" and self._failed:

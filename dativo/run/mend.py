@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,8 @@ class Mending:
     log: PluginLog
     catalog: str | None
     state: str | None
+    mended: Callable[[Cause, float], None]
+    """Told when a plugin is to be started again, and after how many seconds: an attempt of its own in the history."""
     quarantines: bool = False
     """Whether records that the target cannot load are set aside."""
     quiet: bool = False
@@ -57,7 +59,6 @@ class Mending:
     """What was mended, for the summary."""
     _waiting: Lost | None = None
     _due: float = 0.0
-    _why: str = ""
     _search: str | None = None
     _searches: int = 0
     _died_at: str | None = ""
@@ -69,7 +70,7 @@ class Mending:
             self._lost(event, bus, seen)
         elif isinstance(event, Resumed):
             again = f", {figures.count(event.records, 'record')} delivered again" if event.records else ""
-            self.notes.append(f"{self._why}: started again in place{again}")
+            self.notes.append(f"{event.child} was started again in place{again}")
         elif self._waiting is not None and time.monotonic() >= self._due:
             lost, self._waiting = self._waiting, None
             self._mend(lost, bus)
@@ -85,14 +86,19 @@ class Mending:
         if wait is None:
             bus.control({"give_up": True})
             return
-        self._waiting, self._due, self._why = event, time.monotonic() + wait, causes.brief(cause.message)
+        self._waiting, self._due, why = event, time.monotonic() + wait, causes.brief(cause.message)
+        self.log.forget(event.child)
+        if self._search is None:
+            self.mended(cause, wait)
+            failed = f"attempt {self.retrying.used} of {self.retrying.policy.attempts} failed: {why}"
+            self._say(f"{failed} · {event.child} again in {figures.seconds(wait)} (Ctrl-C stops)")
+        else:
+            what = {"record": "looking for the record that it cannot load", "batch": "setting its batch aside"}
+            self._say(f"{why} · {event.child}: {what[self._search]}")
+
+    def _say(self, line: str) -> None:
         if not self.quiet:
-            what = {
-                None: f"starts again in {figures.seconds(wait)} (Ctrl-C stops)",
-                "record": "looking for the record that it cannot load",
-                "batch": "setting its batch aside",
-            }[self._search]
-            print(f"  {figures.clean(f'{self._why} · {event.child}: {what}')}", file=sys.stderr, flush=True)
+            print(f"  {figures.clean(line)}", file=sys.stderr, flush=True)
 
     def _mend(self, event: Lost, bus: BusProcess) -> None:
         if self.interrupts.count:

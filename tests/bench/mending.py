@@ -65,7 +65,7 @@ def figures(scratch: Path, rounds: int) -> list[dict[str, object]]:
         assert answer["records"] == ROWS, answer  # read once: nothing was read again from the source
         if kill:
             last.update(answer)
-            assert any("started again in place" in note for note in answer["notes"]), answer["notes"]
+            assert any("was started again in place" in note for note in answer["notes"]), answer["notes"]
         (folder / f"{job}.duckdb").unlink()
 
     pair = Pair("a target killed at 80 % of a slow job, to the job", 1.15)

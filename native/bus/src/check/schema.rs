@@ -130,10 +130,13 @@ pub fn compile(schema: &[u8]) -> Result<Node, String> {
     node(&schema)
 }
 
-/// Whether a reference or a rule about what is left over stands anywhere in it.
+/// Whether a reference or a rule about what is left over stands anywhere in it, but for definitions that nobody refers to.
 fn refers(schema: &Value) -> bool {
     match schema {
         Value::Object(members) => members.iter().any(|(key, value)| {
+            if matches!(key.as_str(), "definitions" | "$defs") && value.is_object() {
+                return false;
+            }
             let reference = matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") && value.is_string();
             let left_over = matches!(key.as_str(), "unevaluatedProperties" | "unevaluatedItems");
             reference || (left_over && (value.is_boolean() || value.is_object())) || refers(value)
@@ -162,7 +165,20 @@ fn whole(schema: &Value) -> Result<Node, String> {
     })
 }
 
+/// A copy without what the crate would compute in floats: it must not call a value bad that is not (SPEC.md, section 2).
+fn without_floats(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(key, value)| *key != "multipleOf" || !value.is_number() || value.is_u64());
+            kept.map(|(key, value)| (key.clone(), without_floats(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_floats).collect(),
+        other => other.clone(),
+    }
+}
+
 fn foreign(schema: &Value) -> Result<jsonschema::Validator, String> {
+    let schema = &without_floats(schema);
     let mut options = jsonschema::options()
         .should_validate_formats(false)
         .should_ignore_unknown_formats(true);
