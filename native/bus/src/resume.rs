@@ -7,11 +7,14 @@ use crate::ledger::Answer;
 use crate::relay::Relay;
 use std::collections::BTreeMap;
 
+/// A line, and the offset that it was sent at.
+type Sent = (u64, Box<[u8]>);
+
 /// The SCHEMA messages that were sent, by the offset they were sent at.
 #[derive(Debug, Default)]
 pub struct Schemas {
     /// Of each stream the newest below what is confirmed, and all behind it.
-    sent: BTreeMap<usize, Vec<(u64, Box<[u8]>)>>,
+    sent: BTreeMap<usize, Vec<Sent>>,
 }
 
 impl Schemas {
@@ -30,8 +33,8 @@ impl Schemas {
 
     /// What a receiver must know that goes on at this offset: lines with their newlines.
     pub fn before(&self, offset: u64) -> Vec<u8> {
-        let known = |lines: &Vec<(u64, Box<[u8]>)>| lines.iter().rev().find(|(at, _)| *at < offset).cloned();
-        let mut lines: Vec<(u64, Box<[u8]>)> = self.sent.values().filter_map(known).collect();
+        let known = |lines: &Vec<Sent>| lines.iter().rev().find(|(at, _)| *at < offset).cloned();
+        let mut lines: Vec<Sent> = self.sent.values().filter_map(known).collect();
         lines.sort_by_key(|(at, _)| *at);
         lines
             .iter()

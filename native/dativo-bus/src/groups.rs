@@ -84,9 +84,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_kept_by_the_kernel_or_has_a_reason() {
-        let bounded = make(&plan(r#"{"memory":104857600,"processes":10}"#), 0);
+        let bounded = make(&plan(r#"{"memory":104857600,"processes":10}"#), 0, "0");
         assert_eq!(bounded.guarantees.len() + bounded.missing.len(), 2, "{bounded:?}");
-        let none = make(&plan(r#"{"wall":5}"#), 0);
+        let none = make(&plan(r#"{"wall":5}"#), 0, "0");
         assert!(none.group.is_none() && none.guarantees.is_empty() && none.missing.is_empty());
     }
 

@@ -6,7 +6,7 @@ use bus::{hostile, Outcome, Place, Running};
 use serde_json::{json, Value};
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::process::Command;
 
 /// Records 0 to 2999 of some size, a STATE every 100. What `state.json` says is where it begins.
@@ -42,14 +42,13 @@ for line in sys.stdin:
 
 /// Starts the plan with a control pipe, and answers each loss by `word`.
 fn mended(place: &Place, mut plan: Value, mut word: impl FnMut(&Value) -> Value) -> Outcome {
-    let (theirs, ours) = std::io::pipe().unwrap();
-    let theirs: OwnedFd = theirs.into();
+    let (theirs, ours) = dativo_sandbox::pipes::pipe(65_536).unwrap();
     plan["control_fd"] = json!(9);
     let line = format!("exec {} --plan-fd=0 9<&{}", bus::BUS, theirs.as_raw_fd());
     rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty()).unwrap();
     let mut running: Running = bus::start_with(place, &plan, Command::new("bash").args(["-c", &line]));
     drop(theirs);
-    let mut control = File::from(OwnedFd::from(ours));
+    let mut control = File::from(ours);
     while let Some(lost) = running.wait_for("lost") {
         writeln!(control, "{}", word(&lost)).unwrap();
     }

@@ -169,7 +169,9 @@ fn whole(schema: &Value) -> Result<Node, String> {
 fn without_floats(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
-            let kept = members.iter().filter(|(key, value)| *key != "multipleOf" || !value.is_number() || value.is_u64());
+            let kept = members
+                .iter()
+                .filter(|(key, value)| *key != "multipleOf" || !value.is_number() || value.is_u64());
             kept.map(|(key, value)| (key.clone(), without_floats(value))).collect()
         }
         Value::Array(items) => items.iter().map(without_floats).collect(),
