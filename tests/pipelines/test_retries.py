@@ -162,7 +162,7 @@ def test_ctrl_c_ends_the_wait_at_once(faulty: Faulty):
     answer = ended(process, line)
     assert answer.code == 130
     said = log.read_text()
-    assert "attempt 1 of 6 failed: tap-fault was killed by signal 9 (SIGKILL) · again in " in said
+    assert "attempt 1 of 6 failed: tap-fault was killed by signal 9 (SIGKILL) · tap-fault again in " in said
     assert "(Ctrl-C stops)" in said
     assert "error[run.cancelled]" in said
     assert "attempt 1: tap-fault was killed" in said
