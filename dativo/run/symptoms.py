@@ -49,7 +49,7 @@ _PASSING_STATUS = {408, 421, 423, 425, 429, 500, 502, 503, 504, 507, 508, 509, 5
 
 
 def kind(lines: Sequence[str]) -> Literal["transient", "permanent"] | None:
-    """What the last line that means something says; None when none does. The frames of a traceback are code: no words."""
+    """What the last line that means something says; None when none does. A traceback's frames are code, no words."""
     for line in (one for one in reversed(lines) if not one.startswith("    ")):
         found = _of_line(line[:2000])
         if found is not None:
