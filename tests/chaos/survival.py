@@ -41,7 +41,7 @@ def survive(
     raise AssertionError(f"{fault} never fired")
 
 
-def fresh(fault: Fault, bench: Bench, folder: Path, flags: str, retries: int) -> Job:
+def fresh(fault: Fault, bench: Bench, folder: Path, flags: str, retries: int = 0) -> Job:
     """The fault's job, that has never run."""
     folder.mkdir(parents=True)
     variant = fault.variant
