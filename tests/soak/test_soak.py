@@ -92,6 +92,9 @@ def must_be_flat(runs: list[Footprint], job: Job) -> None:
     whole = [run for run in runs if not run.killed]
     for role in OURS:
         used = [run.memory[role] for run in whole if role in run.memory]
+        if len(used) < 2:
+            assert len(runs) < 8, f"the {role} was hardly ever seen"
+            continue  # a few runs, killed or over before they were looked at, say nothing about growth
         first, step = growth(used)
         assert step * len(used) <= MEMORY_NOISE, f"the {role} grows by {step:.0f} bytes a run, from {first:.0f}"
     first, step = growth([run.store for run in runs])
