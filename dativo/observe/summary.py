@@ -59,6 +59,8 @@ class Summary:
     """Each attempt, when there was more than one: number, verdict, cause, reason, message, …"""
     failed: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Streams that were left out because they failed: code and message."""
+    books: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By stream: how many records the bookmark covers, and the sum of their hashes modulo 2^128, in hexadecimal."""
     verify: list[dict[str, Any]] = field(default_factory=list)
     """What reading the destination back found, stream by stream; empty when it was not."""
 
@@ -95,6 +97,7 @@ class Summary:
             "sandbox": self.sandbox,
             "confined": self.confined,
             "connections": self.connections,
+            "books": self.books,
             "verify": self.verify,
             "notes": self.notes,
         }

@@ -9,12 +9,13 @@ what the two tell each other), `probe` asks a plugin a question, `catalog` and `
 into a summary, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private run directories.
 
 `attempts` makes attempts until one is done: `retry` says how often and when, `causes` why one failed (by `symptoms`,
-`patterns` and `ratelimit`, in its plugin's words), `isolate` leaves out a stream that fails, `totals` adds the attempts
-up, `breaker` pauses a plugin that fails run after run. `checker` is the child that judges records whose SCHEMA the data
-plane cannot use, `judging` its program.
+`patterns` and `ratelimit`, in its plugin's words), `mend` has one plugin of a living pipeline started again, `isolate`
+leaves out a stream that fails, `totals` adds the attempts up, `breaker` pauses a plugin that fails run after run.
+`checker` is the child that judges records whose SCHEMA the data plane cannot use, `judging` its program. `verify/`
+reads a destination back and compares it.
 
-`tape` is where a run's recording is kept, `player` the built-in tap that plays one or dead letters (`letters`), and
-`tape_replay`, `letters_replay` and `tape_test` run them again, or make a test of a tape.
+`letterbox` is where dead letters go, `tape` where a recording is kept, `player` the built-in tap that plays one or
+dead letters (`letters`), and `tape_replay`, `letters_replay` and `tape_test` run them again, or make a test of a tape.
 
 What a plugin may reach is made in `grants`: `templates` filled, `places` that may be given, `reach` and `inference` for
 hosts, `readable` for its start, then `cut` by jobs and policies; `bounds` are its limits, `exposure` says it in words,

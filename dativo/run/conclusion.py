@@ -46,6 +46,7 @@ def summarise(
         junk=dropped,
         rejected=dict(end.rejected),
         letters=seen.letters if any(end.rejected.values()) else None,
+        books=dict(seen.books),
         keeps_bookmark=hold is not None,
         notes=list(_notes(seen)),
         sandbox=min(seen.profiles.values(), key=PROFILES.index, default=None),

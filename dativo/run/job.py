@@ -21,6 +21,7 @@ from dativo.run.disclosure import disclosed
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
+from dativo.run.places import SPILL
 from dativo.run.retry import BUDGET_WINDOW, Retrying, RetryPolicy
 from dativo.run.settings import Given, words
 from dativo.run.step import Step, prepare, resolver_of, role_of
@@ -222,7 +223,7 @@ def spilling(job: Job, policy: Policy) -> Spill | None:
     """What is kept for a target that dies; nothing where nothing is tried again and no record is set aside."""
     if RetryPolicy.of(job.spec.retry, job.options.retries).attempts < 2 and policy.on_bad_record == "fail":
         return None
-    return Spill(**job.spec.spill, dir=str(job.project.state_path.parent / "spill"))
+    return Spill(**job.spec.spill, dir=str(job.project.state_path.parent / SPILL))
 
 
 def lines(steps: Sequence[Step]) -> dict[str, int]:

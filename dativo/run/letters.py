@@ -20,9 +20,9 @@ from typing import Any
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
+from dativo.run import letterbox
 from dativo.state.store import Store
 
-FOLDER = "dead-letters"
 NO_MESSAGE = None
 """The stream of what was no message."""
 
@@ -128,7 +128,7 @@ def tally(letters: Letters) -> dict[str | None, Tally]:
 
 def all_letters(project: Project) -> list[Letters]:
     """The letters of every run, by job and age."""
-    folder = project.state_path.parent / FOLDER
+    folder = project.state_path.parent / letterbox.FOLDER
     paths = sorted(path for path in folder.glob("*/*.jsonl") if path.is_file())
     if not paths:
         return []

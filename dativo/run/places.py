@@ -17,6 +17,7 @@ from pathlib import Path
 from dativo.config import paths
 from dativo.config.policy import inside
 from dativo.config.project import Project
+from dativo.run import letterbox, tape
 from dativo.state import location
 
 MATCHES = 10_000
@@ -31,6 +32,10 @@ KEYS = (
     ".ssh", ".aws", ".config", ".gnupg", ".kube", ".docker", ".azure", ".password-store", ".mozilla", ".netrc",
     ".pgpass", ".git-credentials", ".local/share/keyrings", ".bash_history", ".psql_history",
 )  # fmt: skip
+SPILL = "spill"
+"""The folder beside the state store where lines wait for a target that may have to be started again."""
+VERIFY = "verify"
+"""The folder beside it where a destination is compared."""
 SYSTEM_KEYS = ("/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/ssh", "/etc/ssl/private")
 
 
@@ -49,6 +54,8 @@ class Own:
         if project.file is not None:
             folders.append(str(project.root / ".dativo"))
         state = location.on_this_machine(project)
+        beside = project.state_path.parent  # records of any job: what was set aside, recorded, kept for a target
+        folders += [str(beside / name) for name in (letterbox.FOLDER, tape.FOLDER, SPILL, VERIFY)]
         files = [str(path) for path in project.own_files]
         folders += [str(state.path)] if state.kind == "file" else []
         files += [f"{state.path}{end}" for end in ("", "-wal", "-shm", "-journal") if state.kind == "sqlite"]

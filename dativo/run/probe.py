@@ -141,12 +141,6 @@ def version(plugin: Installed | Path, *, name: str | None = None) -> str | None:
     return words[-1].strip() if answer.ok and words else None
 
 
-def help_text(plugin: Installed | Path, *, name: str | None = None) -> str | None:
-    """What `--help` prints: the way to learn what a plugin without `--about` understands."""
-    answer = ask(question(plugin, ["--help"], name=name))
-    return answer.stdout.decode(errors="replace") if answer.ok else None
-
-
 def discover(
     plugin: Installed,
     config: Mapping[str, Any],

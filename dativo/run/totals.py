@@ -25,6 +25,7 @@ def joined(earlier: Sequence[Summary], last: Summary, seconds: float) -> Summary
         junk=_numbers(one.junk for one in every),
         repeated=sum(one.records - one.covered for one in earlier),
         notes=list(dict.fromkeys(note for one in every for note in one.notes)),
+        books=_books(one.books for one in every),
         confined={name: held for one in every for name, held in one.confined.items()},
         connections=_connections(every),
     )
@@ -43,6 +44,16 @@ def _added(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[s
     for part in parts:
         for stream, numbers in part.items():
             total[stream] = _numbers((total.get(stream, {}), numbers))
+    return total
+
+
+def _books(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """The attempts' books as one: each begins behind the bookmark of the one before."""
+    total: dict[str, dict[str, Any]] = {}
+    for stream, book in (item for part in parts for item in part.items()):
+        held = total.setdefault(stream, {"records": 0, "hash": "0"})
+        whole = (int(held["hash"], 16) + int(book["hash"], 16)) % (1 << 128)
+        total[stream] = {"records": held["records"] + book["records"], "hash": f"{whole:032x}"}
     return total
 
 

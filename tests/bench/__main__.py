@@ -10,49 +10,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from dativo.bus.find import find_bus
 from tests.bench import confinement, mending, validation
+from tests.bench.cats import through_bus, through_three
 from tests.bench.measure import Pair
 from tests.bench.workload import write_singer_file
-
-ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 def pass_through(file: Path, scratch: Path, check: str, rounds: int, limit: float) -> dict[str, object]:
     """The bus between two cats, against three cats."""
-    bus = str(find_bus())
-    plan = {
-        "plan": 1,
-        "run": "bench",
-        "job": "bench",
-        "run_dir": str(scratch / "run"),
-        "children": [
-            {
-                "name": "tap-cat",
-                "role": "tap",
-                "argv": ["/bin/cat", str(file)],
-                "env": ENV,
-                "sandbox": {"read": [str(file)]},
-            },
-            {"name": "target-cat", "role": "target", "argv": ["/bin/sh", "-c", "exec cat >/dev/null"], "env": ENV},
-        ],
-        "policy": {"check": check, "confirm": "never"},
-    }
-    text = json.dumps(plan).encode()
-    last: dict[str, object] = {}
-
-    def through_bus() -> None:
-        done = subprocess.run([bus], input=text, stdout=subprocess.PIPE, check=True)
-        last.update(json.loads(done.stdout.splitlines()[-1]))
-        assert last["verdict"] == "done", last
-
-    def three_cats() -> None:
-        subprocess.run(["/bin/sh", "-c", 'cat "$1" | cat | cat >/dev/null', "sh", str(file)], check=True)
-
-    pair = Pair(f"pass-through, check {check}, to cat | cat | cat", limit).run(through_bus, three_cats, rounds)
+    last: dict[str, Any] = {}
+    pair = Pair(f"pass-through, check {check}, to cat | cat | cat", limit)
+    pair.run(lambda: through_bus(file, scratch, {"check": check}, last), lambda: through_three(file), rounds)
     usage = last["bus"]
-    assert isinstance(usage, dict)
     megabytes = file.stat().st_size / 1e6
     result = pair.as_dict()
     result["bus_max_rss_mb"] = usage["max_rss_kb"] / 1024

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from dativo.bus.find import find_bus
+from tests.bench.cats import through_bus, through_three
 from tests.bench.measure import Pair
 
-ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 EVERY = 1_000
 """One record of so many is bad where letters are measured."""
 
@@ -27,42 +24,13 @@ def poisoned(file: Path, other: Path) -> int:
     return added
 
 
-def through_bus(file: Path, scratch: Path, policy: dict[str, Any], last: dict[str, Any]) -> None:
-    """The bus between two cats."""
-    children = [
-        {
-            "name": "tap-cat",
-            "role": "tap",
-            "argv": ["/bin/cat", str(file)],
-            "env": ENV,
-            "sandbox": {"read": [str(file)]},
-        },
-        {"name": "target-cat", "role": "target", "argv": ["/bin/sh", "-c", "exec cat >/dev/null"], "env": ENV},
-    ]
-    plan = {
-        "plan": 1,
-        "run": "bench",
-        "job": "bench",
-        "run_dir": str(scratch / "run"),
-        "children": children,
-        "policy": {"confirm": "never", **policy},
-        "dead_letters": {"path": str(scratch / "letters.jsonl")},
-    }
-    done = subprocess.run([str(find_bus())], input=json.dumps(plan).encode(), stdout=subprocess.PIPE, check=True)
-    last.update(json.loads(done.stdout.splitlines()[-1]))
-    assert last["verdict"] == "done", last
-
-
 def figures(file: Path, scratch: Path, rounds: int) -> list[dict[str, object]]:
     """Validation against three cats, and a stream with dead letters against the same with none."""
     last: dict[str, Any] = {}
     validate = {"validate": "on"}
 
-    def three_cats() -> None:
-        subprocess.run(["/bin/sh", "-c", 'cat "$1" | cat | cat >/dev/null', "sh", str(file)], check=True)
-
     pair = Pair("validation, to cat | cat | cat", 5.0)
-    pair.run(lambda: through_bus(file, scratch, validate, last), three_cats, rounds)
+    pair.run(lambda: through_bus(file, scratch, validate, last), lambda: through_three(file), rounds)
     result = pair.as_dict()
     usage = last["bus"]
     cpu, rows = usage["user_s"] + usage["sys_s"], sum(one["records"] for one in last["streams"].values())

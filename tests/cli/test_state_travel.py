@@ -6,30 +6,8 @@ import json
 
 import pytest
 
-from dativo.cli import main
-from dativo.state.store import Store
-
 EXACT = '{"bookmarks": {"a": {"v": 1.10, "n": 12345678901234567890.5}, "b": {"id": 7}}}'
 TAP_KEY = '{"replication_key": "updated_at", "replication_key_value": "%s", "v": 1.10}'
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("DATIVO_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "dativo.yml").touch()
-
-    def go(*words, code=0):
-        assert main.main(list(words)) == code, capsys.readouterr().err
-        return capsys.readouterr()
-
-    return go
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / ".dativo" / "state.db") as opened:
-        yield opened
 
 
 def orders(day, other=5):

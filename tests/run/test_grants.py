@@ -150,6 +150,11 @@ def test_a_state_store_elsewhere_is_hidden_too(bench: Bench):
     (bench.data / "kept" / "s.db").touch()
     found = block(bench.grants({"read": ["{config:files}"]}, {"files": f"{bench.data}/kept/*.csv"}))
     assert found["hide"] == [f"{bench.data}/kept/s.db"]
+    for beside in ("dead-letters", "spill", "tapes", "verify"):  # any job's records
+        (bench.data / "kept" / beside).mkdir()
+    found = block(bench.grants({"read": ["{config:files}"]}, {"files": f"{bench.data}/kept/*.csv"}))
+    hidden = [f"{bench.data}/kept/{name}" for name in ("dead-letters", "s.db", "spill", "tapes", "verify")]
+    assert sorted(found["hide"]) == hidden
 
 
 # -- reading

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -101,8 +100,6 @@ with Store.open(where) as store:
     os.path.exists("/commit-ends")
 """
     )
-    if shutil.which("strace") is None:
-        return
     trace = tmp_path / "trace"
     calls = "trace=fsync,rename,write,stat,newfstatat"
     command = ["strace", "-f", "-y", "-e", calls, "-o", str(trace), sys.executable, "-c", script]

@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dativo.run import rundirs
+from dativo.run import places, rundirs
 
 
 @contextlib.contextmanager
 def room(state_path: Path) -> Iterator[Path]:
     """A new folder (0700) that is gone afterwards; those of runs that crashed are swept first."""
-    parent = state_path.parent / "verify"
+    parent = state_path.parent / places.VERIFY
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     rundirs.sweep(parent)
     folder = Path(tempfile.mkdtemp(dir=parent))

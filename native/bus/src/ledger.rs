@@ -70,11 +70,11 @@ pub struct Ledger {
     since: BTreeMap<u32, Sum>,
     /// By stream, up to the last bookmark.
     books: HashMap<u32, Sum>,
-    /// For each STATE that was handed over in full: what was handed over before it. The first is that of `handed_first`.
+    /// For each STATE that was handed over in full: what was handed over before it. The last is that of `handed_count`.
     handed: VecDeque<Sum>,
     handed_count: u64,
-    /// The last STATE's text and end.
-    newest: Option<(Box<[u8]>, u64)>,
+    /// The last STATE that is worth going on from.
+    newest: Option<Box<[u8]>>,
     confirmed_end: u64,
 }
 
@@ -90,7 +90,7 @@ impl Ledger {
         let text = (value.len() <= KEPT_TEXT).then(|| value.into());
         self.kept += if text.is_some() { value.len() } else { 0 };
         if print.shape == Shape::Object {
-            self.newest = Some((value.into(), end));
+            self.newest = Some(value.into());
         }
         self.sent.push_back(Sent {
             hash: print.hash,
@@ -119,9 +119,9 @@ impl Ledger {
         }
     }
 
-    /// The newest STATE that is worth going on from, and the offset behind it.
-    pub fn newest(&self) -> Option<(&[u8], u64)> {
-        self.newest.as_ref().map(|(text, end)| (&text[..], *end))
+    /// The newest STATE that is worth going on from.
+    pub fn newest(&self) -> Option<&[u8]> {
+        self.newest.as_deref()
     }
 
     /// Up to where the last bookmark covers what the target reads.

@@ -95,8 +95,7 @@ impl Relay {
 
     /// The STATE that a writer that is started again goes on from, and how many records came behind it.
     pub fn tail(&self) -> (Option<&[u8]>, u64) {
-        let newest = self.ledger.newest().map(|(text, _)| text);
-        (newest, self.router.records - self.ledger.last_records())
+        (self.ledger.newest(), self.router.records - self.ledger.last_records())
     }
 }
 

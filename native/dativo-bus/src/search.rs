@@ -129,29 +129,31 @@ impl Supervisor {
 
     fn set_line_aside(&mut self, low: u64, high: u64) -> io::Result<()> {
         let why = self.why();
-        let mut journal = std::mem::take(&mut self.journal);
-        let done = self
-            .edge()
-            .map(|relay| relay.set_aside_at(low, high, &why, &mut journal));
-        self.journal = journal;
-        match done {
-            Some(Ok(true)) => {
+        match self.set_aside(low, high, &why) {
+            Ok(true) => {
                 let tries = self.search.as_ref().map_or(0, |search| search.tries);
                 let text = format!("a record that the target cannot load was found in {tries} tries and set aside");
                 let code = "delivery.searched";
                 self.journal.tell(&Event::Notice { code, text: &text });
                 self.go_on_behind(high)
             }
-            Some(Err(failure)) => {
+            Ok(false) => {
+                self.end_search(); // no record: it dies of something else
+                Ok(())
+            }
+            Err(failure) => {
                 self.fail(failure);
                 self.end_search();
                 Ok(())
             }
-            _ => {
-                self.end_search(); // no record: it dies of something else
-                Ok(())
-            }
         }
+    }
+
+    /// Sets the line between two offsets aside. `false` where it is no record.
+    fn set_aside(&mut self, from: u64, to: u64, why: &str) -> Result<bool, Failure> {
+        let Supervisor { hops, journal, .. } = self;
+        let relay = hops.last_mut().and_then(|hop| hop.carrier.singer());
+        relay.map_or(Ok(false), |relay| relay.set_aside_at(from, to, why, journal))
     }
 
     fn set_batch_aside(&mut self, loss: &Loss, low: u64, high: u64) -> io::Result<()> {
@@ -164,19 +166,13 @@ impl Supervisor {
         while at < high {
             let Some(relay) = self.edge() else { return Ok(()) };
             let next = relay.outlet.line_from(at + 1);
-            let mut journal = std::mem::take(&mut self.journal);
-            let done = self
-                .edge()
-                .map(|relay| relay.set_aside_at(at, next, &why, &mut journal));
-            self.journal = journal;
-            match done {
-                Some(Err(failure)) => {
+            match self.set_aside(at, next, &why) {
+                Ok(set_aside) => count += u64::from(set_aside),
+                Err(failure) => {
                     self.fail(failure);
                     self.let_go(index);
                     return Ok(());
                 }
-                Some(Ok(true)) => count += 1,
-                _ => {}
             }
             at = next;
         }

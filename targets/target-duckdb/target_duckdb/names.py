@@ -16,11 +16,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
-    """The text as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def legal(name: str) -> str:
     """The name as DuckDB can hold it: never empty, no NUL, valid Unicode."""
     return spell_surrogates(name).replace("\0", "\u2400") or "_"
