@@ -57,6 +57,12 @@ class Policy:
     schema_change: dict[str, Any] = field(default_factory=lambda: {"default": "evolve", "streams": {}})
     activate: str = "forward"
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what a SCHEMA was in earlier runs matters."""
+        change = self.schema_change
+        return {change.get("default", "evolve"), *change.get("streams", {}).values()} != {"evolve"}
+
 
 @dataclass(frozen=True)
 class Grace:

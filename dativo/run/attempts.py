@@ -140,7 +140,7 @@ class Attempts:
                 seen.end = self.hold.judged(seen.end, self.interrupts)
                 check.judge(seen, self.interrupts)
             if seen.end.verdict == "done":
-                self.hold.remember_schemas(seen.schemas)
+                self.hold.remember_schemas(seen.schemas, begin=plan.policy.remembers)
             notes = [*([adopted] if adopted else []), *(mender.notes if mender else [])]
             kept = told(self.steps)
         except errors.DativoError as raised:

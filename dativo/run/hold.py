@@ -166,9 +166,11 @@ class Hold:
         """What earlier runs saw: stream -> {"schema": …, "key_properties": […]}."""
         return self._store.schemas(self.job)
 
-    def remember_schemas(self, seen: Mapping[str, tuple[Mapping[str, Any], Sequence[str]]]) -> None:
-        """Keep those that this run saw, for the next one's schema_change."""
+    def remember_schemas(self, seen: Mapping[str, tuple[Mapping[str, Any], Sequence[str]]], *, begin: bool) -> None:
+        """Keep those that this run saw, for a later one's schema_change; `begin`: of a job that has none yet, too."""
         known = self.schemas()
+        if not known and not begin:
+            return  # a change has never mattered to this job
         for stream, (schema, keys) in seen.items():
             if known.get(stream) != {"schema": schema, "key_properties": list(keys)}:
                 self._store.remember_schema(self._lease, stream, schema, keys)

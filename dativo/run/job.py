@@ -207,16 +207,10 @@ def plan_of(
         grace=options.graces(spec.grace),
         spill=spilling(job, policy),
         dead_letters=letterbox.file(job.project.state_path, job.name, run, policy),
-        known_schemas=known() if _remembers(policy) else {},
+        known_schemas=known() if policy.remembers else {},
         tape=tape.place(job.project, options, run),
         checker=checker.block(policy, job=job.name, run=run, profile=options.sandbox),
     )
-
-
-def _remembers(policy: Policy) -> bool:
-    """Whether what a SCHEMA was in earlier runs matters."""
-    change = policy.schema_change
-    return {change.get("default", "evolve"), *change.get("streams", {}).values()} != {"evolve"}
 
 
 def spilling(job: Job, policy: Policy) -> Spill | None:

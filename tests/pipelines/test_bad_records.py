@@ -191,6 +191,27 @@ def test_an_activation_is_not_sent_when_rows_were_set_aside(faulty: Faulty):
     assert activated(faulty) == []
 
 
+def test_a_frozen_schema_is_that_of_earlier_runs(faulty: Faulty):
+    """Until a run in which it may change: from then on it is the new one that is frozen."""
+    frozen, free = (f"full_refresh: true\nschema_change: {{default: {one}}}" for one in ("freeze", "evolve"))
+    job(faulty, frozen).expect()
+    answer = job(faulty, frozen, column="extra").expect(4)
+    assert errors_in(answer) == ["data.schema_changed"]
+    assert "extra" in answer.stderr
+    job(faulty, free, column="extra").expect()
+    job(faulty, frozen, column="extra").expect()
+    assert errors_in(job(faulty, frozen).expect(4)) == ["data.schema_changed"]
+
+
+def test_a_column_that_is_discarded_is_not_there_in_later_runs_either(faulty: Faulty):
+    plain = "full_refresh: true\nschema_change: {default: discard_column}"
+    job(faulty, plain).expect()
+    job(faulty, plain, column="extra").expect()
+    rows = [json.loads(line) for line in faulty.out.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [*range(20), *range(20)]
+    assert not any("extra" in row for row in rows)
+
+
 def test_wrong_words_in_a_job_are_named(faulty: Faulty):
     for text in ("on_bad_record: skip", "on_bad_record: {rows: 2}", "schema_change: {orders: never}"):
         answer = job(faulty, text).expect(2)
