@@ -66,17 +66,27 @@
 //! I13 in what errors say.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "arrow")]
+pub mod batches;
 pub mod catalog;
 pub mod cli;
 pub mod error;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod reader;
 pub mod settings;
+#[cfg(feature = "arrow")]
+pub mod sink;
 pub mod writer;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::{json, Map, Value};
+#[cfg(feature = "arrow")]
+pub use singer_protocol::columns;
 pub use singer_protocol::{envelope, framing, json as wire_json, line, message, text};
 
 use catalog::Catalog;

@@ -1,0 +1,1 @@
+//! Files here and in object stores, by one kind of address.

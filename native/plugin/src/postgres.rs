@@ -1,0 +1,1 @@
+//! Settings and connections of PostgreSQL plugins.
