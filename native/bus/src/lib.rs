@@ -2,7 +2,8 @@
 //!
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON). The way of a line: [`relay`] frames it, [`route`] judges and counts it
-//! (`counts`) with [`check`] against its SCHEMA, [`outlet`] holds it for the receiver and keeps it until a bookmark covers
+//! (`counts`) with [`check`] against its SCHEMA, [`transcode`] gathers it into columns for a target that speaks Arrow, whose files
+//! [`spool`] keeps, [`outlet`] holds it for the receiver and keeps it until a bookmark covers
 //! it ([`spill`], [`shelf`], [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers STATEs until the
 //! target confirms them, [`verdict`] keeps the first failure, and [`event`] and [`journal`] tell the control plane, in texts
 //! without secrets ([`redact`]) and without tricks ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and
@@ -40,7 +41,9 @@ pub mod resume;
 pub mod route;
 pub mod shelf;
 pub mod spill;
+pub mod spool;
 pub mod tally;
 pub mod tape;
+pub mod transcode;
 pub mod verdict;
 pub mod wiring;

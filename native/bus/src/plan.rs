@@ -83,6 +83,9 @@ pub struct Plan {
     /// What is kept for a target that dies; with it, the control plane is asked whether to start a child again.
     #[serde(default)]
     pub spill: Option<Spill>,
+    /// Where rows lie that go as columns.
+    #[serde(default)]
+    pub spool: Option<Spooling>,
     /// A file that every line for the last receiver is appended to, as it was.
     #[serde(default)]
     pub copy_to: Option<CopyTo>,
@@ -142,6 +145,16 @@ pub struct Sink {
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
+}
+
+/// The run's spool (SPEC.md, section 14).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spooling {
+    /// A directory that the bus makes (0700), locks and removes, with a part `tap` and a part `bus`; its parent exists.
+    pub dir: PathBuf,
+    /// Bytes that may lie there before nothing more is read.
+    pub bytes: u64,
 }
 
 /// A file for a copy.
@@ -217,6 +230,9 @@ pub struct Child {
     /// Bounds of its whole process tree.
     #[serde(default)]
     pub limits: ChildLimits,
+    /// A target that speaks Arrow: records are made into columns for it. Needs a `spool`.
+    #[serde(default)]
+    pub arrow: bool,
     /// What it gets when its input broke off.
     #[serde(default)]
     pub on_upstream_failure: OnUpstreamFailure,
@@ -366,6 +382,16 @@ impl Plan {
             if !(0.0..=1e9).contains(&spill.age) || spill.dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
                 return wrong("spill", "age is seconds, 0 or more, and dir an absolute path".into());
             }
+        }
+        if self.spool.as_ref().is_some_and(|spool| !spool.dir.is_absolute()) {
+            return wrong("spool.dir", "must be an absolute path".into());
+        }
+        let arrow = self.children.iter().position(|child| child.arrow);
+        if let Some(index) = arrow.filter(|index| self.spool.is_none() || self.children[*index].role != Role::Target) {
+            return wrong(
+                &format!("children[{index}].arrow"),
+                "only a target's, and with a spool".into(),
+            );
         }
         if self.copy_to.as_ref().is_some_and(|copy| !copy.path.is_absolute()) {
             return wrong("copy_to.path", "must be an absolute path".into());
