@@ -62,7 +62,7 @@ pub struct Relay {
     /// Judging takes long: others get their turn before it goes on.
     resting: bool,
     /// The receiver speaks Arrow.
-    columns: Option<columns::Columns>,
+    pub(crate) columns: Option<columns::Columns>,
 }
 
 impl Relay {

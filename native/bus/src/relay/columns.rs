@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_128;
 #[derive(Debug)]
 pub struct Columns {
     pub(super) gathered: Transcode,
-    pub(super) spooled: Spooled,
+    pub(crate) spooled: Spooled,
     /// Nothing came since then, and all that lies in the spool was given back.
     still: Option<Instant>,
 }
@@ -45,7 +45,6 @@ impl Columns {
 struct Files {
     paths: Vec<PathBuf>,
     version: Option<i64>,
-    partial: bool,
 }
 
 impl Files {
@@ -58,7 +57,6 @@ impl Files {
         Some(Files {
             paths: paths.collect::<Option<_>>()?,
             version: message.get("version").and_then(Value::as_i64),
-            partial: message.get("partial").and_then(Value::as_bool).unwrap_or(false),
         })
     }
 }
