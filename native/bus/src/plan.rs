@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use crate::beside::{CopyTo, DeadLetters, KnownSchema, Tape};
 pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
-pub use crate::policy::{BadRecord, BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill};
+pub use crate::policy::{
+    BadRecord, BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill, Spooling,
+};
 
 /// The plan's version that this bus understands.
 pub const VERSION: u32 = 1;
@@ -100,25 +103,6 @@ pub struct Plan {
     pub counters_every: f64,
 }
 
-/// Where records go that are set aside.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeadLetters {
-    /// Appended to, made when there is a first one; its folder exists.
-    pub path: PathBuf,
-}
-
-/// A stream's SCHEMA in an earlier run.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KnownSchema {
-    /// The schema.
-    pub schema: serde_json::Value,
-    /// The key's columns.
-    #[serde(default)]
-    pub key_properties: Option<Vec<String>>,
-}
-
 /// A shell pipe in.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,32 +129,6 @@ pub struct Sink {
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
-}
-
-/// The run's spool (SPEC.md, section 14).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Spooling {
-    /// A directory that the bus makes (0700), locks and removes, with a part `tap` and a part `bus`; its parent exists.
-    pub dir: PathBuf,
-    /// Bytes that may lie there before nothing more is read.
-    pub bytes: u64,
-}
-
-/// A file for a copy.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CopyTo {
-    /// Its absolute path.
-    pub path: PathBuf,
-}
-
-/// A flight recording.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tape {
-    /// The file that it is appended to; made (0600) where there is none.
-    pub path: PathBuf,
 }
 
 /// What a child is for.

@@ -63,7 +63,7 @@ pub struct SchemaSeen {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) name: String,
-    raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     /// The bytes of the last record line up to its record's bracket: the next one mostly begins the same.
     prefix: Vec<u8>,
     pub(crate) totals: StreamTotals,
@@ -202,15 +202,6 @@ impl Router {
         self.count_rows(index, 1, size);
     }
 
-    /// Records of a stream that passed: how many, and how many bytes they took.
-    pub fn count_rows(&mut self, index: usize, rows: u64, size: u64) {
-        self.records += rows;
-        if let Some(stream) = self.streams.get_mut(index) {
-            stream.totals.records += rows;
-            stream.totals.bytes += size;
-        }
-    }
-
     /// Where the record stands in the line that was judged last.
     pub fn record_span(&self) -> Option<Range<usize>> {
         self.span.clone()
@@ -229,11 +220,6 @@ impl Router {
     /// A stream's name for people.
     pub fn stream_name(&self, index: usize) -> &str {
         self.streams.get(index).map_or("", |s| &s.name)
-    }
-
-    /// A stream's name as it stood in its first SCHEMA, between the quotes.
-    pub fn stream_raw(&self, index: usize) -> &[u8] {
-        self.streams.get(index).map_or(b"", |s| &s.raw)
     }
 
     /// The index of the stream of the last record.
