@@ -146,6 +146,7 @@ def run_options(values: dict[str, Any]) -> RunOptions:
         "job",
         "tenant",
         "verify",
+        "encoding",
     )
     for name in values.get("pass_env", ()):
         if "=" in name:

@@ -56,6 +56,7 @@ def column_plugins(fault_plugins: Workspace, tmp_path_factory: pytest.TempPathFa
         script.write_text((HERE / name).read_text().replace("/usr/bin/env python3", sys.executable, 1))
         script.chmod(0o755)
         workspace.dativo("add", script, "--as", name, "--kind", name.partition("-")[0]).expect()
+        workspace.dativo("allow", name, "--read", sys.prefix).expect()
     return workspace
 
 
