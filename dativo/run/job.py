@@ -14,7 +14,7 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, checker, letterbox, probe, rundirs, tape
+from dativo.run import attempt, breaker, catalog, checker, letterbox, parallel, probe, relief, rundirs, tape
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -117,7 +117,7 @@ def run(job: Job) -> Summary:
     options = job.options
     policy = RetryPolicy.of(job.spec.retry, options.retries)
     with Interrupts() as interrupts:
-        steps = prepared(job)
+        steps, relieved = relief.of(prepared(job), policy_of(job).validate)
         plugins = [step.name for step in steps]
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
@@ -140,6 +140,7 @@ def run(job: Job) -> Summary:
                     isolates=options.continue_on_error or job.spec.continue_on_error,
                 ).run()
                 summary.notes += taped
+                summary.relieved = relieved
                 summary.stateless = not job.adopts
                 code, message = (problem.code, problem.message) if problem else (None, None)
                 hold.finish(summary.verdict, code, summary.as_dict(), message)
@@ -174,6 +175,7 @@ def work(
         state=state,
         plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas),
         checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),
+        taps=parallel.taps(job.spec, options, steps, job.project.state_path, interrupts),
     )
 
 
@@ -191,12 +193,7 @@ def plan_of(
     tap, *others = steps
     children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
     children += [step.child(job=job.name, run=run) for step in others]
-    policy = options.policy(
-        spec.policy,
-        batch=all(step.can("batch") for step in others),
-        bad=spec.on_bad_record,
-        changes=spec.schema_change,
-    )
+    policy = policy_of(job, others)
     return Plan(
         run=run,
         job=job.name,
@@ -210,6 +207,16 @@ def plan_of(
         known_schemas=known() if policy.remembers else {},
         tape=tape.place(job.project, options, run),
         checker=checker.block(policy, job=job.name, run=run, profile=options.sandbox),
+    )
+
+
+def policy_of(job: Job, receivers: Sequence[Step] = ()) -> Policy:
+    """The job's policy. BATCH passes only where all `receivers` can load it."""
+    return job.options.policy(
+        job.spec.policy,
+        batch=all(step.can("batch") for step in receivers),
+        bad=job.spec.on_bad_record,
+        changes=job.spec.schema_change,
     )
 
 
@@ -228,7 +235,7 @@ def lines(steps: Sequence[Step]) -> dict[str, int]:
 
 def planned(job: Job) -> dict[str, Any]:
     """The plan of a dry run: nothing is started, discovered or locked, and no value is shown (I13)."""
-    steps = prepared(job)
+    steps, _ = relief.of(prepared(job), policy_of(job).validate)
     return plan_of(job, steps, run="dry-run", catalog_text="{}", state=None).shown()
 
 
