@@ -83,7 +83,7 @@ class GatherProcess:
             os.close(fd)
 
 
-def start(lanes: int, *, memory: int, disk: int, folder: Path, max_line: int) -> GatherProcess:
+def start(lanes: int, *, job: str, run: str, memory: int, disk: int, folder: Path, max_line: int) -> GatherProcess:
     """Start one with so many lanes. `memory` and `disk` bound what may wait for a STATE, `folder` is where on disk."""
     ends = [os.pipe2(os.O_CLOEXEC) for _ in range(lanes)]
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
@@ -103,7 +103,7 @@ def start(lanes: int, *, memory: int, disk: int, folder: Path, max_line: int) ->
             command,
             stdin=subprocess.DEVNULL,
             stdout=out_write,
-            env={},
+            env={"DATIVO_JOB": job, "DATIVO_RUN": run},
             pass_fds=(*readers, control_read, events_write),
             process_group=0,
         )

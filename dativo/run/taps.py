@@ -117,6 +117,8 @@ class Taps:
         spill = self._plan.spill
         self._gather = gather.start(
             self._terms.taps,
+            job=self._plan.job,
+            run=self._plan.run,
             memory=spill.memory if spill else 8 << 20,
             disk=spill.disk if spill else 1 << 30,
             folder=Path(spill.dir if spill and spill.dir else self._plan.run_dir + "-waiting"),
@@ -172,12 +174,14 @@ class Taps:
         if self._draining:
             return {"source": "died", "reason": "run.cancelled"}
         if code != 0 or not self._finished:
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+            self._problem = errors.RunError("bus.died", f"the data plane (dativo-bus --gather) {how}")
             return {"source": "died", "reason": "bus.died"}
         return {"source": "ended"}
 
     def said(self, standing: str) -> errors.DativoError | None:
         """Why the attempt failed, where no data plane's verdict says it; with where that leaves the job."""
-        if self._problem is None or self._lost is None or self._lost.problem is None:
+        if self._problem is None or (self._lost is not None and self._lost.problem is None):
             return None
         self._problem.details += (standing,)
         return self._problem
