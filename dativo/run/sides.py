@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, checker, conclusion, encoding, letterbox, rundirs, tape
+from dativo.run import attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -208,7 +208,7 @@ def _target(side: Side) -> Summary:
         )
     options = side.options
     with Interrupts() as interrupts, Upstream(STDIN, side.plugin) as up:
-        step = side.step()
+        [step], relieved = relief.of([side.step()], options.policy({}, batch=True).validate)
         left = up.meet()
         up.await_ready()
         job = named(options.job, up, side.plugin)
@@ -243,6 +243,7 @@ def _target(side: Side) -> Summary:
             end = up.their_end() or {}
             summary = conclusion.summarise(seen, run=hold.run, job=job, hold=hold, junk=end.get("junk"))
             _remark(summary, up, notes)
+            summary.relieved = relieved
             _count(seen, summary, end)
             problem = conclusion.problem(seen, summary, [step], log, interrupts) or _unseen(up, seen, summary)
             reason = problem.code if problem else None
