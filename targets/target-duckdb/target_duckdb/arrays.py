@@ -16,7 +16,7 @@ from target_duckdb import columns, digits, jsontext
 from target_duckdb.columns import Column
 from target_duckdb.database import Database
 from target_duckdb.errors import TargetError
-from target_duckdb.growth import INTEGERS
+from target_duckdb.growth import INTEGERS, Facts
 
 UTC = pa.timestamp("us", "UTC")
 YEARS = {"date": (-719_162, 2_932_896), "timestamp": (-62_135_596_800_000_000, 253_402_300_799_999_999)}
@@ -73,7 +73,9 @@ def scalar(array: Any, wanted: str | None, database: Database) -> Column:  # noq
     if types.is_boolean(kind):
         return Column("bool", array)
     if types.is_uint64(kind):
-        return digits.column(array.cast(pa.decimal128(20, 0)), wanted or "BIGINT")
+        largest = pc.max(array).as_py()
+        if largest >= 2**63:
+            return Column("big", array.cast(pa.string()), Facts(len(str(largest)), 0, largest))
     if types.is_integer(kind):
         return Column("int", array.cast(pa.int64()))
     if types.is_floating(kind):
@@ -125,9 +127,12 @@ def ranged(found: Column) -> Column:
 
 def temporal_text(array: Any) -> Any:
     """Dates and times as a RECORD has them."""
-    if types.is_timestamp(array.type):
-        return pc.strftime(array.cast(pa.timestamp(array.type.unit, "UTC")), "%Y-%m-%dT%H:%M:%SZ")
-    return array.cast(pa.string())
+    zoned = types.is_timestamp(array.type)
+    utc = array.cast(pa.timestamp(array.type.unit, "UTC")) if zoned else array
+    texts = pc.strftime(utc, "%Y-%m-%dT%H:%M:%SZ") if zoned else utc.cast(pa.string())
+    for zeros, rest in ((r"(\.[0-9]*[1-9])0+(Z?)$", r"\1\2"), (r"\.0+(Z?)$", r"\1")):
+        texts = pc.replace_substring_regex(texts, zeros, rest)
+    return texts
 
 
 def leaves(array: Any) -> Any:  # noqa: PLR0911 (one return per type)
@@ -142,12 +147,17 @@ def leaves(array: Any) -> Any:  # noqa: PLR0911 (one return per type)
         return pa.StructArray.from_arrays([leaves(part) for part in array.flatten()], names, mask=absent)
     if types.is_map(kind):
         keys, items = leaves(array.keys), leaves(array.items)
-        return pa.MapArray.from_arrays(offsets(array, absent), keys, items)
+        starts = pc.add(array.offsets, 0)  # pyarrow takes a mask beside offsets that are no slice only
+        if not types.is_string(keys.type):  # no names of members: pairs
+            pairs = pa.StructArray.from_arrays([keys, items], ["key", "value"])
+            return pa.ListArray.from_arrays(starts, pairs, mask=absent)
+        return pa.MapArray.from_arrays(starts, keys, items, mask=absent)
     if types.is_list_view(kind) or types.is_large_list_view(kind) or types.is_fixed_size_list(kind):
         array = array.cast(pa.list_(kind.value_field))
     if types.is_list(array.type) or types.is_large_list(array.type):
+        starts = pc.add(array.offsets, 0)
         cls = pa.ListArray if types.is_list(array.type) else pa.LargeListArray
-        return cls.from_arrays(offsets(array, absent), leaves(array.values))
+        return cls.from_arrays(starts, leaves(array.values), mask=absent)
     if types.is_decimal(kind):
         return digits.texts(array)
     if types.is_temporal(kind) and not types.is_duration(kind):
@@ -157,12 +167,6 @@ def leaves(array: Any) -> Any:  # noqa: PLR0911 (one return per type)
             [None if value is None else base64.b64encode(value).decode() for value in array.to_pylist()], pa.string()
         )
     return array
-
-
-def offsets(array: Any, absent: Any) -> Any:
-    """Where each list begins; null where there is none."""
-    last = pa.array([False])
-    return pc.if_else(pa.concat_arrays([absent, last]), pa.scalar(None, array.offsets.type), array.offsets)
 
 
 def out_of_range(place: str, name: str, error: OutOfRangeError) -> TargetError:

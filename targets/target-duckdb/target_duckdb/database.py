@@ -97,7 +97,7 @@ class Database:
 
         self.connection.register(VALUES, pa.table({"v": array}))
         try:
-            found = self.connection.execute(f"SELECT {expression} AS v FROM {VALUES}").to_arrow_table()
+            found = self.connection.sql(f"SELECT {expression} AS v FROM {VALUES}").to_arrow_table()
         except duckdb.Error as error:
             raise from_duckdb(error, self.settings.path) from None
         finally:

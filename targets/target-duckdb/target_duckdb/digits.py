@@ -28,8 +28,11 @@ def column(array: Any, wanted: str | None) -> Column:  # noqa: PLR0911 (one rule
     if wanted == "VARCHAR":
         return Column("big", texts(array))
     facts = needed(array)
-    if not parts and wanted is not None and not facts.after and facts.largest < 2**63:
-        return Column("int", array.cast(pa.int64()))
+    if not parts and wanted is not None and not facts.after and facts.largest <= 2**63:
+        try:
+            return Column("int", array.cast(pa.int64()))
+        except pa.ArrowInvalid:  # 2^63 is one too large, -2^63 is not
+            pass
     if wanted in ("DOUBLE", "FLOAT"):
         doubles = as_doubles(array)
         if doubles is not None:

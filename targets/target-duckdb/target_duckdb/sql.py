@@ -14,15 +14,21 @@ def converted(kind: str, target: str, column: str) -> str:
     if kind == "null":
         return f"CAST(NULL AS {target})"
     if target == "VARCHAR":
-        return column if kind in ("text", "json", "mixed", "big") else text_of(NATIVE.get(kind, kind), column)
+        return column if kind in ("text", "json", "mixed", "big") else record_text(kind, column)
     if target == "JSON":
         if kind in ("json", "decimal"):
-            return f"CAST({text_of(kind, column)} AS JSON)"
-        return f"to_json({text_of(NATIVE[kind], column) if kind in NATIVE else column})"
+            return f"CAST({record_text(kind, column)} AS JSON)"
+        return f"to_json({record_text(kind, column) if kind in NATIVE else column})"
     if target == "BLOB" and kind == "text":
         return f"from_base64({column})"
     native = {"bool": "BOOLEAN", "int": "BIGINT", "float": "DOUBLE", **NATIVE}.get(kind)
     return column if native == target else f"CAST({column} AS {target})"
+
+
+def record_text(kind: str, column: str) -> str:
+    """Values that came as Arrow as the texts that RECORDs have for them (those of timestamps end without zeros)."""
+    text = text_of(NATIVE.get(kind, kind), column)
+    return f"regexp_replace({text}, '\\.?0+Z$', 'Z')" if kind == "timestamp" else text
 
 
 def lossy(kind: str, target: str, column: str) -> str | None:  # noqa: PLR0911 (one rule a line)
