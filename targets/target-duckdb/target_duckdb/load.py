@@ -17,6 +17,7 @@ from target_duckdb.table import Field, Table
 BATCH = "_dativo_batch"
 DELETED_AT = "_sdc_deleted_at"
 VERSION = "_sdc_table_version"
+JSON = {"ARROW:extension:name": "arrow.json"}
 NUMERIC = ("int", "float", "big")
 OWN_TYPES = {
     VERSION: "BIGINT",
@@ -58,7 +59,8 @@ class Loader:
             self._settle(group)
         views = []
         for group in groups:
-            view = pa.table([column.array for column in group.columns.values()], names=_names(len(group.columns)))
+            arrays = [column.array for column in group.columns.values()]
+            view = pa.table(arrays, schema=pa.schema(_fields(group)))
             views.append(view)
             self._check(group, view)
         self.table.evolve()
@@ -241,8 +243,13 @@ class Loader:
             )
 
 
-def _names(count: int) -> list[str]:
-    return [f"c{at}" for at in range(count)]
+def _fields(group: Chunk) -> list[Any]:
+    """Arrow's fields by position; JSON texts, which are known to be JSON, as such: DuckDB need not look again."""
+    columns = enumerate(group.columns.values())
+    return [
+        pa.field(f"c{at}", column.array.type, metadata=JSON if column.kind == "json" else None)
+        for at, column in columns
+    ]
 
 
 def _plain(text: str) -> str:
