@@ -73,12 +73,16 @@ pub mod cli;
 pub mod error;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "folder")]
+pub mod folder;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod reader;
 pub mod settings;
 #[cfg(feature = "arrow")]
 pub mod sink;
+#[cfg(feature = "texts")]
+pub mod texts;
 pub mod writer;
 
 use std::io::Write;

@@ -2,26 +2,36 @@
 
 use std::path::Path;
 
-use singer_plugin::envelope::Kind;
-use singer_plugin::reader::{End, Input, Take};
-use singer_plugin::settings::Config;
-use singer_plugin::{Load, Result, Stored};
+use serde_json::Value;
 
-use crate::sidecar::Sidecar;
-use crate::store::Store;
+use super::sidecar::Sidecar;
+use super::store::{Manner, Store};
+use super::Format;
+use crate::envelope::Kind;
+use crate::error::Result;
+use crate::reader::{End, Input, Take};
+use crate::settings::Config;
+use crate::{Load, Stored};
 
-struct Run {
+struct Run<F> {
     store: Store,
+    format: F,
     /// The last STATE that is not committed yet.
     pending: Option<Vec<u8>>,
 }
 
-impl Take for Run {
+impl<F: Format> Take for Run<F> {
     fn take(&mut self, input: &Input<'_>) -> Result<()> {
         match input.kind() {
             Kind::Record => {
                 let stream = input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
-                self.store.append(&stream, input.payload())
+                self.store.append(&mut self.format, &stream, input.payload())
+            }
+            Kind::Schema => {
+                let stream = input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
+                let schema: Value = serde_json::from_slice(input.payload())
+                    .map_err(|_| input.error("data.schema", "the schema cannot be read"))?;
+                self.format.declare(&stream, &schema)
             }
             // An empty state is no bookmark: it is neither kept nor printed, and the one before it stays.
             Kind::State if is_empty(input.payload()) => Ok(()),
@@ -31,9 +41,9 @@ impl Take for Run {
                 Ok(())
             }
             Kind::Batch => Err(input
-                .error("data.batch_refused", "target-jsonl cannot load BATCH messages")
+                .error("data.batch_refused", "this target cannot load BATCH messages")
                 .hint("turn batch_config off in the tap")),
-            // Files have no columns and no versions.
+            // Files have no versions.
             _ => Ok(()),
         }
     }
@@ -55,7 +65,7 @@ fn is_empty(value: &[u8]) -> bool {
     value == b"null" || value.iter().filter(|b| !b.is_ascii_whitespace()).eq(b"{}")
 }
 
-impl Run {
+impl<F: Format> Run<F> {
     fn end(&mut self) -> Result<()> {
         self.settle()?;
         // Records behind the last STATE are committed too: nothing more comes, and the tap sends them again if it must.
@@ -65,10 +75,17 @@ impl Run {
 }
 
 /// Load everything that comes.
-pub fn load(mut load: Load) -> Result<End> {
-    let overwrite = load.config.text("mode") == "overwrite";
-    let store = Store::open(Path::new(load.config.text("path")), &load.job, overwrite)?;
-    let mut run = Run { store, pending: None };
+pub fn load(mut load: Load, format: impl Format) -> Result<End> {
+    let manner = Manner {
+        overwrite: load.config.text("mode") == "overwrite",
+        gzip: load.config.get("gzip").and_then(Value::as_bool).unwrap_or(false),
+    };
+    let store = Store::open(Path::new(load.config.text("path")), &load.job, manner)?;
+    let mut run = Run {
+        store,
+        format,
+        pending: None,
+    };
     let ended = load.reader.each(&mut run);
     let junk: Vec<_> = load
         .reader
