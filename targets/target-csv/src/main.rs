@@ -25,6 +25,7 @@ fn main() -> std::process::ExitCode {
         settings: settings::declare(),
         needs: Needs {
             write: &["{config:path}"],
+            network: singer_plugin::files::NETWORK,
             ..Needs::default()
         },
     };

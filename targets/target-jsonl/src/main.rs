@@ -34,6 +34,7 @@ fn main() -> std::process::ExitCode {
         settings: folder::settings(),
         needs: Needs {
             write: &["{config:path}"],
+            network: singer_plugin::files::NETWORK,
             ..Needs::default()
         },
     };

@@ -1,20 +1,67 @@
 //! The run: messages in, commits and STATEs out.
 
-use std::path::Path;
-
+use serde_json::value::RawValue;
 use serde_json::Value;
 
+use super::bucket::{Bucket, Manifest};
 use super::sidecar::Sidecar;
 use super::store::{Manner, Store};
 use super::Format;
 use crate::envelope::Kind;
 use crate::error::Result;
+use crate::files::{Address, Files};
 use crate::reader::{End, Input, Take};
 use crate::settings::Config;
 use crate::{Load, Stored};
 
+/// A folder, or a prefix of an object store.
+enum Place {
+    Folder(Box<Store>),
+    Bucket(Box<Bucket>),
+}
+
+impl Place {
+    #[inline]
+    fn append(&mut self, format: &mut impl Format, stream: &[u8], record: &[u8]) -> Result<()> {
+        match self {
+            Place::Folder(store) => store.append(format, stream, record),
+            Place::Bucket(bucket) => bucket.append(format, stream, record),
+        }
+    }
+
+    fn mark(&mut self) {
+        match self {
+            Place::Folder(store) => store.mark(),
+            Place::Bucket(bucket) => bucket.mark(),
+        }
+    }
+
+    /// Whether the last STATE is to be committed: a folder does when the input is quiet, a bucket when it is worth an object.
+    fn is_due(&self, quiet: bool) -> bool {
+        match self {
+            Place::Folder(_) => quiet,
+            Place::Bucket(bucket) => bucket.is_due(quiet),
+        }
+    }
+
+    /// Whether the last STATE can be committed at all: in objects nothing may stand behind it.
+    fn can_commit(&self) -> bool {
+        match self {
+            Place::Folder(_) => true,
+            Place::Bucket(bucket) => bucket.is_marked(),
+        }
+    }
+
+    fn commit(&mut self, value: Option<&[u8]>, complete: bool) -> Result<()> {
+        match self {
+            Place::Folder(store) => store.commit(value, complete),
+            Place::Bucket(bucket) => bucket.commit(value, complete),
+        }
+    }
+}
+
 struct Run<F> {
-    store: Store,
+    place: Place,
     format: F,
     /// The last STATE that is not committed yet.
     pending: Option<Vec<u8>>,
@@ -22,23 +69,20 @@ struct Run<F> {
 
 impl<F: Format> Take for Run<F> {
     fn take(&mut self, input: &Input<'_>) -> Result<()> {
+        let stream = || input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
         match input.kind() {
-            Kind::Record => {
-                let stream = input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
-                self.store.append(&mut self.format, &stream, input.payload())
-            }
+            Kind::Record => self.place.append(&mut self.format, &stream(), input.payload()),
             Kind::Schema => {
-                let stream = input.envelope.stream.map(|s| s.bytes()).unwrap_or_default();
                 let schema: Value = serde_json::from_slice(input.payload())
                     .map_err(|_| input.error("data.schema", "the schema cannot be read"))?;
-                self.format.declare(&stream, &schema)
+                self.format.declare(&stream(), &schema)
             }
             // An empty state is no bookmark: it is neither kept nor printed, and the one before it stays.
             Kind::State if is_empty(input.payload()) => Ok(()),
             Kind::State => {
-                self.store.mark();
+                self.place.mark();
                 self.pending = Some(input.payload().to_vec());
-                Ok(())
+                self.commit_if(false)
             }
             Kind::Batch => Err(input
                 .error("data.batch_refused", "this target cannot load BATCH messages")
@@ -50,13 +94,7 @@ impl<F: Format> Take for Run<F> {
 
     /// All that was read is taken: the last STATE in it is committed, so that many of them cost one commit.
     fn settle(&mut self) -> Result<()> {
-        match self.pending.take() {
-            Some(value) => {
-                self.store.commit(Some(&value), false)?;
-                Load::confirm(&value)
-            }
-            None => Ok(()),
-        }
+        self.commit_if(true)
     }
 }
 
@@ -66,11 +104,35 @@ fn is_empty(value: &[u8]) -> bool {
 }
 
 impl<F: Format> Run<F> {
+    fn commit_if(&mut self, quiet: bool) -> Result<()> {
+        match self.pending.is_some() && self.place.is_due(quiet) {
+            true => self.commit(false),
+            false => Ok(()),
+        }
+    }
+
+    /// Commit the last STATE, and say so.
+    fn commit(&mut self, complete: bool) -> Result<()> {
+        let value = self.pending.take();
+        self.place.commit(value.as_deref(), complete)?;
+        value.map_or(Ok(()), |value| Load::confirm(&value))
+    }
+
+    /// The input is over before its end: what the last STATE covers is kept.
+    fn cut_off(&mut self) -> Result<()> {
+        match self.pending.is_some() && self.place.can_commit() {
+            true => self.commit(false),
+            false => Ok(()),
+        }
+    }
+
     fn end(&mut self) -> Result<()> {
-        self.settle()?;
+        if let Place::Folder(_) = self.place {
+            self.commit_if(true)?;
+        }
         // Records behind the last STATE are committed too: nothing more comes, and the tap sends them again if it must.
-        self.store.mark();
-        self.store.commit(None, true)
+        self.place.mark();
+        self.commit(true)
     }
 }
 
@@ -80,9 +142,12 @@ pub fn load(mut load: Load, format: impl Format) -> Result<End> {
         overwrite: load.config.text("mode") == "overwrite",
         gzip: load.config.get("gzip").and_then(Value::as_bool).unwrap_or(false),
     };
-    let store = Store::open(Path::new(load.config.text("path")), &load.job, manner)?;
+    let place = match Address::parse(load.config.text("path"))? {
+        Address::Local(folder) => Place::Folder(Box::new(Store::open(&folder, &load.job, manner)?)),
+        path => Place::Bucket(Box::new(Bucket::open(Files::of(&load.config), path, &load.job, manner)?)),
+    };
     let mut run = Run {
-        store,
+        place,
         format,
         pending: None,
     };
@@ -98,24 +163,33 @@ pub fn load(mut load: Load, format: impl Format) -> Result<End> {
     }
     let result = match ended {
         Ok(End::Eof) => run.end().map(|()| End::Eof),
-        Ok(signal) => run.settle().map(|()| signal),
+        Ok(signal) => run.cut_off().map(|()| signal),
         // What was good up to the last STATE stays good; the first error is the one to tell.
         Err(error) => match error.code {
-            "env.disk_full" | "env.read_only" | "pipe.closed" => Err(error),
-            _ => run.settle().and(Err(error)),
+            "env.disk_full" | "env.read_only" | "env.storage" | "job.busy" | "pipe.closed" => Err(error),
+            _ => run.cut_off().and(Err(error)),
         },
     };
-    match &result {
-        Ok(End::Eof) => run.store.end(),
-        _ => run.store.take_back(),
+    match (run.place, &result) {
+        (Place::Folder(store), Ok(End::Eof)) => store.end(),
+        (Place::Folder(mut store), _) => store.take_back(),
+        // Uploads that are not finished are taken back as they are dropped.
+        (Place::Bucket(_), _) => {}
     }
     result
 }
 
 /// The STATE value stored for a job, if the data it speaks of is still there.
 pub fn bookmark(config: &Config, job: &str) -> Result<Stored> {
-    let folder = Path::new(config.text("path"));
-    let Some(found) = Sidecar::read(folder)?.remove(job) else {
+    let stored = |value: Option<Box<RawValue>>| value.map(|value| value.get().as_bytes().to_vec());
+    let folder = match Address::parse(config.text("path"))? {
+        Address::Local(folder) => folder,
+        path => {
+            let found = Manifest::read(&Files::of(config), &path, job)?;
+            return Ok(found.and_then(|(manifest, _)| stored(manifest.value)));
+        }
+    };
+    let Some(found) = Sidecar::read(&folder)?.remove(job) else {
         return Ok(None);
     };
     for (name, committed) in found.files.iter().filter(|(name, _)| !found.swaps.contains(name)) {
@@ -125,5 +199,5 @@ pub fn bookmark(config: &Config, job: &str) -> Result<Stored> {
             return Ok(None);
         }
     }
-    Ok(found.value.map(|value| value.get().as_bytes().to_vec()))
+    Ok(stored(found.value))
 }

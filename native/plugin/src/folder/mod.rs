@@ -1,11 +1,13 @@
 //! A target that keeps a folder of files: rows are added, and at each commit data and bookmark agree.
 //!
 //! The flow: [`load`](mod@load) (messages) > a [`Format`] of the target's own (a record as bytes of a file) > [`store`] (files,
-//! commit) > [`sidecar`] (what is committed, per job), with [`name`] (a stream's file name).
+//! commit) > [`sidecar`] (what is committed, per job), with [`name`] (a stream's file name). In an object store [`bucket`] takes the
+//! place of both.
 //!
 //! Who uses it: target-jsonl and target-csv, behind the feature `folder`. Guards I1 (a STATE is printed when its records are
 //! synced and the sidecar says so), I10 (buffers are bounded over all streams) and I12 (a stream's name is no path).
 
+pub mod bucket;
 pub mod load;
 pub mod name;
 mod part;
@@ -17,6 +19,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::files;
 use crate::framing::DEFAULT_MAX_LINE;
 use crate::settings::Kind::{Choice, Count, Flag, Text};
 use crate::settings::Setting;
@@ -54,10 +57,10 @@ pub trait Format {
     fn write(&mut self, at: usize, record: &[u8], out: &mut Vec<u8>) -> Result<bool>;
 }
 
-/// The settings that these targets share: `path`, `mode`, `gzip`, `max_line`.
+/// The settings that these targets share: `path`, `mode`, `gzip`, `max_line`, `storage`.
 pub fn settings() -> Vec<Setting> {
     vec![
-        Setting::new("path", Text, "The directory to write into; made if it is missing.").required(),
+        Setting::new("path", Text, "The directory to write into, made if it is missing; or a prefix of an object store, as s3://BUCKET/PREFIX.").required(),
         Setting::new(
             "mode",
             Choice(&["append", "overwrite"]),
@@ -66,5 +69,6 @@ pub fn settings() -> Vec<Setting> {
         .default("append"),
         Setting::new("gzip", Flag, "Compress the files; their names end in .gz.").default(false),
         Setting::new("max_line", Count, "The longest message in bytes.").default(DEFAULT_MAX_LINE as u64),
+        files::setting(),
     ]
 }
