@@ -73,6 +73,9 @@ pub mod cli;
 pub mod error;
 #[cfg(feature = "files")]
 pub mod files;
+pub mod name;
+#[cfg(feature = "arrow")]
+pub mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod reader;
