@@ -131,7 +131,7 @@ pub struct Plugin {
 }
 
 /// What a plugin must reach: paths, or `{config:KEY}` for the paths that a setting holds. The network is asked for by
-/// naming `host:port`s.
+/// naming `host:port`s, `{config:KEY}` for a URL in a setting, or by `config` alone: every host that the settings name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// Read.
@@ -185,6 +185,10 @@ impl Plugin {
             Kind::Tap => &["about", "exit-codes", "catalog", "properties", "discover", "state"],
             Kind::Target => &["about", "exit-codes", "bookmark"],
         };
+        let network = match self.needs.network {
+            ["config"] => json!("config"),
+            hosts => json!(hosts),
+        };
         let capabilities: Vec<_> = own.iter().chain(self.capabilities).collect();
         json!({
             "name": self.name,
@@ -193,7 +197,7 @@ impl Plugin {
             "kind": if self.kind == Kind::Tap { "tap" } else { "target" },
             "capabilities": capabilities,
             "settings": settings::schema(&self.settings),
-            "sandbox": {"read": self.needs.read, "write": self.needs.write, "network": self.needs.network},
+            "sandbox": {"read": self.needs.read, "write": self.needs.write, "network": network},
             "env": if self.kind == Kind::Target { json!(["DATIVO_JOB", "DATIVO_RUN"]) } else { json!([]) },
         })
     }
