@@ -75,6 +75,9 @@ pub mod error;
 pub mod files;
 #[cfg(feature = "folder")]
 pub mod folder;
+pub mod name;
+#[cfg(feature = "arrow")]
+pub mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod reader;
