@@ -14,7 +14,7 @@ use flate2::Compression;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::name::safe;
+use crate::name::safe;
 use super::part::BUFFER;
 use super::store::Manner;
 use super::Format;

@@ -1,7 +1,7 @@
 //! A target that keeps a folder of files: rows are added, and at each commit data and bookmark agree.
 //!
 //! The flow: [`load`](mod@load) (messages) > a [`Format`] of the target's own (a record as bytes of a file) > [`store`] (files,
-//! commit) > [`sidecar`] (what is committed, per job), with [`name`] (a stream's file name). In an object store [`bucket`] takes the
+//! commit) > [`sidecar`] (what is committed, per job), with [`crate::name`] (a stream's file name). In an object store [`bucket`] takes the
 //! place of both.
 //!
 //! Who uses it: target-jsonl and target-csv, behind the feature `folder`. Guards I1 (a STATE is printed when its records are
@@ -9,7 +9,6 @@
 
 pub mod bucket;
 pub mod load;
-pub mod name;
 mod part;
 pub mod sidecar;
 pub mod store;

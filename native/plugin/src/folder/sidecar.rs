@@ -9,7 +9,7 @@ use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::name::safe;
+use crate::name::safe;
 use crate::error::{PluginError, Result};
 pub use crate::files::write::sync_folder;
 

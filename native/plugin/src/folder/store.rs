@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
-use super::name::{part_of, parts, safe};
+use crate::name::{part_of, parts, safe};
 use super::part::{Part, ALL_BUFFERS, BUFFER};
 use super::sidecar::{foreign, sync_folder, Job, Sidecar};
 use super::Format;
