@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--rows N] [--rounds N] [--only NAME] [--json] [--write FOLDER]`: each figure beside its limit."""
+"""`python -m tests.bench [--rows N] [--rounds N] [--only NAME] [--json] [--write FOLDER]`: figures beside limits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ours and the others at one job, pair by pair in turn: A B A B.
 
-Each contender moves rows that are counted where they arrive. One that is slow gets fewer rows and is compared by rows per second; one that
-cannot be installed or does not end well is reported with the reason.
+Each contender moves rows that are counted where they arrive. One that is slow gets fewer rows and is compared by rows
+per second; one that cannot be installed or does not end well is reported with the reason.
 """
 
 from __future__ import annotations

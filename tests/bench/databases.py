@@ -1,4 +1,4 @@
-"""The PostgreSQL that rows come from and go to: one server, set up alike for all, outside the processes that are measured."""
+"""The PostgreSQL that rows come from and go to: one server for all, outside what is measured."""
 
 from __future__ import annotations
 

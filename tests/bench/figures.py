@@ -74,7 +74,8 @@ class Row:
         if self.missing:
             return f"  {self.name:<44} not measured: {self.missing}"
         few = f"  of {self.rows:,} rows" if self.few else ""
-        return f"  {self.name:<44} {self.rows_s:>11,.0f} rows/s {self.cpu_s:>8.2f} CPU s/M rows {self.peak_mb:>7,.0f} MB{few}"
+        numbers = f"{self.rows_s:>11,.0f} rows/s {self.cpu_s:>8.2f} CPU s/M rows {self.peak_mb:>7,.0f} MB"
+        return f"  {self.name:<44} {numbers}{few}"
 
 
 @dataclass(frozen=True)

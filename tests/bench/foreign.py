@@ -1,4 +1,4 @@
-"""A plugin of the package index, unmodified, with one of ours at its other end: what ours does should hide behind what it does."""
+"""A plugin of the package index, unmodified, with one of ours at its other end, which should hide behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our side of each contest: `dativo run TAP TARGET` in a project folder, as a user types it, with the sandbox that is the default."""
+"""Our side of each contest: `dativo run TAP TARGET` in a project folder, as a user types it, sandbox and all."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The peers, each installed from its registry into an environment of its own in the cache.
 
-Versions are fixed, so that a figure can be had again; `PEERS` is the one place to raise them. ingestr's and Sling's are the last whose packages hold
-the program itself: newer ones fetch it when they are first started.
+Versions are fixed, so that a figure can be had again; `PEERS` is the one place to raise them. ingestr's and Sling's are
+the last whose packages hold the program itself: newer ones fetch it when they are first started.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ class Plugin:
     """Of a plugin that is no peer's."""
     selected: dict[str, Any] = field(default_factory=dict)
     """What the tap's catalog says of a stream that is selected."""
+    catalog: bool = True
+    """Whether it can be given one."""
 
     def write(self, folder: Path) -> Path:
         """Its config file."""
@@ -108,8 +110,8 @@ def pair(arena: Arena, rows: int, tap: Plugin, target: Plugin | None, **more: An
     def command(*programs: Path) -> Sequence[str | Path]:
         if not lines:
             config = tap.write(folder)
-            catalog = tap.select(programs[0], config, arena.env())
-            line = f"{programs[0]} --config {config} --catalog {catalog}"
+            line = f"{programs[0]} --config {config}"
+            line += f" --catalog {tap.select(programs[0], config, arena.env())}" if tap.catalog else ""
             lines.append(line + (f" | {programs[1]} --config {target.write(folder)}" if target else ""))
         return ["/bin/bash", "-o", "pipefail", "-c", f"{lines[0]} >/dev/null"]
 
@@ -149,7 +151,7 @@ def _write_project(folder: Path, tap: Plugin, tap_program: Path, target: Plugin,
         "name": tap.peer.name,
         "namespace": tap.peer.name.replace("-", "_"),
         "executable": str(tap_program),
-        "capabilities": ["catalog", "discover", "state"],
+        "capabilities": ["catalog", "discover", "state"] if tap.catalog else ["state"],
         "settings": [{"name": name} for name in tap.config],
         "config": tap.config,
         "select": [f"{tap.stream}.*"],

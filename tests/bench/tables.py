@@ -1,7 +1,8 @@
 """The tables that are moved: their columns, and rows that are the same on every machine.
 
-`orders` is the 20 mixed columns that every figure is about; `wide` (200 columns), `nested` (deep objects and lists) and `texts` (kilobytes a cell)
-show what the shape of the data changes. A table is made once, as CSV and as Singer messages, and kept in the cache.
+`orders` is the 20 mixed columns that every figure is about; `wide` (200 columns), `nested` (deep objects and lists) and
+`texts` (kilobytes a cell) show what the shape of the data changes. A table is made once, as CSV and as Singer messages,
+and kept in the cache.
 """
 
 from __future__ import annotations
@@ -14,23 +15,28 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-WORDS = tuple(
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+WORDS = _words(
     "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo"
-    " sierra tango".split()
+    " sierra tango"
 )
-FIRST = tuple(
-    "Ana Bruno Chloé Dmitri Elif Fatima Goran Hana Igor José Kaja Lars Müller Nadia Omar Petra Quinn Rosa Søren Tomás".split()
+FIRST = _words(
+    "Ana Bruno Chloé Dmitri Elif Fatima Goran Hana Igor José Kaja Lars Müller Nadia Omar Petra Quinn Rosa Søren Tomás"
 )
-LAST = tuple("Silva Novak Schmidt O'Brien García Yılmaz Kowalski Nguyen Andersen Müller Rossi Dubois".split())
-COUNTRIES = tuple("US DE FR BR TR PL DK ES IT VN CZ GB".split())
-STATUS = tuple("new paid packed shipped delivered returned cancelled".split())
-EPOCH = datetime(2023, 1, 1, tzinfo=timezone.utc)
+LAST = _words("Silva Novak Schmidt O'Brien García Y\u0131lmaz Kowalski Nguyen Andersen Müller Rossi Dubois")
+COUNTRIES = _words("US DE FR BR TR PL DK ES IT VN CZ GB")
+STATUS = _words("new paid packed shipped delivered returned cancelled")
+EPOCH = datetime(2023, 1, 1, tzinfo=UTC)
 STATE_EVERY = 10_000
 
 _SCHEMAS: dict[str, dict[str, Any]] = {

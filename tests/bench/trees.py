@@ -1,8 +1,9 @@
 """A command and every process below it: wall time, processor time, and the memory of all of them together.
 
-Memory is the largest sum of proportional set sizes (a page that two processes share counts half in each) seen by looking several times a
-second, and with it the files of a run's spool, which are memory too. Processor time is the kernel's, of the command and all that it waited for.
-A database server that the command talks to is not below it and not counted.
+Memory is the largest sum of proportional set sizes (a page that two processes share counts half in each) seen by
+looking several times a second, and with it the files of a run's spool, which are memory too. Processor time is the
+kernel's, of the command and all that it waited for. A database server that the command talks to is not below it and not
+counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""connectorx_job.py URI TABLE FILE: ConnectorX's Arrow batches into a Parquet file, run by the ConnectorX in its own environment."""
+"""connectorx_job.py URI TABLE FILE: ConnectorX's Arrow batches into a Parquet file."""
 
 import sys
 

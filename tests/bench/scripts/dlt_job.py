@@ -1,6 +1,7 @@
-"""dlt_job.py SOURCE DESTINATION FORMAT FOLDER: a dlt pipeline as its documentation writes it, run by the dlt in its own environment.
+"""dlt_job.py SOURCE DESTINATION FORMAT FOLDER: a dlt pipeline as its documentation has it.
 
-SOURCE is postgresql://…#table (read through ConnectorX) or the path of a CSV file, DESTINATION a postgresql://…#dataset or a folder.
+SOURCE is postgresql://…#table (read through ConnectorX) or the path of a CSV file, DESTINATION a postgresql://…#dataset
+or a folder.
 """
 
 import sys
