@@ -114,7 +114,7 @@ class Contest:
                 if a is not None:
                     pairs.append((a, b))
             figures += self._figures(other, pairs)
-        if not self.others:
+        if isinstance(self.ours, Contender) and not self.ours.costs:
             for _ in range(rounds):
                 self._ours(warm, missing)
         if self.memory_mb is not None and isinstance(self.ours, Contender) and self.ours.costs:

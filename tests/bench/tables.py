@@ -8,6 +8,7 @@ and kept in the cache.
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import random
 import shutil
@@ -38,6 +39,8 @@ COUNTRIES = _words("US DE FR BR TR PL DK ES IT VN CZ GB")
 STATUS = _words("new paid packed shipped delivered returned cancelled")
 EPOCH = datetime(2023, 1, 1, tzinfo=UTC)
 STATE_EVERY = 10_000
+MAKER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+"""Other rows are other files."""
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "bigint": {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**63 - 1},
@@ -110,6 +113,8 @@ def _order(rng: random.Random, number: int) -> Sequence[Any]:
     when = EPOCH + timedelta(seconds=rng.randrange(86_400 * 900), microseconds=rng.randrange(10**6))
     quantity, price, discount = rng.randrange(1, 20), rng.randrange(99, 99_999) / 100, rng.random() * 0.3
     tax = rng.choice((0.0, 0.07, 0.19, 0.2, 0.23))
+    updated = None if rng.random() < 0.25 else (when + timedelta(seconds=rng.randrange(10**6))).isoformat()
+    note = None if rng.random() < 0.4 else _sentence(rng, 3, 14) + (' "quoted"' if rng.random() < 0.05 else "")
     return (
         number,
         rng.randrange(1, 200_000),
@@ -125,9 +130,9 @@ def _order(rng: random.Random, number: int) -> Sequence[Any]:
         round(quantity * price * (1 - discount) * (1 + tax), 4),
         rng.random() < 0.8,
         None if rng.random() < 0.5 else rng.random() < 0.1,
-        None if rng.random() < 0.4 else _sentence(rng, 3, 14) + (' "quoted"' if rng.random() < 0.05 else ""),
+        note,
         when.isoformat(),
-        None if rng.random() < 0.25 else (when + timedelta(seconds=rng.randrange(10**6))).isoformat(),
+        updated,
         None if rng.random() < 0.3 else when.date().isoformat(),
         str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         {
@@ -245,7 +250,7 @@ def write(table: Table, rows: int, csv_file: Path, singer_file: Path) -> None:
 
 def made(table: Table, rows: int, cache: Path) -> Files:
     """The table's files, made if this cache lacks them; half-made ones are never seen."""
-    folder = cache / f"{table.name}-{rows}"
+    folder = cache / f"{table.name}-{rows}-{MAKER}"
     files = Files(table, rows, folder / "csv" / f"{table.name}.csv", folder / f"{table.name}.singer.jsonl")
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
