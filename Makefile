@@ -84,7 +84,7 @@ escape: $(VENV)/.dev ## attack the sandbox, in every profile; as root the matrix
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.escape --at-once 2 $(if $(filter 0,$(shell id -u)),--write docs/concepts/sandbox.md)
 
 .PHONY: bench
-bench: $(VENV)/.dev packages ## speed and memory beside peers and limits, into docs/reference; BENCH='--rows 100000 --only csv-jsonl' for a part
+bench: $(VENV)/.dev packages ## speed and memory beside peers and limits, into docs/reference (a part: BENCH='--only csv-jsonl')
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench $(or $(BENCH),--write docs/reference)
 
 .PHONY: docs
