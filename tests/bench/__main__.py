@@ -19,12 +19,12 @@ from tests.bench import (
     foreign,
     mending,
     page,
+    parallel,
     postgres_jsonl,
     postgres_parquet,
     postgres_postgres,
     shapes,
     sizes,
-    streams,
     transcoding,
     validation,
 )
@@ -44,7 +44,7 @@ CONTESTS: dict[str, Callable[[Arena], list[Contest]]] = {
     "csv-jsonl": lambda arena: [csv_jsonl.contest(arena)],
     "foreign": foreign.contests,
     "validated-once": lambda arena: [foreign.validated_once(arena)],
-    "parallel": lambda arena: [streams.contest(arena)],
+    "parallel": lambda arena: [parallel.contest(arena)],
     "shapes": shapes.contests,
 }
 FIGURES = ("bus", "confinement", "mending", "transcoding", "sizes")
