@@ -108,7 +108,7 @@ impl Access {
             url => by_url(url)?,
         };
         let mode = in_url.as_deref().unwrap_or(set.text("sslmode"));
-        let given = Some(set.text("ssl_root_cert")).filter(|path| !path.is_empty());
+        let given = given_text(set, "ssl_root_cert");
         let trust = match mode {
             "verify-full" => Trust::Named,
             "verify-ca" => Trust::Chain,
@@ -125,16 +125,11 @@ impl Access {
             "disable" => None,
             _ => Some(tls::connector(trust, given.map(PathBuf::from).as_deref())?),
         };
-        for (name, apply) in [
-            (
-                "application_name",
-                Config::application_name as fn(&mut Config, &str) -> _,
-            ),
-            ("options", Config::options),
-        ] {
-            if !set.text(name).is_empty() {
-                apply(&mut config, set.text(name));
-            }
+        if let Some(name) = given_text(set, "application_name") {
+            config.application_name(name);
+        }
+        if let Some(options) = given_text(set, "options") {
+            config.options(options);
         }
         if config.get_application_name().is_none() {
             config.application_name(plugin);
@@ -253,21 +248,24 @@ fn why(error: &postgres::Error) -> String {
     }
 }
 
+/// A setting that is there and not empty.
+fn given_text<'a>(set: &'a settings::Config, name: &str) -> Option<&'a str> {
+    Some(set.text(name)).filter(|text| !text.is_empty())
+}
+
 fn by_settings(set: &settings::Config) -> Config {
     let mut config = Config::new();
     config.host(set.text("host"));
     let port = set.get("port").and_then(serde_json::Value::as_u64);
     config.port(port.and_then(|port| u16::try_from(port).ok()).unwrap_or(5432));
-    for (name, apply) in [
-        ("user", Config::user as fn(&mut Config, &str) -> _),
-        ("dbname", Config::dbname),
-    ] {
-        if !set.text(name).is_empty() {
-            apply(&mut config, set.text(name));
-        }
+    if let Some(user) = given_text(set, "user") {
+        config.user(user);
     }
-    if !set.text("password").is_empty() {
-        config.password(set.text("password"));
+    if let Some(name) = given_text(set, "dbname") {
+        config.dbname(name);
+    }
+    if let Some(password) = given_text(set, "password") {
+        config.password(password);
     }
     config
 }
