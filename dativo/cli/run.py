@@ -25,6 +25,7 @@ from dativo.cli import options, report, runflags
 )
 @click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
 @click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
+@click.option("--encoding", type=click.Choice(["auto", "records", "arrow"]), help="How rows go to the target.")
 @click.option("--verify", type=click.Choice(["after", "never"]), help="after: read the destination back.")
 @options.dry_run_option
 @options.json_option

@@ -202,6 +202,8 @@ JOB: Table = {
         "budget": _count,
         "breaker": {"failures": _count, "pause": DURATION},
     },
+    "encoding": _one_of("auto", "records", "arrow"),
+    "spool": SIZE,
     "spill": {"memory": SIZE, "disk": SIZE, "age": DURATION},
     "continue_on_error": _flag,
     "on_bad_record": _bad_records,

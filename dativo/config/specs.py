@@ -50,6 +50,10 @@ class JobSpec:
     """What it takes away from its plugins' grants."""
     grace: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
+    encoding: str = "auto"
+    """auto, records or arrow: how rows go to the target."""
+    spool: int | None = None
+    """Bytes of columns that may lie between tap and target."""
     spill: dict[str, Any] = field(default_factory=dict)
     """What is kept for a target that dies: bytes of memory and disk, seconds of age."""
     continue_on_error: bool = False
@@ -103,6 +107,8 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         sandbox=dict(data.get("sandbox") or {}),
         grace=numbers(data.get("grace"), f"{name}.grace"),
         retry=retrying(data.get("retry") or {}, f"{name}.retry"),
+        encoding=data.get("encoding") or "auto",
+        spool=None if data.get("spool") is None else int(_read(parse_size, data["spool"], f"{name}.spool")),
         spill={
             key: _read(parse_duration if key == "age" else parse_size, value, f"{name}.spill.{key}")
             for key, value in (data.get("spill") or {}).items()

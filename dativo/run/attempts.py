@@ -171,6 +171,7 @@ class Attempts:
             self._catalog,
             state,
             self._mended,
+            spool=plan.spool,
             quarantines=plan.policy.on_bad_record != "fail",
             quiet=self.options.quiet,
         )

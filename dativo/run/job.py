@@ -14,7 +14,7 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, checker, letterbox, probe, rundirs, tape
+from dativo.run import attempt, breaker, catalog, checker, encoding, letterbox, probe, rundirs, tape
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -189,14 +189,15 @@ def plan_of(
     """The plan for one attempt. `known` tells the SCHEMAs of earlier runs, and is asked where the policy needs them."""
     options, spec = job.options, job.spec
     tap, *others = steps
-    children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
-    children += [step.child(job=job.name, run=run) for step in others]
     policy = options.policy(
         spec.policy,
-        batch=all(step.can("batch") for step in others),
+        batch=all(step.can("batch") or step.can("arrow") for step in others),
         bad=spec.on_bad_record,
         changes=spec.schema_change,
     )
+    spool = encoding.chosen(spec, options, steps, quarantines=policy.on_bad_record != "fail")
+    children = [encoding.dressed(tap.child(job=job.name, run=run, catalog=catalog_text, state=state), tap, spool)]
+    children += [encoding.dressed(step.child(job=job.name, run=run), step, spool) for step in others]
     return Plan(
         run=run,
         job=job.name,
@@ -206,6 +207,7 @@ def plan_of(
         policy=policy,
         grace=options.graces(spec.grace),
         spill=spilling(job, policy),
+        spool=spool,
         dead_letters=letterbox.file(job.project.state_path, job.name, run, policy),
         known_schemas=known() if policy.remembers else {},
         tape=tape.place(job.project, options, run),

@@ -25,6 +25,8 @@ class RunOptions:
     check: str | None = None
     confirm: str | None = None
     on_bad_record: str | None = None
+    encoding: str | None = None
+    """auto, records or arrow; of `dativo run` only."""
     validate: bool | None = None
     """Whether records are checked against their SCHEMA; not said: yes, unless lines are only skimmed."""
     max_line: int | None = None

@@ -34,6 +34,7 @@ mod scratch;
 mod search;
 mod shelf;
 mod shutdown;
+mod spool;
 mod supervisor;
 mod tape_info;
 mod watch;
