@@ -14,6 +14,8 @@ pub enum Kind {
     Flag,
     /// An integer from 0.
     Count,
+    /// A number from 0 to 1.
+    Share,
     /// A string or a list of strings.
     Texts,
     /// true, false or a list of strings.
@@ -35,6 +37,7 @@ impl Kind {
             Kind::Text => value.is_string(),
             Kind::Flag => value.is_boolean(),
             Kind::Count => value.as_u64().is_some(),
+            Kind::Share => value.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)),
             Kind::Texts => value.is_string() || texts(value),
             Kind::FlagOrTexts => value.is_boolean() || texts(value),
             Kind::TextsOrObject => value.is_object() || texts(value),
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Text => "a string".into(),
             Kind::Flag => "true or false".into(),
             Kind::Count => "an integer from 0".into(),
+            Kind::Share => "a number from 0 to 1".into(),
             Kind::Texts => "a string or a list of strings".into(),
             Kind::FlagOrTexts => "true, false or a list of strings".into(),
             Kind::TextsOrObject => "a list of strings or an object".into(),
@@ -64,6 +68,7 @@ impl Kind {
             Kind::Text => json!({"type": "string"}),
             Kind::Flag => json!({"type": "boolean"}),
             Kind::Count => json!({"type": "integer", "minimum": 0}),
+            Kind::Share => json!({"type": "number", "minimum": 0, "maximum": 1}),
             Kind::Texts => json!({"anyOf": [{"type": "string"}, texts]}),
             Kind::FlagOrTexts => json!({"anyOf": [{"type": "boolean"}, texts]}),
             Kind::TextsOrObject => json!({"anyOf": [texts, {"type": "object"}]}),
