@@ -37,6 +37,10 @@ CATALOG: dict[str, Entry] = {
     "delivery.unbalanced": Entry(
         1, "what was handed to the target is not what was read", "report it; run it again: it goes on at the bookmark"
     ),
+    "database.failed": Entry(1, "the database could not do what it was asked", "its message says why"),
+    "database.unreachable": Entry(
+        1, "the database cannot be reached", "check host and port, and that the server runs; then run it again"
+    ),
     "plugin.exited": Entry(
         1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"
     ),
