@@ -1,6 +1,6 @@
 //! Rows on their way into a table: each field of a record batch with its column and the way into it.
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use singer_plugin::columns::kind::Kind;
 use singer_plugin::{PluginError, Result};
 

@@ -1,7 +1,7 @@
 //! Whether a column can take the values of a batch as they are: if not, how they are converted, or what the column must become.
 //! No value is changed to fit (I9).
 
-use arrow_array::{Array, StringArray};
+use arrow_array::StringArray;
 
 use crate::cell::{uuid, Form};
 use crate::sql_type::Type;

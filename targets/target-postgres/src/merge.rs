@@ -31,23 +31,32 @@ pub enum How {
     Change,
 }
 
+/// Rows to be staged.
+#[derive(Clone, Copy, Debug)]
+pub struct Staged<'a> {
+    /// Where they go.
+    pub table: &'a Table,
+    /// They.
+    pub batch: &'a Batch<'a>,
+    /// The columns by which they are told apart.
+    pub keys: &'a [String],
+    /// Their version, and its column.
+    pub version: Option<(&'a str, i64)>,
+    /// What becomes of them.
+    pub how: How,
+    /// Those that stand for a deletion delete.
+    pub hard_delete: bool,
+}
+
 impl Stages {
     /// The transaction has ended, and they with it.
     pub fn clear(&mut self) {
         self.made.clear();
     }
 
-    /// Stages the rows of a batch and merges them. `hard_delete`: rows that stand for a deletion delete.
-    pub fn merge(
-        &mut self,
-        database: &mut Database,
-        doing: &str,
-        table: &Table,
-        batch: &Batch<'_>,
-        keys: &[String],
-        version: Option<(&str, i64)>,
-        (how, hard_delete): (How, bool),
-    ) -> Result<()> {
+    /// Stages the rows of a batch and merges them.
+    pub fn merge(&mut self, database: &mut Database, doing: &str, rows: &Staged<'_>) -> Result<()> {
+        let Staged { table, batch, keys, version, how, hard_delete } = *rows;
         let mut types = Vec::new();
         let mut values = Vec::new();
         for (at, part) in batch.parts.iter().enumerate() {
@@ -55,7 +64,7 @@ impl Stages {
                 Fit::Direct(_) => part.held.clone(),
                 _ => part.source.staged(),
             };
-            values.push(staged.into(&part.held, &format!("s.c{at}")));
+            values.push(staged.converted(&part.held, &format!("s.c{at}")));
             types.push(format!("c{at} {}", staged.sql()));
         }
         let mut columns = batch.columns();

@@ -97,8 +97,8 @@ impl Type {
             1700 if modifier < 4 => Type::Numeric(None),
             // The scale has 11 bits and a sign.
             1700 => Type::Numeric(Some((
-                (modifier - 4) >> 16 & 0xffff,
-                ((modifier - 4 & 0x7ff) ^ 0x400) - 0x400,
+                ((modifier - 4) >> 16) & 0xffff,
+                (((modifier - 4) & 0x7ff) ^ 0x400) - 0x400,
             ))),
             2950 => Type::Uuid,
             3802 => Type::Jsonb,
@@ -153,7 +153,7 @@ impl Type {
     }
 
     /// An expression of this type as another type that holds all its values.
-    pub fn into(&self, other: &Type, value: &str) -> String {
+    pub fn converted(&self, other: &Type, value: &str) -> String {
         match (self, other) {
             (own, other) if own == other => value.into(),
             (_, Type::Text) => self.text(value),

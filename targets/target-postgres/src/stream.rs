@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::Array;
 use singer_plugin::sink::{Declared, Slice};
 use singer_plugin::{PluginError, Result};
 
@@ -13,7 +12,7 @@ use crate::batch::Batch;
 use crate::cell::Cell;
 use crate::database::{Database, Refused};
 use crate::fit::{fit, Fit};
-use crate::merge::{How, Stages, DELETED_AT};
+use crate::merge::{How, Staged, Stages, DELETED_AT};
 use crate::name;
 use crate::settings::{Mode, Settings};
 use crate::sql_type::Type;
@@ -211,7 +210,8 @@ impl Stream {
             }
         }
         self.staged_left = self.staged_left.saturating_sub(1);
-        stages.merge(database, doing, table, &batch, &keys, version, (how, deletes))
+        let staged = Staged { table, batch: &batch, keys: &keys, version, how, hard_delete: deletes };
+        stages.merge(database, doing, &staged)
     }
 
     /// Deletes the rows of older versions; rows without a version were never versioned, and stay.

@@ -124,7 +124,7 @@ impl Table {
                     wider.held = Type::Numeric(None);
                 }
             }
-            let using = own.held.into(&wider.held, &column);
+            let using = own.held.converted(&wider.held, &column);
             actions.push(format!("ALTER COLUMN {column} TYPE {} USING {using}", wider.held.sql()));
             eprintln!(
                 "{doing}: values do not fit {} in column {:?}; it is {} now",
