@@ -261,6 +261,23 @@ fn stops(word: u64) -> u64 {
     (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH
 }
 
+/// Where the first quote, backslash or control character is; the length where there is none.
+#[cfg(feature = "arrow")]
+#[inline(always)]
+pub(crate) fn stop(s: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(Ok(eight)) = s.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        let found = stops(u64::from_le_bytes(eight));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = s.get(at..).unwrap_or_default();
+    let special = |b: &u8| matches!(b, 0..=0x1F | b'"' | b'\\');
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
 /// Over a string from behind its opening quote: eight bytes a step, every escape and control character looked at. Also
 /// whether it holds an escape.
 #[inline(always)]
