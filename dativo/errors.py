@@ -124,6 +124,9 @@ CATALOG: dict[str, Entry] = {
     "state.unknown": Entry(2, "no such bookmark", "see `dativo state list`"),
     # -- 3: change the machine
     "bus.missing": Entry(3, "the data plane (dativo-bus) was not found", "install dativo-native, or set DATIVO_BUS"),
+    "env.storage": Entry(
+        1, "an object store cannot be reached", "check `storage`, and that its host is granted: see `dativo allow`"
+    ),
     "env.uv_missing": Entry(3, "uv was not found", "install the package uv beside dativo"),
     "env.copy": Entry(3, "the copy of what is delivered cannot be written", "make its folder writable"),
     "env.disk_full": Entry(3, "the disk is full", "free some space and run it again: it goes on at the bookmark"),

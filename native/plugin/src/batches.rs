@@ -12,11 +12,12 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use serde::Serialize;
 use serde_json::Value;
-use singer_protocol::columns::lines::Lines;
+use singer_protocol::columns::lines::{Lines, Unwritable};
 use singer_protocol::columns::spool;
 use singer_protocol::message::{self, ActivateVersion, Schema};
 
 use crate::error::{PluginError, Result};
+use crate::plain::plain;
 use crate::writer::{Writer, LIMIT};
 
 /// Where the runner says that its spool is.
@@ -90,10 +91,12 @@ impl<'a, W: Write> Batches<'a, W> {
         };
         match &mut self.spool {
             Some(spool) => {
-                let uri = spool.seal(batch)?;
-                batch_line(self.out.buffer(), stream, &uri, version);
-                // Whoever reads it can begin at once.
-                self.out.flush()?;
+                for batch in plain(batch).map_err(|found| unwritable(stream, sent.rows, &found))? {
+                    let uri = spool.seal(&batch)?;
+                    batch_line(self.out.buffer(), stream, &uri, version);
+                    // Whoever reads it can begin at once.
+                    self.out.flush()?;
+                }
             }
             None => records(self.out, stream, sent, batch, version)?,
         }
@@ -153,18 +156,18 @@ fn records<W: Write>(
         let range = start..rows.min(start + step);
         lines
             .write(batch, range, &before, &after, out.buffer())
-            .map_err(|found| {
-                let row = sent.rows + found.row as u64 + 1;
-                let what = format!(
-                    "stream {stream:?}, row {row} of this run, column {:?}: {}",
-                    found.column, found.reason
-                );
-                PluginError::data("data.bad_source", what)
-                    .hint("a RECORD cannot hold this value: mend it in the source, or leave the column out")
-            })?;
+            .map_err(|found| unwritable(stream, sent.rows, &found))?;
         out.settle()?;
     }
     Ok(())
+}
+
+/// I9: which value it is, and why.
+fn unwritable(stream: &str, before: u64, found: &Unwritable) -> PluginError {
+    let row = before + found.row as u64 + 1;
+    let place = format!("stream {stream:?}, row {row} of this run, column {:?}", found.column);
+    PluginError::data("data.bad_source", format!("{place}: {}", found.reason))
+        .hint("a RECORD cannot hold this value: mend it in the source, or leave the column out")
 }
 
 /// Bytes of the rows of a batch; of a slice only its part counts.

@@ -97,6 +97,7 @@ pub struct Setting {
     default: Option<Value>,
     required: bool,
     secret: bool,
+    properties: Option<Value>,
 }
 
 impl Setting {
@@ -109,6 +110,7 @@ impl Setting {
             default: None,
             required: false,
             secret: false,
+            properties: None,
         }
     }
 
@@ -132,6 +134,13 @@ impl Setting {
         self.secret = true;
         self
     }
+
+    /// What its object may hold: JSON Schemas by name, each with its `description`, perhaps `secret`.
+    #[must_use]
+    pub fn properties(mut self, properties: Value) -> Self {
+        self.properties = Some(properties);
+        self
+    }
 }
 
 /// The JSON Schema of a plugin's settings, for its manifest.
@@ -142,6 +151,9 @@ pub fn schema(settings: &[Setting]) -> Value {
         property["description"] = json!(setting.about);
         if let Some(default) = &setting.default {
             property["default"] = default.clone();
+        }
+        if let Some(properties) = &setting.properties {
+            property["properties"] = properties.clone();
         }
         if setting.secret {
             property["secret"] = json!(true);

@@ -19,10 +19,12 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use serde_json::Value;
+use singer_protocol::columns::lines::Unwritable;
 use singer_protocol::envelope::Kind;
 use singer_protocol::message::{self, Message};
 
 use crate::error::{PluginError, Result};
+use crate::plain::plain;
 use crate::reader::{End, Input, Take};
 use crate::Load;
 use gather::{Gather, Step};
@@ -60,7 +62,7 @@ pub trait Sink {
     /// A SCHEMA that is new or differs from the stream's last.
     fn declare(&mut self, declared: &Declared) -> Result<()>;
 
-    /// Rows of a declared stream.
+    /// Rows of a declared stream. Each field is one of [`crate::columns::kind::Kind`].
     fn load(&mut self, slice: &Slice<'_>) -> Result<()>;
 
     /// An ACTIVATE_VERSION.
@@ -295,7 +297,6 @@ impl<S: Sink> Run<'_, S> {
         };
         let files = Files::of(batch).map_err(refused)?;
         let at = self.gather.at(batch.stream.as_bytes());
-        let load = |rows| Step::Load(batch.stream.clone(), rows, files.version, files.partial);
         for path in &files.paths {
             match files.format.as_str() {
                 "jsonl" => {
@@ -307,7 +308,7 @@ impl<S: Sink> Run<'_, S> {
                 "arrow" => {
                     self.hand_over(at)?;
                     for rows in manifest::arrow(path).map_err(unread)? {
-                        self.step(load(rows))?;
+                        self.load(input, &batch.stream, &files, &rows)?;
                     }
                 }
                 format => {
@@ -315,7 +316,7 @@ impl<S: Sink> Run<'_, S> {
                     let opened = opened.ok_or_else(|| refused(format!("BATCH files of the format {format:?}")))?;
                     self.hand_over(at)?;
                     for rows in opened {
-                        self.step(load(rows?))?;
+                        self.load(input, &batch.stream, &files, &rows?)?;
                     }
                 }
             }
@@ -325,6 +326,23 @@ impl<S: Sink> Run<'_, S> {
             "arrow" => self.say(input.line),
             _ => Ok(()),
         }
+    }
+
+    /// Rows of a BATCH, in kinds.
+    fn load(&mut self, input: &Input<'_>, stream: &str, files: &Files, rows: &RecordBatch) -> Result<()> {
+        let refused = |found: Unwritable| {
+            let what = format!(
+                "row {} of a batch, column {:?}: {}",
+                found.row + 1,
+                found.column,
+                found.reason
+            );
+            input.error("data.rejected", &what)
+        };
+        for rows in plain(rows).map_err(refused)? {
+            self.step(Step::Load(stream.into(), rows, files.version, files.partial))?;
+        }
+        Ok(())
     }
 
     fn say(&mut self, line: &[u8]) -> Result<()> {

@@ -1,1 +1,0 @@
-//! Files here and in object stores, by one kind of address.
