@@ -25,8 +25,8 @@ def examples(seam):
     """The examples of a seam: documents, or one per line."""
     texts = [text for name, text in BLOCKS if name == seam]
     assert texts
-    lines = [text.splitlines() if text.startswith('{"') else [text] for text in texts]
-    return [json.loads(line) for line in sum(lines, [])]
+    documents = (text.splitlines() if text.startswith('{"') else [text] for text in texts)
+    return [json.loads(line) for lines in documents for line in lines]
 
 
 @pytest.mark.parametrize("seam", ["message", "plan", "event", "manifest"])

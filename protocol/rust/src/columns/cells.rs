@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray};
+use arrow_array::{
+    Array, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray,
+};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
@@ -71,21 +73,33 @@ fn open<'a>(array: &'a dyn Array, form: &'a Form, rows: Option<&Range<usize>>) -
         DataType::Float64 => Box::new(By(array.as_primitive::<Float64Type>().values(), spelling::float::<f64>)),
         DataType::Decimal32(_, scale) => {
             let values = array.as_primitive::<Decimal32Type>().values();
-            Box::new(Digits(values, *scale, text, |v, to| spelling::digits(i128::from(v), to)))
+            Box::new(Digits(values, *scale, text, |v, to| {
+                spelling::digits(i128::from(v), to)
+            }))
         }
         DataType::Decimal64(_, scale) => {
             let values = array.as_primitive::<Decimal64Type>().values();
-            Box::new(Digits(values, *scale, text, |v, to| spelling::digits(i128::from(v), to)))
+            Box::new(Digits(values, *scale, text, |v, to| {
+                spelling::digits(i128::from(v), to)
+            }))
         }
-        DataType::Decimal128(_, scale) => {
-            Box::new(Digits(array.as_primitive::<Decimal128Type>().values(), *scale, text, spelling::digits))
-        }
-        DataType::Decimal256(_, scale) => {
-            Box::new(Digits(array.as_primitive::<Decimal256Type>().values(), *scale, text, spelling::digits_256))
-        }
+        DataType::Decimal128(_, scale) => Box::new(Digits(
+            array.as_primitive::<Decimal128Type>().values(),
+            *scale,
+            text,
+            spelling::digits,
+        )),
+        DataType::Decimal256(_, scale) => Box::new(Digits(
+            array.as_primitive::<Decimal256Type>().values(),
+            *scale,
+            text,
+            spelling::digits_256,
+        )),
         DataType::Date32 => {
             let values = array.as_primitive::<Date32Type>().values();
-            Box::new(By(values, |v, out| quoted(out, |out| spelling::date(i64::from(v), out))))
+            Box::new(By(values, |v, out| {
+                quoted(out, |out| spelling::date(i64::from(v), out))
+            }))
         }
         DataType::Date64 => {
             let values = array.as_primitive::<Date64Type>().values();

@@ -8,12 +8,17 @@
 //! (a batch is bounded by whoever gathers it).
 
 mod cells;
+mod clock;
+mod column;
+mod digits;
 pub mod kind;
 pub mod lines;
 mod nested;
+mod number;
 mod places;
 mod property;
 pub mod rows;
 mod schema;
 mod spelling;
 pub mod spool;
+mod values;

@@ -33,7 +33,8 @@ pub(super) fn open<'a>(array: &'a dyn Array, form: &'a Form) -> Result<Box<dyn C
         }
         DataType::Struct(_) => {
             let fields = array.as_struct().columns().iter().zip(&form.below);
-            let members = fields.map(|(column, (lead, form))| Ok((&lead[..], Cells::open(column.as_ref(), form, None)?)));
+            let members =
+                fields.map(|(column, (lead, form))| Ok((&lead[..], Cells::open(column.as_ref(), form, None)?)));
             Box::new(Object(members.collect::<Result<_, Why>>()?))
         }
         DataType::Map(_, _) => {
@@ -54,7 +55,11 @@ pub(super) fn open<'a>(array: &'a dyn Array, form: &'a Form) -> Result<Box<dyn C
             let dictionary = array.as_any_dictionary();
             let values = dictionary.values();
             Box::new(Dictionary {
-                keys: if values.is_empty() { Vec::new() } else { dictionary.normalized_keys() },
+                keys: if values.is_empty() {
+                    Vec::new()
+                } else {
+                    dictionary.normalized_keys()
+                },
                 values: Cells::open(values.as_ref(), form, None)?,
             })
         }
@@ -84,7 +89,11 @@ struct List<'a, O> {
 
 impl<O: arrow_array::OffsetSizeTrait> Cell for List<'_, O> {
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Why> {
-        items(&self.items, self.offsets[row].as_usize()..self.offsets[row + 1].as_usize(), out)
+        items(
+            &self.items,
+            self.offsets[row].as_usize()..self.offsets[row + 1].as_usize(),
+            out,
+        )
     }
 }
 
@@ -160,6 +169,9 @@ struct Dictionary<'a> {
 
 impl Cell for Dictionary<'_> {
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Why> {
-        self.values.write(*self.keys.get(row).ok_or("a value that its dictionary does not have")?, out)
+        self.values.write(
+            *self.keys.get(row).ok_or("a value that its dictionary does not have")?,
+            out,
+        )
     }
 }

@@ -147,7 +147,11 @@ impl Amount {
     /// Digits before the point of numbers up to this one.
     fn whole_digits(&self, exclusive: bool) -> u64 {
         let count = self.digits.len() as i64 + self.exponent;
-        let reached = if exclusive && self.digits == "1" { count - 1 } else { count };
+        let reached = if exclusive && self.digits == "1" {
+            count - 1
+        } else {
+            count
+        };
         if self.digits.is_empty() {
             0
         } else {
@@ -160,7 +164,11 @@ impl Amount {
             return false;
         }
         let mut value: i128 = 0;
-        for digit in self.digits.bytes().chain(std::iter::repeat_n(b'0', self.exponent.max(0) as usize)) {
+        for digit in self
+            .digits
+            .bytes()
+            .chain(std::iter::repeat_n(b'0', self.exponent.max(0) as usize))
+        {
             value = value.saturating_mul(10).saturating_add(i128::from(digit - b'0'));
         }
         if self.exponent < 0 {

@@ -7,8 +7,9 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 use serde_json::Value;
 
-use super::column::{Column, Put};
+use super::column::Column;
 use super::kind::Kind;
+use super::values::Put;
 use crate::error::{Code, Fault};
 use crate::json::{self, blank, peek};
 use crate::text::Text;
@@ -46,8 +47,10 @@ pub struct Rows {
     first: usize,
     deleted: Option<usize>,
     rows: usize,
-    /// Bytes of the rows' texts.
+    /// Bytes of texts, up to where a record was read.
     text: usize,
+    /// Bytes of the rows' texts.
+    kept: usize,
     /// Bytes of a row without its texts.
     width: usize,
     /// The columns that each of the rows has, where they are partial.
@@ -73,10 +76,16 @@ impl Rows {
             deleted: None,
             rows: 0,
             text: 0,
+            kept: 0,
             width: 0,
             partial: None,
         };
-        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        for (name, property) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             rows.add(name, Kind::of(property, schema));
         }
         rows.declared = rows.columns.len();
@@ -90,6 +99,9 @@ impl Rows {
     /// It is no JSON object after all, or has properties that cannot be columns; it is not in the batch then.
     pub fn push(&mut self, record: &[u8]) -> Result<Pushed, Fault> {
         json::utf8(record)?;
+        if record.len() > MOST_BYTES {
+            return Err(refused(0, "a record of more bytes than a column can count"));
+        }
         if self.rows > 0 && self.text + record.len() > MOST_BYTES {
             return Ok(Pushed::TakeFirst);
         }
@@ -123,7 +135,7 @@ impl Rows {
 
     /// Bytes of memory that their values take.
     pub fn bytes(&self) -> usize {
-        self.text + self.rows * self.width
+        self.kept + self.rows * self.width
     }
 
     /// Whether the rows gathered now are partial (SPEC.md, section 14).
@@ -135,8 +147,8 @@ impl Rows {
     pub fn take(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.rows);
         let partial = self.partial.take();
-        self.text = 0;
-        if self.columns.len() - self.declared > KEPT_UNDECLARED {
+        (self.text, self.kept) = (0, 0);
+        if partial.is_none() && self.columns.len() - self.declared > KEPT_UNDECLARED {
             self.forget();
         }
         let (mut fields, mut arrays) = (Vec::new(), Vec::new());
@@ -213,17 +225,14 @@ impl Rows {
         let (end, escaped) = json::string(s, *at + 1)?;
         let raw = &s[*at + 1..end - 1];
         let name = Text { raw, escaped }.bytes();
-        let refused = |reason| Fault {
-            code: Code::Schema,
-            offset: *at,
-            truncated: false,
-            reason,
-        };
-        let name = std::str::from_utf8(&name).map_err(|_| refused("a property's name is no Unicode text"))?;
+        let name = std::str::from_utf8(&name).map_err(|_| refused(*at, "a property's name is no Unicode text"))?;
         let found = match self.names.get(name) {
             Some(found) => *found,
             None if self.columns.len() - self.declared >= MOST_UNDECLARED => {
-                return Err(refused("more properties that the SCHEMA does not have than a batch can"));
+                return Err(refused(
+                    *at,
+                    "more properties that the SCHEMA does not have than a batch can",
+                ));
             }
             None => self.add(name, Kind::Json),
         };
@@ -265,13 +274,15 @@ impl Rows {
             return Pushed::TakeFirst;
         }
         self.rows = behind;
+        self.kept = self.text;
         Pushed::In
     }
 
     /// Takes back what was read of a row.
     fn undo(&mut self) {
+        self.text = self.kept;
         for column in &mut self.columns {
-            self.text -= column.cut(self.rows);
+            column.cut(self.rows);
         }
     }
 
@@ -283,7 +294,12 @@ impl Rows {
             index += 1;
             index <= declared || column.len() > 0
         });
-        self.names = self.columns.iter().enumerate().map(|(i, c)| (c.name().to_owned(), i)).collect();
+        self.names = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (c.name().to_owned(), i))
+            .collect();
         self.deleted = self.names.get(DELETED).copied();
         self.first = 0;
         for (index, column) in self.columns.iter_mut().enumerate() {
@@ -293,5 +309,15 @@ impl Rows {
 
     fn weigh(&mut self) {
         self.width = self.columns.iter().map(Column::width).sum();
+    }
+}
+
+/// A record that is one, but can be no row.
+fn refused(offset: usize, reason: &'static str) -> Fault {
+    Fault {
+        code: Code::Schema,
+        offset,
+        truncated: false,
+        reason,
     }
 }

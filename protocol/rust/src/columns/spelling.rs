@@ -50,7 +50,9 @@ pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
     let start = out.len();
     let length = bytes.len().div_ceil(3).saturating_mul(4);
     out.resize(start + length, 0);
-    STANDARD.encode_slice(bytes, &mut out[start..]).map_err(|_| "too long")?;
+    STANDARD
+        .encode_slice(bytes, &mut out[start..])
+        .map_err(|_| "too long")?;
     Ok(())
 }
 
@@ -186,7 +188,10 @@ fn fraction(value: i64, places: u32, out: &mut Vec<u8>) {
         text[place] = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    let kept = text[..=places as usize].iter().rposition(|digit| *digit != b'0').unwrap_or(0);
+    let kept = text[..=places as usize]
+        .iter()
+        .rposition(|digit| *digit != b'0')
+        .unwrap_or(0);
     out.extend_from_slice(&text[..=kept]);
 }
 

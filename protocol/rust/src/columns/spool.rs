@@ -63,7 +63,8 @@ pub fn read(path: &Path) -> io::Result<Vec<RecordBatch>> {
         return Err(wrong("not a plain file"));
     }
     let size = usize::try_from(about.len()).map_err(|_| wrong("too large for this machine"))?;
-    let mut bytes = MutableBuffer::try_from_len_zeroed(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    let mut bytes =
+        MutableBuffer::try_from_len_zeroed(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     file.read_exact(bytes.as_slice_mut())?;
     decode(&bytes.into())
 }
@@ -74,13 +75,18 @@ pub fn read(path: &Path) -> io::Result<Vec<RecordBatch>> {
 /// It is no such file ([`io::ErrorKind::InvalidData`]).
 pub fn decode(bytes: &Buffer) -> io::Result<Vec<RecordBatch>> {
     let data = bytes.as_slice();
-    let behind = data.len().checked_sub(TRAILER).ok_or_else(|| wrong("too short for an Arrow file"))?;
+    let behind = data
+        .len()
+        .checked_sub(TRAILER)
+        .ok_or_else(|| wrong("too short for an Arrow file"))?;
     let (body, trailer) = data.split_at(behind);
     if !data.starts_with(MAGIC) || !trailer.ends_with(MAGIC) {
         return Err(wrong("not an Arrow file"));
     }
     let length = trailer.first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
-    let from = behind.checked_sub(length as usize).ok_or_else(|| wrong("its footer has no room"))?;
+    let from = behind
+        .checked_sub(length as usize)
+        .ok_or_else(|| wrong("its footer has no room"))?;
     let footer = root_as_footer(&body[from..]).map_err(|_| wrong("its footer is broken"))?;
     if footer.dictionaries().is_some_and(|d| !d.is_empty()) {
         return Err(wrong("it has dictionaries"));
@@ -117,7 +123,9 @@ fn checked(bytes: &Buffer, block: &Block) -> io::Result<Buffer> {
     let part = bytes.slice_with_length(from, length);
     let start = if part[..4] == [0xFF; 4] { 8 } else { 4 };
     let message = root_as_message(&part[start..head]).map_err(|_| wrong("a block's head is broken"))?;
-    let batch = message.header_as_record_batch().ok_or_else(|| wrong("a block that is no record batch"))?;
+    let batch = message
+        .header_as_record_batch()
+        .ok_or_else(|| wrong("a block that is no record batch"))?;
     if batch.compression().is_some() {
         return Err(wrong("it is compressed"));
     }
@@ -129,7 +137,11 @@ fn checked(bytes: &Buffer, block: &Block) -> io::Result<Buffer> {
     }
     // A row takes a bit at least, or it could be said to be there any number of times.
     let most = bytes.len().saturating_mul(8);
-    let counts = batch.nodes().into_iter().flatten().flat_map(|node| [node.length(), node.null_count()]);
+    let counts = batch
+        .nodes()
+        .into_iter()
+        .flatten()
+        .flat_map(|node| [node.length(), node.null_count()]);
     for count in counts.chain([batch.length()]) {
         if number(count)? > most {
             return Err(wrong("more rows than its bytes could hold"));
@@ -224,9 +236,11 @@ pub fn uri_of(path: &Path) -> String {
     uri
 }
 
-
 fn wrong(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("an Arrow file that cannot be used: {what}"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("an Arrow file that cannot be used: {what}"),
+    )
 }
 
 fn io_error(error: ArrowError) -> io::Error {
