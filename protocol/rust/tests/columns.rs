@@ -125,7 +125,7 @@ fn arrow() {
             let file = folder.join(format!("{index}.arrow"));
             let size = spool::seal(&file, std::slice::from_ref(&batch)).unwrap();
             assert_eq!(size, fs::metadata(&file).unwrap().len());
-            assert_eq!(spool::read(&file).unwrap(), [batch.clone()], "{path:?}");
+            assert_eq!(spool::read(&file).unwrap(), std::slice::from_ref(&batch), "{path:?}");
             fs::remove_file(&file).unwrap();
             let arrow = batch.schema();
             let types = arrow.fields().iter().map(|field| {
