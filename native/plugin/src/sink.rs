@@ -21,6 +21,7 @@ use arrow_array::RecordBatch;
 use serde_json::Value;
 use singer_protocol::columns::lines::Unwritable;
 use singer_protocol::envelope::Kind;
+use singer_protocol::error::Fault;
 use singer_protocol::message::{self, Message};
 
 use crate::error::{PluginError, Result};
@@ -213,14 +214,14 @@ fn is_empty(value: &[u8]) -> bool {
 /// Why a record did not go in: the sink's error, or what is wrong with the record.
 enum Wrong {
     Failed(PluginError),
-    Record(&'static str),
+    Record(Fault),
 }
 
 impl Wrong {
     fn told(self, input: &Input<'_>) -> PluginError {
         match self {
             Wrong::Failed(error) => error,
-            Wrong::Record(what) => input.error("data.bad_message", what),
+            Wrong::Record(fault) => input.error(fault.code.as_str(), fault.reason),
         }
     }
 }
@@ -264,7 +265,8 @@ impl<S: Sink> Run<'_, S> {
         if !self.gather.push(at, record, version).map_err(Wrong::Record)? {
             self.hand_over(at)?;
             if !self.gather.push(at, record, version).map_err(Wrong::Record)? {
-                return Err(Wrong::Record("the record fits no columns"));
+                let reason = "the record fits no columns";
+                return Err(Wrong::Record(Fault::json(record, 0, reason)));
             }
         }
         Ok(self.make_room()?)

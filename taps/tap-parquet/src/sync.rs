@@ -46,8 +46,10 @@ pub fn sync<W: Write>(sync: Sync<'_, W>) -> Result<()> {
         out: Batches::new(sync.out)?,
         rows: 0,
     };
-    tables.iter().try_for_each(|table| run.stream(table))?;
-    run.out.state(run.state.value())
+    match tables.is_empty() {
+        true => run.out.state(run.state.value()),
+        false => tables.iter().try_for_each(|table| run.stream(table)),
+    }
 }
 
 struct Run<'a, W: Write> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use arrow_array::RecordBatch;
 use serde_json::Value;
 use singer_protocol::columns::rows::{Pushed, Rows};
+use singer_protocol::error::Fault;
 
 use super::{Declared, Pace};
 use crate::batches::memory;
@@ -128,12 +129,12 @@ impl Gather {
 
     /// Adds a record; false if the rows must be taken first. The error is what is wrong with it.
     #[inline]
-    pub(super) fn push(&mut self, at: usize, record: &[u8], version: Option<i64>) -> Result<bool, &'static str> {
+    pub(super) fn push(&mut self, at: usize, record: &[u8], version: Option<i64>) -> Result<bool, Fault> {
         let stream = &mut self.streams[at];
         if stream.epoch != self.epoch {
             (stream.epoch, stream.marked) = (self.epoch, stream.rows.len());
         }
-        if stream.rows.push(record).map_err(|fault| fault.reason)? == Pushed::TakeFirst {
+        if stream.rows.push(record)? == Pushed::TakeFirst {
             return Ok(false);
         }
         stream.version = version;
