@@ -27,28 +27,34 @@ def chosen(spec: JobSpec, options: RunOptions, steps: Sequence[Step], *, quarant
     wanted = options.encoding or spec.encoding
     if wanted == "records":
         return None
-    why = _why_not(spec, options, steps)
+    why = _why_not(steps, taped=options.record is not None, verified=(options.verify or spec.verify) == "after")
     if wanted == "arrow":
         if why is not None:
             raise errors.ConfigError("job.invalid", f"encoding: arrow cannot be: {why}", hint="leave --encoding out")
     elif why is not None or quarantines:
         # A row that the target itself refuses is looked for line by line.
         return None
-    room = spec.spool or ROOM
+    return _spool(spec.spool or ROOM)
+
+
+def of_a_side(step: Step, options: RunOptions) -> Spool | None:
+    """The same for one side of a shell pipe: lines come through the pipe, and a target may get columns."""
+    alone = step.role == "target" and _why_not([step], taped=options.record is not None, verified=False) is None
+    return _spool(ROOM) if alone and options.on_bad_record in (None, "fail") else None
+
+
+def _spool(room: int) -> Spool:
     return Spool(rundirs.spool_dir(room), room)
 
 
-def _why_not(spec: JobSpec, options: RunOptions, steps: Sequence[Step]) -> str | None:
-    target = steps[-1]
-    if not target.can("arrow"):
-        return f"{target.name} does not speak Arrow"
+def _why_not(steps: Sequence[Step], *, taped: bool, verified: bool) -> str | None:
+    if not steps[-1].can("arrow"):
+        return f"{steps[-1].name} does not speak Arrow"
     if len(steps) > 2:
         return f"{steps[1].name} stands between and reads lines"
-    if options.record is not None:
+    if taped:
         return "a tape records lines"
-    if (options.verify or spec.verify) == "after":
-        return "verify: after compares lines"
-    return None
+    return "verify: after compares lines" if verified else None
 
 
 def dressed(child: dict[str, Any], step: Step, spool: Spool | None) -> dict[str, Any]:

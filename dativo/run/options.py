@@ -37,6 +37,10 @@ class RunOptions:
     continue_on_error: bool = False
     force: bool = False
     """Whether an open circuit breaker is closed."""
+    parallel: int | None = None
+    """How many taps may read at once."""
+    memory: int | None = None
+    """Bytes of all the job's processes beyond which no further tap is started."""
     verify: str | None = None
     """`after` or `never`."""
     grace: float | None = None

@@ -77,18 +77,22 @@ impl Relay {
 
     /// A record that passed: the line that was judged last.
     pub(super) fn gather(&mut self, line: &Line) -> Result<(), Fault> {
-        let bytes = self.framer.slice(line.span()).to_vec();
+        let stream = self.router.last_stream() as usize;
+        let Some(columns) = &mut self.columns else { return Ok(()) };
+        let bytes = self.framer.slice(line.span());
         let span = match self.router.record_span() {
             Some(span) => span,
-            None => envelope::scan(&bytes)?.record.unwrap_or(0..0),
+            None => envelope::scan(bytes)?.record.unwrap_or(0..0),
         };
-        let version = version(&bytes, &span)?;
-        self.push(
-            self.router.last_stream() as usize,
-            &bytes[span],
-            version,
-            xxh3_128(&bytes),
-        )?;
+        let (version, hash) = (version(bytes, &span)?, xxh3_128(bytes));
+        if columns.gathered.push(stream, &bytes[span.clone()], version, hash)? {
+            if columns.gathered.heavy() {
+                self.emit()?;
+            }
+        } else {
+            let record = bytes[span].to_vec();
+            self.push(stream, &record, version, hash)?;
+        }
         self.skip();
         Ok(())
     }

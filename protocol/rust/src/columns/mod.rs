@@ -7,7 +7,18 @@
 //! are columns inside. Guards I9 (a value that its column cannot hold widens it: none is changed and none is lost) and I10
 //! (a batch is bounded by whoever gathers it).
 
+mod cells;
+mod clock;
+mod column;
+mod digits;
 pub mod kind;
 pub mod lines;
+mod nested;
+mod number;
+mod places;
+mod property;
 pub mod rows;
+mod schema;
+mod spelling;
 pub mod spool;
+mod values;
