@@ -16,6 +16,7 @@ import pyarrow as pa
 from tests.servers.postgres import Postgres
 
 PLAIN = {"PATH": "/usr/bin:/bin"}
+LETTERS = {"SCHEMA": "S", "RECORD": "R", "BATCH": "B", "STATE": "T", "ACTIVATE_VERSION": "A"}
 
 
 def connection(server: Postgres, database: str, **more: Any) -> dict[str, Any]:
@@ -49,7 +50,9 @@ class Sent:
 
     def __post_init__(self) -> None:
         for message in self.messages:
-            letter = {"SCHEMA": "S", "RECORD": "R", "BATCH": "B", "STATE": "T", "ACTIVATE_VERSION": "A"}[message["type"]]
+            letter = {"SCHEMA": "S", "RECORD": "R", "BATCH": "B", "STATE": "T", "ACTIVATE_VERSION": "A"}[
+                message["type"]
+            ]
             self.order += "" if letter == "R" and self.order.endswith("R") else letter
             if letter == "R":
                 self.records.setdefault(message["stream"], []).append(message["record"])

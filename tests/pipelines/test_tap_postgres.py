@@ -56,13 +56,13 @@ def test_a_full_load_has_a_version_of_its_own(tap: Tap, source: Postgres) -> Non
     second = tap.run(state=first.states[-1]).expect()
     assert second.order == "SRAT"
     (newer,) = second.versions["public-events"]
-    assert newer > version
+    assert newer is not None and version is not None and newer > version
 
 
 def test_an_incremental_run_goes_on_wherever_it_was_stopped(tap: Tap, source: Postgres) -> None:
     fill(tap, source, EVENTS)
     for key, inclusive in (("at", True), ("at", False), ("place", True), ("id", False)):
-        settings = {"batch_rows": 3, "replication_key_inclusive": inclusive}
+        settings: dict[str, Any] = {"batch_rows": 3, "replication_key_inclusive": inclusive}
         catalog = tap.catalog("public-events", replication_method="INCREMENTAL", replication_key=key)
         whole = tap.run(catalog=catalog, **settings).expect()
         rows = whole.records["public-events"]
@@ -117,7 +117,7 @@ def test_several_workers_read_the_same_rows_under_one_snapshot(tap: Tap, source:
 
 def test_a_full_load_in_the_order_of_its_key_goes_on(tap: Tap, source: Postgres) -> None:
     fill(tap, source, EVENTS)
-    settings = {"resume_full_table": True, "batch_rows": 7}
+    settings: dict[str, Any] = {"resume_full_table": True, "batch_rows": 7}
     whole = tap.run(**settings).expect()
     (version,) = whole.versions["public-events"]
     rows, sent = ids(whole.records["public-events"]), 0
@@ -147,7 +147,9 @@ def test_a_signal_ends_the_tap_and_what_the_server_does(tap: Tap, source: Postgr
 
 
 def test_memory_does_not_grow_with_the_table(tap: Tap, source: Postgres) -> None:
-    fill(tap, source, BIG, "insert into big select n, repeat(md5(n::text), 25) from generate_series(45001, 200000) as n")
+    fill(
+        tap, source, BIG, "insert into big select n, repeat(md5(n::text), 25) from generate_series(45001, 200000) as n"
+    )
     process = tap.start()
     assert process.stdout is not None
     peak = 0

@@ -1,4 +1,4 @@
-"""Every value of a table of all types, as tap-postgres sends it on both encodings, against what the server says it is."""
+"""Every value of a table of all types, as tap-postgres sends it on both encodings, against what the server says."""
 
 from __future__ import annotations
 
