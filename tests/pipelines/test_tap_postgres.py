@@ -82,7 +82,7 @@ def test_an_incremental_run_goes_on_wherever_it_was_stopped(tap: Tap, source: Po
         assert last["replication_key"] == key
         after = tap.run(catalog=catalog, state=whole.states[-1], **settings).expect()
         boundary = [row for row in rows if inclusive and row[key] == rows[-1][key]]
-        assert after.records.get("public-events", []) == boundary
+        assert sorted(ids(after.records.get("public-events", []))) == sorted(ids(boundary))
         assert after.states[-1] == whole.states[-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +30,19 @@ LISTS = {
     *("documents", "blobs", "days", "pairs"),
 }
 AS_TEXT = {"clock_zone", "span", "range", "place", "address", "money", "mark", "markup", "bits"}
-TIMES = {"day": date, "clock": time, "at": datetime, "instant": datetime}
+
+
+def instant(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+TIMES: dict[str, Callable[[str], Any]] = {
+    "day": date.fromisoformat,
+    "clock": time.fromisoformat,
+    "at": instant,
+    "instant": instant,
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +77,15 @@ def told(server: Postgres, database: str) -> list[dict[str, Any]]:
     return server.rows(f"select {', '.join(selected)} from {TABLE} order by {quoted(KEY)}", database=database)
 
 
-def moment(text: str, kind: type) -> Any:
-    if kind is not datetime:
-        return kind.fromisoformat(text)
-    found = datetime.fromisoformat(text)
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def of_server(name: str, value: Any) -> Any:
-    return moment(value, TIMES[name]) if name in TIMES and value is not None else value
+    return TIMES[name](value) if name in TIMES and value is not None else value
 
 
 def of_record(name: str, value: Any) -> Any:
     if value is None:
         return None
     if name in TIMES:
-        return moment(value, TIMES[name])
+        return TIMES[name](value)
     return base64.b64decode(value, validate=True).hex() if name in BYTES else value
 
 
