@@ -153,7 +153,7 @@ mod tests {
                 Some(&1e300_f64.to_be_bytes()),
             ],
         );
-        assert_eq!(text(&floats, Element::Float8).unwrap(), "[1.5,\"NaN\",1e300]");
+        assert_eq!(text(&floats, Element::Float8).unwrap(), "[1.5,\"NaN\",1e+300]");
         assert_eq!(
             text(&array(&[1], &[Some(&0.1_f32.to_be_bytes())]), Element::Float4).unwrap(),
             "[0.1]"
