@@ -23,8 +23,17 @@ from dativo.cli import options, report, runflags
     metavar="N",
     help="Tries after the first (2).",
 )
+@click.option(
+    "--parallel",
+    type=click.IntRange(min=1),
+    envvar="DATIVO_PARALLEL",
+    metavar="N",
+    help="Taps that read streams at once (1).",
+)
+@click.option("--memory", type=runflags.Quantity("size"), metavar="SIZE", help="No further tap above this.")
 @click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
 @click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
+@click.option("--encoding", type=click.Choice(["auto", "records", "arrow"]), help="How rows go to the target.")
 @click.option("--verify", type=click.Choice(["after", "never"]), help="after: read the destination back.")
 @options.dry_run_option
 @options.json_option

@@ -33,6 +33,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "DATIVO_RETRIES", READ, "How often `dativo run` tries again, as `--retries`.", "the job's `retry:`, else 2"
     ),
+    Variable(
+        "DATIVO_PARALLEL", READ, "How many taps `dativo run` lets read at once, as `--parallel`.", "the job's, else 1"
+    ),
     Variable("DATIVO_TENANT", READ, "Tenant whose secrets the job may name, as `--tenant`.", "the job's own"),
     Variable("DATIVO_BUS", READ, "Path of the `dativo-bus` executable.", "the one installed beside dativo"),
     Variable("DATIVO_UV", READ, "Path of the `uv` executable.", "the one of the Python package uv, else on PATH"),

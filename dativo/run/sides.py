@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, checker, conclusion, letterbox, rundirs, tape
+from dativo.run import attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -63,14 +63,16 @@ class Side:
     def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
         """The plan for this side alone."""
         # BATCH is refused where it cannot be loaded: at the target. A tap's side passes it on.
-        batch = step.can("batch") or step.role == "tap"
+        batch = step.can("batch") or step.can("arrow") or step.role == "tap"
         # Records are checked where they leave the pipe. Lines that cannot be read are met on every side.
         policy = self.options.policy({}, batch=batch, edge=step.role == "target")
+        spool = encoding.of_a_side(step, self.options)
         return Plan(
             run=run,
             job=job,
             run_dir=rundirs.run_dir(f"{run}-{step.role}"),
-            children=[child],
+            children=[encoding.dressed(child, step, spool)],
+            spool=spool,
             limits=self.options.limits(lines([step])),
             policy=policy,
             grace=self.options.graces({}),
@@ -206,7 +208,7 @@ def _target(side: Side) -> Summary:
         )
     options = side.options
     with Interrupts() as interrupts, Upstream(STDIN, side.plugin) as up:
-        step = side.step()
+        [step], relieved = relief.of([side.step()], options.policy({}, batch=True).validate)
         left = up.meet()
         up.await_ready()
         job = named(options.job, up, side.plugin)
@@ -241,8 +243,9 @@ def _target(side: Side) -> Summary:
             end = up.their_end() or {}
             summary = conclusion.summarise(seen, run=hold.run, job=job, hold=hold, junk=end.get("junk"))
             _remark(summary, up, notes)
+            summary.relieved = relieved
             _count(seen, summary, end)
-            problem = conclusion.problem(seen, summary, [step], log, interrupts)
+            problem = conclusion.problem(seen, summary, [step], log, interrupts) or _unseen(up, seen, summary)
             reason = problem.code if problem else None
             hold.finish(summary.verdict, reason, summary.as_dict(), problem.message if problem else None)
         if problem is not None:
@@ -303,6 +306,18 @@ def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
         summary.notes.append(f"{who} is not run by dativo: whether it ended or died cannot be known")
         if not up.neighbour.name and summary.job:
             summary.notes.append("it had ended before its name could be seen; --job gives the job a name that stays")
+
+
+def _unseen(up: Upstream, seen: Seen, summary: Summary) -> errors.DativoError | None:
+    """I11: when no message came, and whoever was to send one was gone unseen, nothing says that all is well."""
+    if up.neighbour.kind != "none" or not up.is_pipe or seen.streams or summary.records or summary.states:
+        return None
+    summary.verdict, summary.reason = "interrupted", "pipe.upstream_died"
+    return errors.RunError(
+        "pipe.upstream_died",
+        "no message came, and the program on the left had ended before it could be seen: it may have been killed",
+        hint="run the line again; if nothing is what you meant, give the target an empty file as its stdin",
+    )
 
 
 def _count(seen: Seen, summary: Summary, end: Mapping[str, Any]) -> None:

@@ -73,6 +73,8 @@ pub mod cli;
 pub mod error;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "folder")]
+pub mod folder;
 pub mod name;
 #[cfg(feature = "arrow")]
 pub mod plain;
@@ -82,6 +84,8 @@ pub mod reader;
 pub mod settings;
 #[cfg(feature = "arrow")]
 pub mod sink;
+#[cfg(feature = "texts")]
+pub mod texts;
 pub mod writer;
 
 use std::io::Write;

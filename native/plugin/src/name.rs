@@ -1,4 +1,4 @@
-//! A file's or folder's name that is made of a name in the data. I12: a stream's name is data; different streams never share a file, and none leaves its folder.
+//! File names that are made of names in the data. I12: different streams never share a file, and none leaves its folder.
 
 /// Longer names are cut and hashed: file systems end at 255 bytes, and room is left for endings.
 const LONGEST: usize = 200;
@@ -22,6 +22,25 @@ pub fn safe(stream: &[u8]) -> String {
         name.push_str(&format!("~{:032x}", xxhash_rust::xxh3::xxh3_128(stream)));
     }
     name
+}
+
+/// The name of a stream's first, second, … file: `s.csv`, `s~2.csv`. A `~` before a number is in no other name.
+pub fn part_of(stem: &str, number: u64, ending: &str) -> String {
+    match number {
+        1 => format!("{stem}{ending}"),
+        number => format!("{stem}~{number}{ending}"),
+    }
+}
+
+/// The files of a stream among these, by number.
+pub fn parts<'a>(names: impl Iterator<Item = &'a String>, stem: &str, ending: &str) -> Vec<(u64, &'a String)> {
+    let number = |name: &str| match name.strip_prefix(stem)?.strip_suffix(ending)? {
+        "" => Some(1),
+        rest => rest.strip_prefix('~')?.parse().ok().filter(|n| *n > 1),
+    };
+    let mut found: Vec<_> = names.filter_map(|name| Some((number(name)?, name))).collect();
+    found.sort_unstable();
+    found
 }
 
 #[cfg(test)]
@@ -60,6 +79,16 @@ mod tests {
             assert!(seen.insert(name), "{stream:?}");
         }
         assert_eq!(safe(b"public-flights.v1"), "public-flights.v1");
+        let names = ["a.csv", "a~2.csv", "a~10.csv", "a.2.csv", "ab.csv", "a.csv.gz"].map(String::from);
+        let of_a: Vec<_> = parts(names.iter(), "a", ".csv")
+            .into_iter()
+            .map(|(n, name)| (n, name.as_str()))
+            .collect();
+        assert_eq!(of_a, [(1, "a.csv"), (2, "a~2.csv"), (10, "a~10.csv")]);
+        assert_eq!(
+            (part_of("a", 1, ".csv"), part_of("a", 3, ".csv")),
+            ("a.csv".into(), "a~3.csv".into())
+        );
         let long = |end: &str| safe(format!("{}{end}", "é".repeat(300)).as_bytes());
         assert!(long("a").len() <= LONGEST && long("a") != long("b"));
     }

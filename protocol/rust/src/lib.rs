@@ -8,6 +8,7 @@
 //! * [`line`](mod@line) judges one line: message, junk, or a [`error::Fault`]. [`order`] adds the rule that SCHEMA comes first.
 //! * [`envelope`] finds `type`, `stream`, `version` and the payload's span without parsing the record.
 //! * [`json`] checks well-formedness in one iterative pass. [`text`] undoes string escapes when somebody asks.
+//! * [`bookmark`] merges what several taps of one job say, stream by stream.
 //! * [`state`] gives a STATE value its canonical 128-bit fingerprint.
 //! * [`message`] has the typed messages for plugin authors; a record stays raw.
 //! * `columns` (feature `arrow`) turns records into Arrow columns and back.
@@ -17,6 +18,7 @@
 //! Anyone may depend on this crate; it depends on nothing of Dativo.
 #![forbid(unsafe_code)]
 
+pub mod bookmark;
 #[cfg(feature = "arrow")]
 pub mod columns;
 pub mod envelope;

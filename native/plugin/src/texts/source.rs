@@ -1,13 +1,13 @@
 //! A file as UTF-8 text: gz and zst by their magic bytes, any encoding, from any place on.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
-use singer_plugin::{PluginError, Result};
+
+use crate::error::{PluginError, Result};
+use crate::files::{read, Address, Files, Found};
 
 const CHUNK: usize = 256 * 1024;
 /// How much of a file's beginning identifies it.
@@ -18,27 +18,32 @@ pub const MAX_ROW: u64 = 64 * 1024 * 1024;
 /// What is known of a file before it is read.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Its size on disk.
-    pub size: u64,
+    /// Where it is, its size and version.
+    pub found: Found,
     /// Its first bytes, at most [`HEAD`].
     pub head: Vec<u8>,
 }
 
 impl Facts {
     /// Look at a file.
-    pub fn of(path: &Path) -> Result<Self> {
-        let failed = |e: io::Error| PluginError::io("cannot read", path, &e);
-        let mut file = File::open(path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        let mut head = Vec::new();
-        (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
-        Ok(Facts { size, head })
+    pub fn of(files: &Files, at: &Address) -> Result<Self> {
+        let found = files.look(at)?.ok_or_else(|| {
+            PluginError::config("config.invalid", format!("{at} is no longer there")).hint("run it again")
+        })?;
+        let head = files.head(&found, HEAD)?;
+        Ok(Facts { found, head })
     }
 
     /// What identifies the file, over as much of its head as there was when it had `size` bytes.
     pub fn fingerprint(&self, size: u64) -> String {
         let length = self.head.len().min(size.min(HEAD as u64) as usize);
         format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&self.head[..length]))
+    }
+
+    /// Its version, if it is an object: that of a path says when it was written, not what is in it.
+    pub fn version(&self) -> Option<String> {
+        let found = &self.found;
+        found.address.local().is_none().then(|| found.version.clone())
     }
 
     fn compression(&self) -> Compression {
@@ -85,56 +90,53 @@ pub type Meter = Rc<Cell<u64>>;
 
 /// A file's text from `from` on (a byte of the text as UTF-8), and the byte before it.
 pub fn open(
-    path: &Path,
+    files: &Files,
     facts: &Facts,
     encoding: &'static Encoding,
     from: u64,
     meter: Meter,
 ) -> Result<(Box<dyn Read>, Option<u8>)> {
-    let failed = |e: io::Error| PluginError::io("cannot read", path, &e);
-    let mut file = File::open(path).map_err(failed)?;
+    let at = &facts.found.address;
     let compression = facts.compression();
     if compression == Compression::None && encoding == UTF_8 {
+        let mut inner = files.open(&facts.found, from.saturating_sub(1))?;
         let mut before = None;
         if from > 0 {
             let mut byte = [0];
-            file.seek(SeekFrom::Start(from - 1))
-                .and_then(|_| file.read_exact(&mut byte))
-                .map_err(failed)?;
+            inner.read_exact(&mut byte).map_err(|e| explain(at, None, &e))?;
             before = Some(byte[0]);
         }
-        return Ok((Box::new(Metered { inner: file, meter }), before));
+        return Ok((Box::new(Metered { inner, meter }), before));
     }
+    let file = files.open(&facts.found, 0)?;
     let plain: Box<dyn Read> = match compression {
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(Inflated(flate2::bufread::MultiGzDecoder::new(
             BufReader::with_capacity(CHUNK, file),
         ))),
-        Compression::Zstd => Box::new(Inflated(zstd::Decoder::new(file).map_err(failed)?)),
+        Compression::Zstd => Box::new(Inflated(zstd::Decoder::new(file).map_err(|e| explain(at, None, &e))?)),
     };
     let mut text: Box<dyn Read> = match encoding == UTF_8 {
         true => plain,
         false => Box::new(Decoded::new(plain, encoding)),
     };
-    let before = skip(&mut text, from).map_err(|e| explain(path, None, &e))?;
+    let before = skip(&mut text, from).map_err(|e| explain(at, None, &e))?;
     Ok((Box::new(Metered { inner: text, meter }), before))
 }
 
 /// A failed read as what it was about.
-pub fn explain(path: &Path, line: Option<u64>, error: &io::Error) -> PluginError {
+pub fn explain(at: &Address, line: Option<u64>, error: &io::Error) -> PluginError {
     let place = line.map(|line| format!(" line {line}")).unwrap_or_default();
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Trouble>()) {
         Some(trouble @ Trouble::Encoding(_)) => {
-            PluginError::data("data.invalid_utf8", format!("{}{place}: {trouble}", path.display()))
+            PluginError::data("data.invalid_utf8", format!("{at}{place}: {trouble}"))
                 .hint("set `encoding` to the file's encoding, such as windows-1252")
         }
-        Some(trouble @ Trouble::Endless) => {
-            PluginError::data("data.bad_source", format!("{}{place}: {trouble}", path.display()))
-                .hint("set `quote` to the character around fields, or to \"\" if there is none")
-        }
-        Some(trouble) => PluginError::data("data.bad_source", format!("{}{place}: {trouble}", path.display()))
+        Some(trouble @ Trouble::Endless) => PluginError::data("data.bad_source", format!("{at}{place}: {trouble}"))
+            .hint("set `quote` to the character around fields, or to \"\" if there is none"),
+        Some(trouble) => PluginError::data("data.bad_source", format!("{at}{place}: {trouble}"))
             .hint("check the file, for example with gzip -t or zstd -t"),
-        None => PluginError::io("cannot read", path, error),
+        None => read::explain(at, error),
     }
 }
 
@@ -171,14 +173,15 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-/// Marks every error of a decompressor as one of the data, but for those of the disk below it.
+/// Marks every error of a decompressor as one of the data, but for those of the disk or the store below it.
 struct Inflated<R>(R);
 
 impl<R: Read> Read for Inflated<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read(out).map_err(|e| match e.raw_os_error() {
-            Some(_) => e,
-            None => io::Error::other(Trouble::Compressed(e.to_string())),
+        self.0.read(out).map_err(|e| match (e.raw_os_error(), e.get_ref()) {
+            (Some(_), _) => e,
+            (None, Some(inner)) if inner.is::<PluginError>() => e,
+            (None, _) => io::Error::other(Trouble::Compressed(e.to_string())),
         })
     }
 }

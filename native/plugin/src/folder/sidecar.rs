@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use singer_plugin::{PluginError, Result};
 
 use crate::name::safe;
+use crate::error::{PluginError, Result};
+pub use crate::files::write::sync_folder;
 
 const FILE: &str = ".dativo-state.json";
 
@@ -24,6 +25,12 @@ pub struct Job {
     /// Files that are committed in the folder of new files and must be moved into place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swaps: Vec<String>,
+    /// Columns of the files that have some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, Vec<String>>,
+    /// Files that were overwritten by fewer ones and must be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<String>,
     /// The run that wrote last came to its end.
     #[serde(default)]
     pub complete: bool,
@@ -49,7 +56,7 @@ impl Sidecar {
         let path = folder.join(format!(".dativo-{}.lock", safe(job.as_bytes())));
         let running = lock_file(&path)?;
         if flock(&running, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let message = format!("another target-jsonl writes the job {job:?} into {}", folder.display());
+            let message = format!("another target writes the job {job:?} into {}", folder.display());
             return Err(PluginError {
                 code: "job.busy",
                 message,
@@ -133,13 +140,6 @@ pub fn foreign(file: &str, other: &str) -> PluginError {
         format!("the file {file:?} belongs to the job {other:?}"),
     )
     .hint("give this job a `path` of its own")
-}
-
-/// Make renames in a folder durable.
-pub fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|f| f.sync_all())
-        .map_err(|e| PluginError::io("cannot sync", folder, &e))
 }
 
 fn lock_file(path: &Path) -> Result<File> {

@@ -5,10 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Map, Value};
-use singer_plugin::{PluginError, Result};
 
-use crate::kinds::Kind;
-use crate::source::Facts;
+use super::source::Facts;
+use crate::error::{PluginError, Result};
 
 /// How far one file was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +24,9 @@ pub struct Mark {
     pub head: String,
     /// Its end was reached.
     pub done: bool,
+    /// Its version then, where the store tells one that changes with every byte: an object's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// What a mark says about the file that is there now.
@@ -41,12 +43,28 @@ pub enum Verdict {
 }
 
 impl Mark {
+    /// Nothing read yet of this file.
+    pub fn start(facts: &Facts) -> Self {
+        Mark {
+            rows: 0,
+            lines: 0,
+            bytes: 0,
+            size: facts.found.size,
+            head: facts.fingerprint(facts.found.size),
+            done: false,
+            version: facts.version(),
+        }
+    }
+
     /// Compare with the file that is there now.
     pub fn judge(mark: Option<&Mark>, facts: &Facts) -> Verdict {
         match mark {
             None => Verdict::New,
-            Some(mark) if facts.size < mark.size || facts.fingerprint(mark.size) != mark.head => Verdict::Replaced,
-            Some(mark) if mark.done && facts.size == mark.size => Verdict::Finished,
+            Some(mark) if facts.found.size < mark.size || facts.fingerprint(mark.size) != mark.head => {
+                Verdict::Replaced
+            }
+            Some(mark) if facts.found.size == mark.size && facts.version() != mark.version => Verdict::Replaced,
+            Some(mark) if mark.done && facts.found.size == mark.size => Verdict::Finished,
             Some(_) => Verdict::GoOn,
         }
     }
@@ -107,7 +125,7 @@ impl State {
         Mark::deserialize(value).map(Some).map_err(|_| {
             PluginError::config(
                 "state.invalid",
-                format!("the bookmark of stream {stream:?}, file {path:?} is not one of tap-csv"),
+                format!("the bookmark of stream {stream:?}, file {path:?} is not one of this tap"),
             )
             .hint("clear it: the file is then read from its start")
         })
@@ -123,16 +141,18 @@ impl State {
         self.part(stream, "files").len()
     }
 
-    /// The kind a column was last sent as.
-    pub fn kind(&self, stream: &str, column: &str) -> Kind {
-        let found = self.value["bookmarks"]
-            .get(stream)
-            .and_then(|s| s.get("columns")?.get(column)?.as_str());
-        found.and_then(Kind::named).unwrap_or_default()
+    /// What a column was last sent as, as far as the tap noted it.
+    pub fn column(&self, stream: &str, column: &str) -> Option<&Value> {
+        self.value["bookmarks"].get(stream)?.get("columns")?.get(column)
     }
 
-    /// Note the kind a column is sent as.
-    pub fn set_kind(&mut self, stream: &str, column: &str, kind: Kind) {
-        self.part(stream, "columns").insert(column.into(), json!(kind.name()));
+    /// Note what a column is sent as.
+    pub fn set_column(&mut self, stream: &str, column: &str, sent_as: Value) {
+        self.part(stream, "columns").insert(column.into(), sent_as);
+    }
+
+    /// All columns that were noted.
+    pub fn columns(&mut self, stream: &str) -> &Map<String, Value> {
+        self.part(stream, "columns")
     }
 }
