@@ -105,7 +105,9 @@ def test_overwrite_swaps_the_table_when_the_run_ends_well(target: Target) -> Non
     assert process.stdin is not None
     process.stdin.write(f"{ORDERS}\n{order(3)}\n{state(3)}\n")
     process.stdin.flush()
-    until(lambda: target.sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") == "1", "rows")
+    until(
+        lambda: target.sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") == "1", "rows"
+    )
     assert set(names(target)) == {1, 2}
     process.send_signal(signal.SIGTERM)
     stdout, _ = process.communicate()
@@ -189,7 +191,17 @@ def test_columns_widen_come_and_stay(target: Target) -> None:
 
 def test_names_are_data(target: Target) -> None:
     long = "é" * 40
-    streams = ["public-orders", "Orders", "orders", 'say "hi"; drop table x', "a.b.c", long, f"{long}x", "", "_dativo_bookmarks"]
+    streams = [
+        "public-orders",
+        "Orders",
+        "orders",
+        'say "hi"; drop table x',
+        "a.b.c",
+        long,
+        f"{long}x",
+        "",
+        "_dativo_bookmarks",
+    ]
     columns = ["id", "ID", 'q"uo`te', "dots.and spaces", long, f"{long}x", "ctid", "", "ünïcode 🍎", "_dativo_stage_0"]
     messages = []
     for number, stream in enumerate(streams):
@@ -201,7 +213,10 @@ def test_names_are_data(target: Target) -> None:
     found = [row["name"] for row in tables]
     assert len(found) == len(streams) + 1
     assert {"public-orders", "Orders", "orders", 'say "hi"; drop table x', "a.b.c", "_dativo_bookmarks"} <= set(found)
-    assert target.sql("select string_agg(nspname, ',') from pg_namespace where nspname !~ '^(pg_|information)'") == "public"
+    assert (
+        target.sql("select string_agg(nspname, ',') from pg_namespace where nspname !~ '^(pg_|information)'")
+        == "public"
+    )
     for name in set(found) - {"_dativo_bookmarks"}:
         quoted = '"' + name.replace('"', '""') + '"'
         (row,) = target.rows(f"select * from {quoted}")
@@ -275,7 +290,9 @@ def test_sigterm_keeps_what_the_last_state_covers(target: Target) -> None:
 
 def test_two_runs_of_a_job_do_not_mix(target: Target) -> None:
     process = target.start(job="one")
-    until(lambda: target.sql("select count(*) from pg_locks where locktype = 'advisory' and granted") == "1", "the lock")
+    until(
+        lambda: target.sql("select count(*) from pg_locks where locktype = 'advisory' and granted") == "1", "the lock"
+    )
     refused = target.run([ORDERS], job="one", lock_timeout=1)
     assert (refused.code, "error[env.locked]" in refused.errors, "lock_timeout" in refused.errors) == (3, True, True)
     target.load(ORDERS, order(1), job="two", lock_timeout=1)

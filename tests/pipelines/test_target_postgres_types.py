@@ -1,4 +1,4 @@
-"""target-postgres and values: the extremes of every type, as RECORDs and as Arrow files, and what PostgreSQL cannot hold."""
+"""target-postgres and values: the extremes of every type, as RECORDs and as Arrow files, and what is refused."""
 
 from __future__ import annotations
 
@@ -88,6 +88,11 @@ VALUES: dict[str, tuple[dict[str, Any], list[Any], str, list[str]]] = {
 }
 
 
+def decimal(precision: int, scale: int) -> dict[str, Any]:
+    """A decimal's SCHEMA."""
+    return {**DECIMAL, "precision": precision, "scale": scale}
+
+
 def stored(target: Target, table: str, columns: list[str]) -> list[dict[str, Any]]:
     """Each value as PostgreSQL writes it."""
     written = ", ".join(f'"{name}"::text' for name in columns)
@@ -134,7 +139,7 @@ def test_the_extremes_of_every_type_by_arrow(target: Target, tmp_path: Path) -> 
         "struct": pa.array([{"a": "🍎"}, {"a": None}, None]),
     }
     properties = {
-        **{name: INTEGER for name in ("row", "int", "small")},
+        **dict.fromkeys(("row", "int", "small"), INTEGER),
         "unsigned": {"type": "integer", "minimum": 0, "maximum": 2**64 - 1},
         **{"float": NUMBER, "decimal": DECIMAL, "time": TIME, "date": {"type": "string", "format": "date"}},
         **{"clock": {"type": "string", "format": "time"}, "bytes": {"type": "string", "contentEncoding": "base64"}},
@@ -187,7 +192,14 @@ def test_a_table_of_the_users_own(target: Target) -> None:
         "create table t (id int primary key, s smallint, v varchar(5), c char(2), r real, p numeric(6,2), m mood,"
         " j json, n timestamp, z timestamptz(0), a inet, own text default 'kept')"
     )
-    kinds = {"id": INTEGER, "s": INTEGER, "v": TEXT, "c": TEXT, "r": NUMBER, "p": {**DECIMAL, "precision": 6, "scale": 2}}
+    kinds = {
+        "id": INTEGER,
+        "s": INTEGER,
+        "v": TEXT,
+        "c": TEXT,
+        "r": NUMBER,
+        "p": {**DECIMAL, "precision": 6, "scale": 2},
+    }
     declared = {**kinds, "m": TEXT, "j": {"type": "object"}, "n": TIME, "z": TIME, "a": TEXT}
     at = "2026-11-01T02:03:04.5Z"
     values = {"s": 7, "v": "éééé", "c": "DE", "r": 0.5, "p": "12.34", "m": "happy", "j": {"b": 1}, "n": at, "a": "::1"}
@@ -197,7 +209,7 @@ def test_a_table_of_the_users_own(target: Target) -> None:
     assert before["v"] == "character varying(5)"
     assert target.sql("select * from t") == '1|7|éééé|DE|0.5|12.34|happy|{"b":1}|2026-11-01 02:03:04.5||::1|kept'
     wide = {"s": 70_000, "v": "longer than five", "r": 0.1, "p": "123456.789", "z": at}
-    target.load(schema("t", {**declared, "p": {**DECIMAL, "precision": 9, "scale": 3}}, "id"), record("t", id=2, **wide))
+    target.load(schema("t", {**declared, "p": decimal(9, 3)}, "id"), record("t", id=2, **wide))
     after = target.types("t")
     changed = {name: kind for name, kind in after.items() if kind != before[name]}
     assert changed == {
