@@ -115,6 +115,7 @@ def test_overwrite_swaps_the_table_when_the_run_ends_well(target: Target) -> Non
     )
     assert set(names(target)) == {1, 2}
     process.send_signal(signal.SIGTERM)
+    process.wait()  # its input is open all the while
     stdout, _ = process.communicate()
     assert (process.returncode, stdout) == (143, "")
     assert set(names(target)) == {1, 2}
@@ -288,6 +289,7 @@ def test_sigterm_keeps_what_the_last_state_covers(target: Target) -> None:
     process.stdin.flush()
     until(lambda: target.sql("select count(*) from pg_tables where tablename = 'orders'") == "1", "the commit")
     process.send_signal(signal.SIGTERM)
+    process.wait()  # its input is open all the while
     stdout, stderr = process.communicate()
     assert (process.returncode, stdout) == (143, "1\n"), stderr
     assert (names(target), target.bookmark()) == ({1: "order 1"}, 1)
