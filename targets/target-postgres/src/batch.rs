@@ -45,7 +45,11 @@ impl<'a> Batch<'a> {
         let mut parts = Vec::with_capacity(batch.num_columns());
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             let Some((kind, source)) = Source::of(field, array.as_ref()) else {
-                let what = format!("stream {stream:?}, property {:?}: {} is no type", field.name(), field.data_type());
+                let what = format!(
+                    "stream {stream:?}, property {:?}: {} is no type",
+                    field.name(),
+                    field.data_type()
+                );
                 return Err(PluginError::data("data.bad_message", what));
             };
             parts.push(Part {
@@ -58,7 +62,12 @@ impl<'a> Batch<'a> {
             });
         }
         let rows = batch.num_rows();
-        Ok(Batch { stream, keys, rows, parts })
+        Ok(Batch {
+            stream,
+            keys,
+            rows,
+            parts,
+        })
     }
 
     /// The field of a property.
@@ -75,9 +84,9 @@ impl<'a> Batch<'a> {
                 Some(part) => (0..self.rows).find(|&row| part.source.array().is_null(row)),
             };
             if let Some(row) = missing {
-                return Err(self.rejected(row, key, "a row lacks its key").hint(
-                    "report it to the tap's author, or set mode to append",
-                ));
+                return Err(self
+                    .rejected(row, key, "a row lacks its key")
+                    .hint("report it to the tap's author, or set mode to append"));
             }
         }
         Ok(())
@@ -106,8 +115,11 @@ impl<'a> Batch<'a> {
     pub fn error(&self, doing: &str, refused: Refused) -> PluginError {
         match refused {
             Refused::Failed(error) => error,
-            Refused::Duplicate => PluginError::data("data.rejected", format!("{doing}: a unique index has such a row already"))
-                .hint("see the table's unique indexes"),
+            Refused::Duplicate => PluginError::data(
+                "data.rejected",
+                format!("{doing}: a unique index has such a row already"),
+            )
+            .hint("see the table's unique indexes"),
             Refused::Value(Some(row), column, why) => {
                 let column = column.unwrap_or_else(|| "?".into());
                 // A staged column is named by its place.
@@ -124,11 +136,16 @@ impl<'a> Batch<'a> {
 
     fn rejected(&self, row: usize, column: &str, why: &str) -> PluginError {
         let keys = self.keys.iter().filter_map(|key| self.part(key));
-        let keys: Vec<_> = keys.map(|part| format!("{} = {}", part.property, part.source.shown(row))).collect();
+        let keys: Vec<_> = keys
+            .map(|part| format!("{} = {}", part.property, part.source.shown(row)))
+            .collect();
         let row = match keys.is_empty() {
             true => format!("row {} of a batch", row + 1),
             false => format!("the row with {}", keys.join(", ")),
         };
-        PluginError::data("data.rejected", format!("stream {:?}, column {column:?}, {row}: {why}", self.stream))
+        PluginError::data(
+            "data.rejected",
+            format!("stream {:?}, column {column:?}, {row}: {why}", self.stream),
+        )
     }
 }

@@ -22,7 +22,10 @@ pub fn prepare(database: &mut Database) -> Result<()> {
         database.run(DOING, &format!("CREATE SCHEMA {schema}"))?;
     }
     let columns = "job text PRIMARY KEY, run text, value text NOT NULL, at timestamptz NOT NULL";
-    database.run(DOING, &format!("CREATE TABLE IF NOT EXISTS {schema}.{} ({columns})", quoted(TABLE)))?;
+    database.run(
+        DOING,
+        &format!("CREATE TABLE IF NOT EXISTS {schema}.{} ({columns})", quoted(TABLE)),
+    )?;
     database.commit()
 }
 
@@ -34,7 +37,8 @@ fn exists(database: &mut Database) -> Result<bool> {
 
 /// Puts a STATE's value into the transaction.
 pub fn store(database: &mut Database, job: &str, value: &[u8]) -> Result<()> {
-    let value = std::str::from_utf8(value).map_err(|_| PluginError::data("data.invalid_utf8", "a STATE is not UTF-8"))?;
+    let value =
+        std::str::from_utf8(value).map_err(|_| PluginError::data("data.invalid_utf8", "a STATE is not UTF-8"))?;
     let run = std::env::var("DATIVO_RUN").unwrap_or_default();
     let sql = format!(
         "INSERT INTO {}.{} (job, run, value, at) VALUES ({}, {}, {}, now()) \

@@ -144,12 +144,23 @@ impl Cell<'_> {
             }
             (Source::Date(array), _) => {
                 let days = value!(array).checked_sub(EPOCH_DAYS).filter(|days| DAYS.contains(days));
-                fixed(out, days.ok_or((row, "the date is out of PostgreSQL's range".to_string()))?.to_be_bytes())
+                fixed(
+                    out,
+                    days.ok_or((row, "the date is out of PostgreSQL's range".to_string()))?
+                        .to_be_bytes(),
+                )
             }
             (Source::Time(array), _) => fixed(out, value!(array).to_be_bytes()),
             (Source::Timestamp(array), _) => {
-                let micros = value!(array).checked_sub(EPOCH_MICROS).filter(|micros| MICROS.contains(micros));
-                fixed(out, micros.ok_or((row, "the time is out of PostgreSQL's range".to_string()))?.to_be_bytes())
+                let micros = value!(array)
+                    .checked_sub(EPOCH_MICROS)
+                    .filter(|micros| MICROS.contains(micros));
+                fixed(
+                    out,
+                    micros
+                        .ok_or((row, "the time is out of PostgreSQL's range".to_string()))?
+                        .to_be_bytes(),
+                )
             }
             (Source::Binary(array), _) => bytes(out, value!(array)),
             (Source::Json(array), Form::Jsonb) => {
@@ -230,8 +241,16 @@ mod tests {
     #[test]
     fn uuids() {
         let text = "0190163d-8694-739b-aea5-966c26f8ad91";
-        assert_eq!(uuid(text.as_bytes()).map(|bytes| bytes[..2].to_vec()), Some(vec![0x01, 0x90]));
-        for wrong in ["0190163d8694739baea5966c26f8ad91", "0190163d-8694-739b-aea5-966c26f8ad9-", "0190163d-8694-739b-aea5-966c26f8ad9G", "019-163d-8694-739b-aea5-966c26f8ad91"] {
+        assert_eq!(
+            uuid(text.as_bytes()).map(|bytes| bytes[..2].to_vec()),
+            Some(vec![0x01, 0x90])
+        );
+        for wrong in [
+            "0190163d8694739baea5966c26f8ad91",
+            "0190163d-8694-739b-aea5-966c26f8ad9-",
+            "0190163d-8694-739b-aea5-966c26f8ad9G",
+            "019-163d-8694-739b-aea5-966c26f8ad91",
+        ] {
             assert_eq!(uuid(wrong.as_bytes()), None, "{wrong}");
         }
     }
@@ -239,7 +258,11 @@ mod tests {
     #[test]
     fn times_out_of_range_are_no_infinity() {
         let times = TimestampMicrosecondArray::from(vec![i64::MIN, i64::MIN + EPOCH_MICROS, 0, i64::MAX]);
-        let written = |row| Cell::Of(Source::Timestamp(&times), Form::Timestamp).put(row, &mut vec![]).is_ok();
+        let written = |row| {
+            Cell::Of(Source::Timestamp(&times), Form::Timestamp)
+                .put(row, &mut vec![])
+                .is_ok()
+        };
         assert_eq!([0, 1, 2, 3].map(written), [false, false, true, true]);
         let days = Date32Array::from(vec![i32::MIN, i32::MAX, 0]);
         let written = |row| Cell::Of(Source::Date(&days), Form::Date).put(row, &mut vec![]).is_ok();

@@ -111,10 +111,15 @@ impl Database {
     ) -> std::result::Result<(), Refused> {
         self.begin(doing).map_err(Refused::Failed)?;
         for (column, cell) in columns.iter().zip(cells) {
-            cell.check().map_err(|(row, why)| Refused::Value(Some(row), Some(column.clone()), why))?;
+            cell.check()
+                .map_err(|(row, why)| Refused::Value(Some(row), Some(column.clone()), why))?;
         }
         let names: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
-        let list = if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
+        let list = if names.is_empty() {
+            String::new()
+        } else {
+            format!("({})", names.join(", "))
+        };
         let sql = format!("COPY {table} {list} FROM STDIN (FORMAT binary)");
         match send(&mut self.client, &sql, columns, cells, rows) {
             Ok(()) => Ok(()),
@@ -136,20 +141,28 @@ impl Database {
         // "COPY orders, line 7, column meta"; the names of tables may look like that too, so the last of them counts.
         let place = said.where_().unwrap_or_default();
         let line = place.rsplit_once(", line ").map_or("", |(_, rest)| rest);
-        let number = line.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<usize>().ok());
+        let number = line
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .and_then(|digits| digits.parse::<usize>().ok());
         let column = line.split_once(", column ").map(|(_, rest)| rest.to_string());
         let column = said.column().map(str::to_owned).or(column);
-        Refused::Value(number.map(|number| number.saturating_sub(1)), column, said.message().to_string())
+        Refused::Value(
+            number.map(|number| number.saturating_sub(1)),
+            column,
+            said.message().to_string(),
+        )
     }
 
     /// What the server, or the way to it, said.
     pub fn failed(&self, doing: &str, error: &postgres::Error) -> PluginError {
         let text = |what: &str| format!("{doing} ({}): {what}", self.access.place());
         match error.code() {
-            Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
-                PluginError::environment("env.locked", text("another run of the job, or of a table, holds a lock"))
-                    .hint("wait for it to end, or raise lock_timeout")
-            }
+            Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => PluginError::environment(
+                "env.locked",
+                text("another run of the job, or of a table, holds a lock"),
+            )
+            .hint("wait for it to end, or raise lock_timeout"),
             Some(code) if [SqlState::FEATURE_NOT_SUPPORTED, SqlState::DEPENDENT_OBJECTS_STILL_EXIST].contains(code) => {
                 let said = error.as_db_error().map_or("", |said| said.message());
                 PluginError::config("config.invalid", text(said))
@@ -166,7 +179,13 @@ enum Broken {
 }
 
 /// Writes the rows and ends the COPY.
-fn send(client: &mut Client, sql: &str, columns: &[String], cells: &[Cell<'_>], rows: usize) -> std::result::Result<(), Broken> {
+fn send(
+    client: &mut Client,
+    sql: &str,
+    columns: &[String],
+    cells: &[Cell<'_>],
+    rows: usize,
+) -> std::result::Result<(), Broken> {
     let mut writer = client.copy_in(sql).map_err(Broken::Server)?;
     let mut piece = Vec::with_capacity(PIECE + PIECE / 4);
     piece.extend_from_slice(SIGNATURE);

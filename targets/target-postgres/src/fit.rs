@@ -4,8 +4,8 @@
 use arrow_array::StringArray;
 
 use crate::cell::{uuid, Form};
-use crate::sql_type::Type;
 use crate::source::Source;
+use crate::sql_type::Type;
 
 /// Whole numbers up to this are given back by a float64.
 const FLOAT8_WHOLE: i64 = 1 << 53;
@@ -78,13 +78,19 @@ fn integers(source: Source<'_>, values: impl Iterator<Item = i64>, held: &Type) 
         }
         held => return elsewhere(source, held),
     };
-    if fits { Fit::Direct(form) } else { Fit::Widen(wider) }
+    if fits {
+        Fit::Direct(form)
+    } else {
+        Fit::Widen(wider)
+    }
 }
 
 fn floats(source: Source<'_>, mut values: impl Iterator<Item = f64>, held: &Type) -> Fit {
     match held {
         Type::Float8 => Fit::Direct(Form::Float8),
-        Type::Float4 if values.all(|value| value.is_nan() || f64::from(value as f32) == value) => Fit::Direct(Form::Float4),
+        Type::Float4 if values.all(|value| value.is_nan() || f64::from(value as f32) == value) => {
+            Fit::Direct(Form::Float4)
+        }
         Type::Float4 => Fit::Widen(Type::Float8),
         held if held.is_integer() => Fit::Widen(Type::Float8),
         Type::Numeric(None) => Fit::Convert(Form::Float8),
@@ -143,8 +149,16 @@ mod tests {
             (Type::Int4, Fit::Direct(Form::Int4), Fit::Widen(Type::Int8)),
             (Type::Int2, Fit::Direct(Form::Int2), Fit::Widen(Type::Int8)),
             (Type::Float8, Fit::Direct(Form::Float8), Fit::Widen(Type::Numeric(None))),
-            (Type::Numeric(Some((3, 2))), Fit::Direct(Form::Numeric), Fit::Widen(Type::Numeric(None))),
-            (Type::Numeric(Some((38, 2))), Fit::Direct(Form::Numeric), Fit::Direct(Form::Numeric)),
+            (
+                Type::Numeric(Some((3, 2))),
+                Fit::Direct(Form::Numeric),
+                Fit::Widen(Type::Numeric(None)),
+            ),
+            (
+                Type::Numeric(Some((38, 2))),
+                Fit::Direct(Form::Numeric),
+                Fit::Direct(Form::Numeric),
+            ),
             (Type::Text, Fit::Convert(Form::Int8), Fit::Convert(Form::Int8)),
             (Type::Date, Fit::Widen(Type::Text), Fit::Widen(Type::Text)),
         ] {
@@ -160,8 +174,14 @@ mod tests {
         assert_eq!(fit(Source::Float(&float), &Type::Float4), Fit::Widen(Type::Float8));
         assert_eq!(fit(Source::Float(&float), &Type::Int8), Fit::Widen(Type::Float8));
         let decimal = Decimal128Array::from(vec![1]).with_precision_and_scale(12, 4).unwrap();
-        assert_eq!(fit(Source::Decimal(&decimal), &Type::Numeric(Some((12, 4)))), Fit::Direct(Form::Numeric));
-        assert_eq!(fit(Source::Decimal(&decimal), &Type::Numeric(Some((12, 5)))), Fit::Widen(Type::Numeric(None)));
+        assert_eq!(
+            fit(Source::Decimal(&decimal), &Type::Numeric(Some((12, 4)))),
+            Fit::Direct(Form::Numeric)
+        );
+        assert_eq!(
+            fit(Source::Decimal(&decimal), &Type::Numeric(Some((12, 5)))),
+            Fit::Widen(Type::Numeric(None))
+        );
         let date = Date32Array::from(vec![1]);
         assert_eq!(fit(Source::Date(&date), &Type::Timestamp), Fit::Widen(Type::Text));
     }
@@ -173,8 +193,14 @@ mod tests {
         assert_eq!(fit(Source::Text(&same), &Type::Uuid), Fit::Direct(Form::Uuid));
         assert_eq!(fit(Source::Text(&upper), &Type::Uuid), Fit::Widen(Type::Text));
         let char2 = Type::Bounded("character(2)".into(), 2);
-        assert_eq!(fit(Source::Text(&StringArray::from(vec!["éé"])), &char2), Fit::Direct(Form::Text));
-        assert_eq!(fit(Source::Text(&StringArray::from(vec!["abc"])), &char2), Fit::Widen(Type::Text));
+        assert_eq!(
+            fit(Source::Text(&StringArray::from(vec!["éé"])), &char2),
+            Fit::Direct(Form::Text)
+        );
+        assert_eq!(
+            fit(Source::Text(&StringArray::from(vec!["abc"])), &char2),
+            Fit::Widen(Type::Text)
+        );
         let (plain, nested) = (StringArray::from(vec!["\"x\"", "1"]), StringArray::from(vec!["{}"]));
         assert_eq!(fit(Source::Json(&plain), &Type::Int8), Fit::Widen(Type::Text));
         assert_eq!(fit(Source::Json(&nested), &Type::Int8), Fit::Widen(Type::Jsonb));

@@ -56,7 +56,10 @@ impl Tables {
     fn stream(&mut self, name: &str) -> Result<(&mut Stream, &mut Database, &mut Stages)> {
         match self.streams.get_mut(name) {
             Some(stream) => Ok((stream, &mut self.database, &mut self.stages)),
-            None => Err(PluginError::data("data.record_before_schema", format!("stream {name:?}: its SCHEMA is missing"))),
+            None => Err(PluginError::data(
+                "data.record_before_schema",
+                format!("stream {name:?}: its SCHEMA is missing"),
+            )),
         }
     }
 }

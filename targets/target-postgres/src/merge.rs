@@ -56,7 +56,14 @@ impl Stages {
 
     /// Stages the rows of a batch and merges them.
     pub fn merge(&mut self, database: &mut Database, doing: &str, rows: &Staged<'_>) -> Result<()> {
-        let Staged { table, batch, keys, version, how, hard_delete } = *rows;
+        let Staged {
+            table,
+            batch,
+            keys,
+            version,
+            how,
+            hard_delete,
+        } = *rows;
         let mut types = Vec::new();
         let mut values = Vec::new();
         for (at, part) in batch.parts.iter().enumerate() {
@@ -73,18 +80,27 @@ impl Stages {
             values.push(format!("{version}::bigint"));
         }
         let stage = self.stage(database, doing, &types.join(", "))?;
-        let names: Vec<_> = (0..types.len()).map(|at| format!("c{at}")).chain(["place".into()]).collect();
+        let names: Vec<_> = (0..types.len())
+            .map(|at| format!("c{at}"))
+            .chain(["place".into()])
+            .collect();
         let mut cells = batch.cells();
         cells.push(Cell::Row);
         database
             .copy(doing, &stage, &names, &cells, batch.rows)
             .map_err(|refused| batch.error(doing, refused))?;
-        let selected: Vec<_> =
-            values.iter().zip(&columns).map(|(value, name)| format!("{value} AS {}", quoted(name))).collect();
+        let selected: Vec<_> = values
+            .iter()
+            .zip(&columns)
+            .map(|(value, name)| format!("{value} AS {}", quoted(name)))
+            .collect();
         let (path, all) = (table.path(), list(&columns));
         let mut run = |sql: String| database.run(doing, &sql);
         if how == How::Add {
-            run(format!("INSERT INTO {path} ({all}) SELECT {} FROM {stage} s ORDER BY place", values.join(", ")))?;
+            run(format!(
+                "INSERT INTO {path} ({all}) SELECT {} FROM {stage} s ORDER BY place",
+                values.join(", ")
+            ))?;
             return run(format!("TRUNCATE {stage}"));
         }
         let key = keys.iter().map(|key| columns.iter().position(|column| column == key));
@@ -96,16 +112,31 @@ impl Stages {
         );
         let same: Vec<_> = keys.iter().map(|key| format!("t.{0} = l.{0}", quoted(key))).collect();
         let same = same.join(" AND ");
-        let others: Vec<_> = columns.iter().filter(|name| !keys.contains(name)).map(|name| quoted(name)).collect();
-        let set = |from: &str| others.iter().map(|name| format!("{name} = {from}.{name}")).collect::<Vec<_>>().join(", ");
+        let others: Vec<_> = columns
+            .iter()
+            .filter(|name| !keys.contains(name))
+            .map(|name| quoted(name))
+            .collect();
+        let set = |from: &str| {
+            others
+                .iter()
+                .map(|name| format!("{name} = {from}.{name}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let mut kept = "true".to_string();
         if hard_delete && columns.iter().any(|name| name == DELETED_AT) {
             let mark = quoted(DELETED_AT);
-            run(format!("DELETE FROM {path} t USING {last} WHERE {same} AND l.{mark} IS NOT NULL"))?;
+            run(format!(
+                "DELETE FROM {path} t USING {last} WHERE {same} AND l.{mark} IS NOT NULL"
+            ))?;
             kept = format!("l.{mark} IS NULL");
         }
         if how == How::Change && !others.is_empty() {
-            run(format!("UPDATE {path} t SET {} FROM {last} WHERE {same} AND {kept}", set("l")))?;
+            run(format!(
+                "UPDATE {path} t SET {} FROM {last} WHERE {same} AND {kept}",
+                set("l")
+            ))?;
         }
         let conflict = match how {
             How::Upsert if !others.is_empty() => format!("DO UPDATE SET {}", set("EXCLUDED")),
@@ -124,7 +155,10 @@ impl Stages {
         }
         let name = format!("pg_temp._dativo_stage_{}", self.made.len());
         let comma = if types.is_empty() { "" } else { ", " };
-        database.run(doing, &format!("CREATE TEMP TABLE {name} ({types}{comma}place bigint) ON COMMIT DROP"))?;
+        database.run(
+            doing,
+            &format!("CREATE TEMP TABLE {name} ({types}{comma}place bigint) ON COMMIT DROP"),
+        )?;
         self.made.insert(types.to_string(), name.clone());
         Ok(name)
     }

@@ -65,7 +65,14 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_kept() {
-        for name in ["orders", "public-orders", "Äpfel 🍎", "a.b", "say \"hi\"", &"x".repeat(63)] {
+        for name in [
+            "orders",
+            "public-orders",
+            "Äpfel 🍎",
+            "a.b",
+            "say \"hi\"",
+            &"x".repeat(63),
+        ] {
             assert_eq!((table(name), column(name)), (name.to_string(), name.to_string()));
         }
         assert_eq!(quoted("say \"hi\""), "\"say \"\"hi\"\"\"");
@@ -74,10 +81,20 @@ mod tests {
     #[test]
     fn others_are_marked_and_differ() {
         let long = "é".repeat(40);
-        let names = [&long, &format!("{long}x"), "", "\0", "_dativo_bookmarks", "_dativo_new_orders"];
+        let names = [
+            &long,
+            &format!("{long}x"),
+            "",
+            "\0",
+            "_dativo_bookmarks",
+            "_dativo_new_orders",
+        ];
         let tables: Vec<_> = names.iter().map(|name| table(name)).collect();
         for (at, name) in tables.iter().enumerate() {
-            assert!(name.len() <= LONGEST && !name.starts_with(OURS) && !name.contains('\0'), "{name}");
+            assert!(
+                name.len() <= LONGEST && !name.starts_with(OURS) && !name.contains('\0'),
+                "{name}"
+            );
             assert!(!tables[..at].contains(name), "{tables:?}");
         }
         assert!(tables[0].starts_with(&"é".repeat(27)), "{tables:?}");

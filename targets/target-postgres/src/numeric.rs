@@ -42,7 +42,11 @@ pub fn put_digits(out: &mut Vec<u8>, negative: bool, digits: &mut Vec<u8>, scale
     let scale = usize::from(scale.max(0).unsigned_abs());
     let behind = scale.div_ceil(4);
     digits.extend(std::iter::repeat_n(b'0', behind * 4 - scale));
-    let number = |group: &[u8]| group.iter().fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    let number = |group: &[u8]| {
+        group
+            .iter()
+            .fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+    };
     let mut groups: Vec<u16> = digits.rchunks(4).map(number).collect();
     groups.resize(groups.len().max(behind), 0);
     groups.reverse();
@@ -70,7 +74,10 @@ mod tests {
     use super::*;
 
     fn read(field: &[u8]) -> (i16, u16, u16, Vec<u16>) {
-        let words: Vec<u16> = field[4..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+        let words: Vec<u16> = field[4..]
+            .chunks(2)
+            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+            .collect();
         assert_eq!(field[..4], (field.len() as i32 - 4).to_be_bytes());
         assert_eq!(usize::from(words[0]), words.len() - 4);
         (words[1] as i16, words[2], words[3], words[4..].to_vec())
@@ -99,7 +106,11 @@ mod tests {
                 let mut slow = Vec::new();
                 put_digits(&mut slow, false, &mut itoa(magnitude), scale);
                 let (weight, sign, places, groups) = read(&slow);
-                assert_eq!(written(false, magnitude, scale), (weight, sign, places, groups), "{magnitude} {scale}");
+                assert_eq!(
+                    written(false, magnitude, scale),
+                    (weight, sign, places, groups),
+                    "{magnitude} {scale}"
+                );
             }
         }
     }

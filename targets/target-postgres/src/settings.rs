@@ -83,7 +83,10 @@ impl Settings {
                 "overwrite" => Some(Mode::Overwrite),
                 _ => None,
             },
-            hard_delete: config.get("hard_delete").and_then(|value| value.as_bool()).unwrap_or(false),
+            hard_delete: config
+                .get("hard_delete")
+                .and_then(|value| value.as_bool())
+                .unwrap_or(false),
             max_delete_share: number("max_delete_share").unwrap_or(1.0),
             lock_timeout: config.get("lock_timeout").and_then(|value| value.as_u64()).unwrap_or(0),
         })

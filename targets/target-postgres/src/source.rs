@@ -105,8 +105,14 @@ impl<'a> Source<'a> {
             Source::Text(array) => format!("{:?}", array.value(row)),
             Source::Json(array) => array.value(row).into(),
             Source::Date(array) => array.value_as_date(row).map(|day| day.to_string()).unwrap_or_default(),
-            Source::Time(array) => array.value_as_time(row).map(|time| time.to_string()).unwrap_or_default(),
-            Source::Timestamp(array) => array.value_as_datetime(row).map(|time| time.to_string()).unwrap_or_default(),
+            Source::Time(array) => array
+                .value_as_time(row)
+                .map(|time| time.to_string())
+                .unwrap_or_default(),
+            Source::Timestamp(array) => array
+                .value_as_datetime(row)
+                .map(|time| time.to_string())
+                .unwrap_or_default(),
             Source::Binary(_) => "(bytes)".into(),
         };
         match text.char_indices().nth(60) {

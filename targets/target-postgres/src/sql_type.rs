@@ -140,7 +140,11 @@ impl Type {
         match self {
             Type::Text => value.into(),
             Type::Naive | Type::Timestamp => {
-                let zoned = if *self == Type::Timestamp { "AT TIME ZONE 'UTC'" } else { "" };
+                let zoned = if *self == Type::Timestamp {
+                    "AT TIME ZONE 'UTC'"
+                } else {
+                    ""
+                };
                 // Years beyond four digits, BC and infinity have no other spelling than PostgreSQL's.
                 format!(
                     "CASE WHEN {value} >= '0001-01-01' AND {value} < '10000-01-01' \
@@ -161,7 +165,10 @@ impl Type {
             (Type::Json, Type::Jsonb) => format!("{value}::jsonb"),
             (_, Type::Json | Type::Jsonb) => {
                 let plain = self.is_integer()
-                    || matches!(self, Type::Bool | Type::Numeric(_) | Type::Float4 | Type::Float8 | Type::Text);
+                    || matches!(
+                        self,
+                        Type::Bool | Type::Numeric(_) | Type::Float4 | Type::Float8 | Type::Text
+                    );
                 let inner = if plain { value.into() } else { self.text(value) };
                 format!("to_{}({inner})", other.sql())
             }
@@ -174,7 +181,9 @@ impl Type {
 /// Whether a property that is JSON is so because it may be several of the plain types: it is a text then, with strings as they
 /// are and the others as their JSON (SPEC.md, section 7).
 fn scalars_only(property: &Value) -> bool {
-    let branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| property[key].as_array());
+    let branches = ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|key| property[key].as_array());
     let mut branches = branches.flatten().peekable();
     let names: Vec<&str> = match &property["type"] {
         Value::String(name) => vec![name],
@@ -199,8 +208,18 @@ mod tests {
             (1700, numeric(5, -2), "numeric(5,-2)", Type::Numeric(Some((5, -2)))),
             (1700, -1, "numeric", Type::Numeric(None)),
             (1043, -1, "character varying", Type::Text),
-            (1043, 36, "character varying(32)", Type::Bounded("character varying(32)".into(), 32)),
-            (1184, 0, "timestamp(0) with time zone", Type::Other("timestamp(0) with time zone".into())),
+            (
+                1043,
+                36,
+                "character varying(32)",
+                Type::Bounded("character varying(32)".into(), 32),
+            ),
+            (
+                1184,
+                0,
+                "timestamp(0) with time zone",
+                Type::Other("timestamp(0) with time zone".into()),
+            ),
             (869, -1, "inet", Type::Other("inet".into())),
         ] {
             assert_eq!(Type::of_catalog(oid, modifier, written), wanted);

@@ -66,7 +66,8 @@ impl Stream {
         self.order.clear();
         for (property, schema) in properties.into_iter().flatten() {
             let column = name::column(property);
-            self.declared.insert(column.clone(), Type::of_property(schema, &declared.schema));
+            self.declared
+                .insert(column.clone(), Type::of_property(schema, &declared.schema));
             self.order.push(column);
         }
         self.keys = declared.keys.clone();
@@ -94,7 +95,10 @@ impl Stream {
     /// Makes the table what the SCHEMA, and `more` columns, need.
     fn settle(&mut self, database: &mut Database, more: Vec<Column>) -> Result<&mut Table> {
         let keys = self.key_columns();
-        let wanted = self.order.iter().map(|name| Column { name: name.clone(), held: self.declared[name].clone() });
+        let wanted = self.order.iter().map(|name| Column {
+            name: name.clone(),
+            held: self.declared[name].clone(),
+        });
         let mut columns: Vec<Column> = wanted.collect();
         for column in more {
             if columns.iter().all(|known| known.name != column.name) {
@@ -103,7 +107,8 @@ impl Stream {
         }
         if let Some(key) = keys.iter().find(|key| columns.iter().all(|c| c.name != **key)) {
             let message = format!("{}: its key {key:?} is no property of its SCHEMA", self.doing);
-            return Err(PluginError::data("data.rejected", message).hint("report it to the tap's author, or set mode to append"));
+            return Err(PluginError::data("data.rejected", message)
+                .hint("report it to the tap's author, or set mode to append"));
         }
         let doing = &self.doing;
         let mut table = match self.table.take() {
@@ -132,11 +137,17 @@ impl Stream {
         for part in &batch.parts {
             if !self.declared.contains_key(&part.column) {
                 let held = Stream::undeclared(&part.column, Type::natural(&part.kind));
-                more.push(Column { name: part.column.clone(), held });
+                more.push(Column {
+                    name: part.column.clone(),
+                    held,
+                });
             }
         }
         if versioned {
-            more.push(Column { name: VERSION.into(), held: Type::Int8 });
+            more.push(Column {
+                name: VERSION.into(),
+                held: Type::Int8,
+            });
         }
         let lacks = |table: &Table| {
             more.iter().any(|column| table.held(&column.name).is_none())
@@ -145,7 +156,9 @@ impl Stream {
         if !self.settled || self.table.as_ref().is_none_or(lacks) {
             self.settle(database, more)?;
         }
-        let (doing, Some(table)) = (&self.doing, &mut self.table) else { return Ok(()) };
+        let (doing, Some(table)) = (&self.doing, &mut self.table) else {
+            return Ok(());
+        };
         loop {
             let mut widen = Vec::new();
             for part in &mut batch.parts {
@@ -153,7 +166,10 @@ impl Stream {
                 part.held = held.clone();
                 part.fit = fit(part.source, held);
                 if let Fit::Widen(wider) = &part.fit {
-                    widen.push(Column { name: part.column.clone(), held: wider.clone() });
+                    widen.push(Column {
+                        name: part.column.clone(),
+                        held: wider.clone(),
+                    });
                 }
             }
             if widen.is_empty() {
@@ -164,7 +180,13 @@ impl Stream {
     }
 
     /// Puts rows into the table.
-    pub fn load(&mut self, database: &mut Database, stages: &mut Stages, slice: &Slice<'_>, hard_delete: bool) -> Result<()> {
+    pub fn load(
+        &mut self,
+        database: &mut Database,
+        stages: &mut Stages,
+        slice: &Slice<'_>,
+        hard_delete: bool,
+    ) -> Result<()> {
         let (name, declared_keys) = (self.name.clone(), self.keys.clone());
         let mut batch = Batch::of(&name, &declared_keys, slice.batch)?;
         let keys = self.key_columns();
@@ -210,7 +232,14 @@ impl Stream {
             }
         }
         self.staged_left = self.staged_left.saturating_sub(1);
-        let staged = Staged { table, batch: &batch, keys: &keys, version, how, hard_delete: deletes };
+        let staged = Staged {
+            table,
+            batch: &batch,
+            keys: &keys,
+            version,
+            how,
+            hard_delete: deletes,
+        };
         stages.merge(database, doing, &staged)
     }
 
@@ -226,7 +255,9 @@ impl Stream {
         if share < 1.0 {
             let sql = format!("SELECT count(*) FILTER (WHERE {column} < $1), count(*) FROM {path}");
             let found = database.rows(doing, &sql, &[&version])?;
-            let (old, all) = found.first().map_or((0, 0), |row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
+            let (old, all) = found
+                .first()
+                .map_or((0, 0), |row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
             // A source that came back nearly empty looks just like one that lost its rows.
             if old as f64 > share * all as f64 {
                 let message = format!(
@@ -245,7 +276,9 @@ impl Stream {
             self.settle(database, vec![])?;
         }
         match &mut self.table {
-            Some(table) if last && self.mode == Mode::Overwrite => table.replace(database, &self.doing, &self.table_name),
+            Some(table) if last && self.mode == Mode::Overwrite => {
+                table.replace(database, &self.doing, &self.table_name)
+            }
             _ => Ok(()),
         }
     }
@@ -253,5 +286,7 @@ impl Stream {
 
 /// Whether some of its rows stand for a deletion.
 fn deletes(batch: &Batch<'_>) -> bool {
-    batch.part(DELETED_AT).is_some_and(|part| part.source.array().null_count() < batch.rows)
+    batch
+        .part(DELETED_AT)
+        .is_some_and(|part| part.source.array().null_count() < batch.rows)
 }

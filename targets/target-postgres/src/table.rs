@@ -47,7 +47,8 @@ impl Table {
         };
         if !matches!(kind.as_str(), "r" | "p") {
             let message = format!("{doing}: {name:?} is there, and is no table");
-            return Err(PluginError::config("config.invalid", message).hint("choose another table_name or default_target_schema"));
+            return Err(PluginError::config("config.invalid", message)
+                .hint("choose another table_name or default_target_schema"));
         }
         let columns = database.rows(doing, COLUMNS, &[&schema, &name])?;
         let columns = columns.iter().map(|row| Column {
@@ -64,9 +65,18 @@ impl Table {
     }
 
     /// A new one. Its key is there from the start: COPY then finds out by itself whether a key comes twice.
-    pub fn create(database: &mut Database, doing: &str, name: &str, columns: Vec<Column>, keys: &[String]) -> Result<Table> {
+    pub fn create(
+        database: &mut Database,
+        doing: &str,
+        name: &str,
+        columns: Vec<Column>,
+        keys: &[String],
+    ) -> Result<Table> {
         let path = format!("{}.{}", database.schema, quoted(name));
-        let mut parts: Vec<_> = columns.iter().map(|c| format!("{} {}", quoted(&c.name), c.held.sql())).collect();
+        let mut parts: Vec<_> = columns
+            .iter()
+            .map(|c| format!("{} {}", quoted(&c.name), c.held.sql()))
+            .collect();
         if !keys.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", list(keys)));
         }
@@ -101,7 +111,11 @@ impl Table {
         let sql = format!("CREATE UNIQUE INDEX ON {} ({})", self.path, list(keys));
         database.run(doing, &sql).map_err(|error| match error.code {
             "data.rejected" => {
-                let message = format!("{doing}: the table {:?} has rows with the same {}", self.name, keys.join(", "));
+                let message = format!(
+                    "{doing}: the table {:?} has rows with the same {}",
+                    self.name,
+                    keys.join(", ")
+                );
                 PluginError::config("config.invalid", message).hint("remove them, or set mode to append")
             }
             _ => error,
@@ -112,14 +126,21 @@ impl Table {
 
     /// Adds columns, and gives others a type that holds more: exactly, or not at all.
     pub fn change(&mut self, database: &mut Database, doing: &str, add: Vec<Column>, widen: Vec<Column>) -> Result<()> {
-        let mut actions: Vec<_> =
-            add.iter().map(|c| format!("ADD COLUMN {} {}", quoted(&c.name), c.held.sql())).collect();
+        let mut actions: Vec<_> = add
+            .iter()
+            .map(|c| format!("ADD COLUMN {} {}", quoted(&c.name), c.held.sql()))
+            .collect();
         self.columns.extend(add);
         for mut wider in widen {
             let column = quoted(&wider.name);
-            let Some(own) = self.columns.iter_mut().find(|c| c.name == wider.name) else { continue };
+            let Some(own) = self.columns.iter_mut().find(|c| c.name == wider.name) else {
+                continue;
+            };
             if own.held.is_integer() && wider.held == Type::Float8 {
-                let beyond = format!("SELECT 1 FROM {} WHERE abs({column}::numeric) > 9007199254740992 LIMIT 1", self.path);
+                let beyond = format!(
+                    "SELECT 1 FROM {} WHERE abs({column}::numeric) > 9007199254740992 LIMIT 1",
+                    self.path
+                );
                 if !database.rows(doing, &beyond, &[])?.is_empty() {
                     wider.held = Type::Numeric(None);
                 }
@@ -143,7 +164,11 @@ impl Table {
     /// Takes the place, and the name, of another table.
     pub fn replace(&mut self, database: &mut Database, doing: &str, name: &str) -> Result<()> {
         let old = format!("{}.{}", database.schema, quoted(name));
-        let sql = format!("DROP TABLE IF EXISTS {old}; ALTER TABLE {} RENAME TO {}", self.path, quoted(name));
+        let sql = format!(
+            "DROP TABLE IF EXISTS {old}; ALTER TABLE {} RENAME TO {}",
+            self.path,
+            quoted(name)
+        );
         database.run(doing, &sql)?;
         (self.name, self.path) = (name.to_string(), old);
         Ok(())
