@@ -26,7 +26,12 @@ class Bucket:
     """One bucket of the server."""
 
     def __init__(self, url: str) -> None:
-        self.storage = {"endpoint": url, "region": "us-east-1", "access_key_id": "x", "secret_access_key": "hidden-key-y"}
+        self.storage = {
+            "endpoint": url,
+            "region": "us-east-1",
+            "access_key_id": "x",
+            "secret_access_key": "hidden-key-y",
+        }
         self.client = boto3.client(
             "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
         )
@@ -79,7 +84,7 @@ def write(folder: Path, name: str, config: dict[str, Any]) -> Path:
 
 def test_csv_in_and_out_of_a_bucket_in_the_strict_sandbox(shop: Workspace, bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("in/a.csv", b"id,name\n1,x\n2,\n")
-    bucket.put("in/deep/b.csv.gz", gzip.compress(b"id,name\n3,\"y, z\"\n"))
+    bucket.put("in/deep/b.csv.gz", gzip.compress(b'id,name\n3,"y, z"\n'))
     bucket.put("in/c.txt", b"no\n")
     here = shop.branch(tmp_path / "csv")
     here.configure(
@@ -128,9 +133,7 @@ def test_a_host_that_is_not_named_is_not_reached(shop: Workspace, bucket: Bucket
 
 
 @pytest.mark.parametrize("target", ["target-jsonl", "target-csv"])
-def test_kill_9_loses_nothing_and_doubles_nothing(
-    shop: Workspace, bucket: Bucket, tmp_path: Path, target: str
-) -> None:
+def test_kill_9_loses_nothing_and_doubles_nothing(shop: Workspace, bucket: Bucket, tmp_path: Path, target: str) -> None:
     """A target killed between commits, again and again, and fed from its bookmark on each time."""
     prefix = f"killed/{target}"
     config = write(tmp_path, "config.json", {"path": f"s3://lake/{prefix}", "storage": bucket.storage})
@@ -144,7 +147,8 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
 
     def message(start: int, end: int) -> bytes:
         records = b"".join(
-            b'{"type":"RECORD","stream":"s","record":{"id":%d,"t":"%s"}}\n' % (n, b"x" * 2000) for n in range(start, end)
+            b'{"type":"RECORD","stream":"s","record":{"id":%d,"t":"%s"}}\n' % (n, b"x" * 2000)
+            for n in range(start, end)
         )
         return records + b'{"type":"STATE","value":{"id":%d}}\n' % end
 

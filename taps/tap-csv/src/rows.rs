@@ -59,14 +59,6 @@ impl Read for Endings {
     }
 }
 
-/// What going on at a place found there.
-pub enum Resumed {
-    /// The rows behind it.
-    At(Rows),
-    /// The row before it has grown since: its end is not where it was.
-    Changed,
-}
-
 impl Rows {
     /// The rows of a file from its beginning.
     pub fn open(facts: &Facts, settings: &Settings) -> Result<Self> {
@@ -81,8 +73,8 @@ impl Rows {
         ))
     }
 
-    /// The rows of a file from a place where a row ended.
-    pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Resumed> {
+    /// The rows of a file from a place where a row ended; none when the row before it has grown since.
+    pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Option<Self>> {
         let meter: Meter = Rc::new(Cell::new(0));
         let (mut text, before) = source::open(
             &settings.storage,
@@ -92,7 +84,7 @@ impl Rows {
             Rc::clone(&meter),
         )?;
         if from.bytes > 0 && before.is_none() {
-            return Ok(Resumed::Changed);
+            return Ok(None);
         }
         if !matches!(before, Some(b'\n' | b'\r')) {
             let mut next = [0];
@@ -102,18 +94,12 @@ impl Rows {
                 == 1
             {
                 if !matches!(next, [b'\n' | b'\r']) {
-                    return Ok(Resumed::Changed);
+                    return Ok(None);
                 }
                 text = Box::new(Cursor::new(next).chain(text));
             }
         }
-        Ok(Resumed::At(Rows::over(
-            &facts.found.address,
-            text,
-            settings,
-            meter,
-            from,
-        )))
+        Ok(Some(Rows::over(&facts.found.address, text, settings, meter, from)))
     }
 
     fn over(at: &Address, text: Box<dyn Read>, settings: &Settings, meter: Meter, from: Place) -> Self {

@@ -12,7 +12,7 @@ use singer_plugin::texts::streams;
 use singer_plugin::writer::Writer;
 use singer_plugin::{Result, Sync};
 
-use crate::rows::{Place, Resumed, Rows};
+use crate::rows::{Place, Rows};
 use crate::settings::Settings;
 use crate::table::{catalog, is_null, File, Table, SOURCE_FILE, SOURCE_LINE};
 use crate::texts;
@@ -182,7 +182,7 @@ impl<W: Write> Run<'_, W> {
                     bytes: old.bytes,
                     lines: old.lines,
                 };
-                if let Resumed::At(rows) = Rows::resume(&file.facts, &self.settings, from)? {
+                if let Some(rows) = Rows::resume(&file.facts, &self.settings, from)? {
                     (mark.rows, mark.lines, mark.bytes) = (old.rows, old.lines, old.bytes);
                     return Ok(Some((rows, mark)));
                 }

@@ -52,25 +52,17 @@ pub struct Lines {
     place: Place,
 }
 
-/// What going on at a place found there.
-pub enum Resumed {
-    /// The lines behind it.
-    At(Lines),
-    /// The line before it has grown since.
-    Changed,
-}
-
 impl Lines {
     /// The lines of a file from its beginning.
     pub fn open(facts: &Facts, settings: &Settings) -> Result<Self> {
         match Lines::resume(facts, settings, Place::default())? {
-            Resumed::At(lines) => Ok(lines),
-            Resumed::Changed => unreachable!("nothing comes before the beginning"),
+            Some(lines) => Ok(lines),
+            None => unreachable!("nothing comes before the beginning"),
         }
     }
 
-    /// The lines of a file from a place where a line ended.
-    pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Resumed> {
+    /// The lines of a file from a place where a line ended; none when the line before it has grown since.
+    pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Option<Self>> {
         let meter: Meter = Rc::new(Cell::new(0));
         let (text, before) = source::open(
             &settings.storage,
@@ -80,7 +72,7 @@ impl Lines {
             Rc::clone(&meter),
         )?;
         if from.bytes > 0 && before.is_none() {
-            return Ok(Resumed::Changed);
+            return Ok(None);
         }
         let mut lines = Lines {
             text,
@@ -106,10 +98,10 @@ impl Lines {
                     lines.place.bytes += 1;
                 }
                 Some(b'\r') if lines.end - lines.start == 1 || lines.buffer[lines.start + 1] == b'\n' => {}
-                Some(_) => return Ok(Resumed::Changed),
+                Some(_) => return Ok(None),
             }
         }
-        Ok(Resumed::At(lines))
+        Ok(Some(lines))
     }
 
     /// The place behind the last line.

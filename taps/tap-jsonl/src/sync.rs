@@ -14,7 +14,7 @@ use singer_plugin::writer::Writer;
 use singer_plugin::{Result, Sync};
 
 use crate::columns::without;
-use crate::lines::{Line, Lines, Place, Resumed};
+use crate::lines::{Line, Lines, Place};
 use crate::settings::Settings;
 use crate::table::{catalog, Table, SOURCE_FILE, SOURCE_LINE};
 
@@ -134,7 +134,7 @@ impl<W: Write> Run<'_, W> {
                     bytes: old.bytes,
                     lines: old.lines,
                 };
-                if let Resumed::At(lines) = Lines::resume(facts, &self.settings, from)? {
+                if let Some(lines) = Lines::resume(facts, &self.settings, from)? {
                     (mark.rows, mark.lines, mark.bytes) = (old.rows, old.lines, old.bytes);
                     return Ok(Some((lines, mark)));
                 }

@@ -12,25 +12,48 @@ use serde_json::{json, Value};
 const BIN: &str = env!("CARGO_BIN_EXE_tap-jsonl");
 
 fn add(path: &std::path::Path, text: &[u8]) {
-    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(text).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .unwrap()
+        .write_all(text)
+        .unwrap();
 }
 
 #[test]
 fn a_records_bytes_stay_as_they_came() {
     let bench = Bench::new(json!({"files": "t.jsonl", "key_properties": {"t": ["id"]}, "replication_key": "at"}));
     let odd = r#"{ "id" : 1.10, "at":"2024-01-31T05:00:00Z", "t":"\u00e9\/", "n":{"a":[1, null]}, "id":12345678901234567890 }"#;
-    bench.file("t.jsonl", format!("\u{feff}{odd}\r\n\n  {{\"id\":2}} \t\n{{\"id\":3,\"at\":null}}"));
+    bench.file(
+        "t.jsonl",
+        format!("\u{feff}{odd}\r\n\n  {{\"id\":2}} \t\n{{\"id\":3,\"at\":null}}"),
+    );
     let sent = bench.run(&[]);
     assert_eq!(sent.order, "srrrS");
-    assert_eq!(sent.texts[0], format!(r#"{{"type":"RECORD","stream":"t","record":{odd}}}"#));
+    assert_eq!(
+        sent.texts[0],
+        format!(r#"{{"type":"RECORD","stream":"t","record":{odd}}}"#)
+    );
     assert_eq!(sent.texts[1], r#"{"type":"RECORD","stream":"t","record":{"id":2}}"#);
     let schema = &sent.schemas[0];
-    assert_eq!((&schema["key_properties"], &schema["bookmark_properties"]), (&json!(["id"]), &json!(["at"])));
+    assert_eq!(
+        (&schema["key_properties"], &schema["bookmark_properties"]),
+        (&json!(["id"]), &json!(["at"]))
+    );
     let properties = &schema["schema"]["properties"];
-    assert_eq!(properties["at"], json!({"type": ["null", "string"], "format": "date-time"}));
+    assert_eq!(
+        properties["at"],
+        json!({"type": ["null", "string"], "format": "date-time"})
+    );
     assert_eq!(properties["id"]["maximum"].to_string(), "9".repeat(38));
-    assert_eq!(properties["n"]["properties"]["a"]["items"]["type"], json!(["null", "integer"]));
-    assert_eq!(bench.output(&["--discover"]).stdout, bench.output(&["--discover"]).stdout);
+    assert_eq!(
+        properties["n"]["properties"]["a"]["items"]["type"],
+        json!(["null", "integer"])
+    );
+    assert_eq!(
+        bench.output(&["--discover"]).stdout,
+        bench.output(&["--discover"]).stdout
+    );
 }
 
 #[test]
@@ -38,11 +61,18 @@ fn compressed_and_encoded_files_are_the_same_records() {
     let text = "{\"name\":\"München\"}\r\n{\"name\":2}\n";
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(text.as_bytes()).unwrap();
-    let utf16: Vec<u8> = std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = std::iter::once(0xFEFF)
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
     for (name, bytes, encoding) in [
         ("t.jsonl.gz", gz.finish().unwrap(), "utf-8"),
         ("t.ndjson.zst", zstd::encode_all(text.as_bytes(), 1).unwrap(), "utf-8"),
-        ("t.json", encoding_rs::WINDOWS_1252.encode(text).0.into_owned(), "windows-1252"),
+        (
+            "t.json",
+            encoding_rs::WINDOWS_1252.encode(text).0.into_owned(),
+            "windows-1252",
+        ),
         ("t.log", utf16, "utf-16le"),
     ] {
         let bench = Bench::new(json!({"files": [name], "encoding": encoding}));
@@ -57,7 +87,10 @@ fn compressed_and_encoded_files_are_the_same_records() {
 fn every_state_resumes_at_its_line() {
     let mut text = String::new();
     for n in 0..50 {
-        text.push_str(&format!("{{\"id\":{n},\"t\":\"é\"}}{}", if n % 3 == 0 { "\r\n\n" } else { "\n" }));
+        text.push_str(&format!(
+            "{{\"id\":{n},\"t\":\"é\"}}{}",
+            if n % 3 == 0 { "\r\n\n" } else { "\n" }
+        ));
     }
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(text.as_bytes()).unwrap();
@@ -72,13 +105,23 @@ fn every_state_resumes_at_its_line() {
         let whole = bench.run(&[]);
         assert_eq!(whole.records.len(), 52);
         assert_eq!(whole.records[3]["_sdc_source_line"], 5);
-        assert_eq!(whole.records[50], json!({"_sdc_source_file": "u.jsonl", "_sdc_source_line": 1}));
-        assert_eq!(whole.records[51], json!({"x": 1, "_sdc_source_file": "u.jsonl", "_sdc_source_line": 2}));
+        assert_eq!(
+            whole.records[50],
+            json!({"_sdc_source_file": "u.jsonl", "_sdc_source_line": 1})
+        );
+        assert_eq!(
+            whole.records[51],
+            json!({"x": 1, "_sdc_source_file": "u.jsonl", "_sdc_source_line": 2})
+        );
         let (mut sent, mut states) = (0, whole.states.iter());
         for mark in whole.order.chars() {
             match mark {
                 'r' => sent += 1,
-                'S' => assert_eq!(bench.resume(states.next().unwrap()).records, whole.records[sent..], "{name} after {sent}"),
+                'S' => assert_eq!(
+                    bench.resume(states.next().unwrap()).records,
+                    whole.records[sent..],
+                    "{name} after {sent}"
+                ),
                 _ => {}
             }
         }
@@ -92,14 +135,21 @@ fn finished_grown_and_replaced_files() {
     bench.file("empty.jsonl", "");
     let first = bench.run(&[]);
     assert_eq!(first.records.len(), 2);
-    assert!(first.stderr.contains("a.jsonl line 3: the last line is cut short"), "{}", first.stderr);
+    assert!(
+        first.stderr.contains("a.jsonl line 3: the last line is cut short"),
+        "{}",
+        first.stderr
+    );
     let state = first.states.last().unwrap();
     assert_eq!(bench.resume(state).records, Vec::<Value>::new());
     // The line that was being written is whole now.
     add(&a, b"3.5}\n{\"x\":4}");
     let grown = bench.resume(state);
     assert_eq!(grown.records, [json!({"x": 3.5}), json!({"x": 4})]);
-    assert_eq!(grown.schemas[0]["schema"]["properties"]["x"]["type"], json!(["null", "number"]));
+    assert_eq!(
+        grown.schemas[0]["schema"]["properties"]["x"]["type"],
+        json!(["null", "number"])
+    );
     let state = grown.states.last().unwrap();
     add(&a, b"\n{\"x\":5}\n");
     assert_eq!(bench.resume(state).records, [json!({"x": 5})]);
@@ -107,8 +157,15 @@ fn finished_grown_and_replaced_files() {
     fs::write(&a, "{\"x\":7}\n").unwrap();
     let replaced = bench.resume(state);
     assert_eq!(replaced.records, [json!({"x": 7})]);
-    assert!(replaced.stderr.contains("a.jsonl is not the file that was read before"), "{}", replaced.stderr);
-    assert_eq!(replaced.schemas[0]["schema"]["properties"]["x"]["type"], json!(["null", "number"]));
+    assert!(
+        replaced.stderr.contains("a.jsonl is not the file that was read before"),
+        "{}",
+        replaced.stderr
+    );
+    assert_eq!(
+        replaced.schemas[0]["schema"]["properties"]["x"]["type"],
+        json!(["null", "number"])
+    );
 }
 
 #[test]
@@ -116,11 +173,23 @@ fn bad_lines_fail_with_their_place_or_are_counted() {
     let bad: [(&[u8], &str, &str); 7] = [
         (b"[1]", "data.bad_source", "t.jsonl line 2: not a JSON object"),
         (b"{\"a\":1", "data.bad_source", "t.jsonl line 2"),
-        (b"{\"a\":1}}", "data.bad_source", "t.jsonl line 2: there is more after the value"),
+        (
+            b"{\"a\":1}}",
+            "data.bad_source",
+            "t.jsonl line 2: there is more after the value",
+        ),
         (b"{\"a\":01}", "data.bad_source", "t.jsonl line 2"),
         (b"{\"a\":\"\xff\"}", "data.invalid_utf8", "t.jsonl line 2: not UTF-8"),
-        (b"{\"a\":\"\x00\"}", "data.bad_source", "t.jsonl line 2: a control character must be escaped"),
-        (b"{\"a\":\"0123456789012345678901234567890123456789\"}", "data.line_too_long", "t.jsonl line 2: longer than `max_line`"),
+        (
+            b"{\"a\":\"\x00\"}",
+            "data.bad_source",
+            "t.jsonl line 2: a control character must be escaped",
+        ),
+        (
+            b"{\"a\":\"0123456789012345678901234567890123456789\"}",
+            "data.line_too_long",
+            "t.jsonl line 2: longer than `max_line`",
+        ),
     ];
     for (line, code, text) in bad {
         let content = [b"{\"a\":1}\n", line, b"\n{\"a\":2}\n"].concat();
@@ -131,7 +200,11 @@ fn bad_lines_fail_with_their_place_or_are_counted() {
         bench.config["on_bad_line"] = json!("skip");
         let sent = bench.run(&[]);
         assert_eq!(sent.records, [json!({"a": 1}), json!({"a": 2})]);
-        assert!(sent.stderr.contains(text) && sent.stderr.contains("1 bad lines were left out"), "{}", sent.stderr);
+        assert!(
+            sent.stderr.contains(text) && sent.stderr.contains("1 bad lines were left out"),
+            "{}",
+            sent.stderr
+        );
     }
     let fails = |config: Value, text: &str| {
         let bench = Bench::new(config);
@@ -140,9 +213,15 @@ fn bad_lines_fail_with_their_place_or_are_counted() {
     };
     fails(json!({"files": "u*.jsonl"}), "\"u*.jsonl\" finds no file");
     fails(json!({"files": "http://host/x"}), "is a kind of URL that is not read");
-    fails(json!({"files": "t.jsonl", "key_properties": ["id"]}), "has no column \"id\"");
+    fails(
+        json!({"files": "t.jsonl", "key_properties": ["id"]}),
+        "has no column \"id\"",
+    );
     fails(json!({"files": "t.jsonl", "types": {"a": "int"}}), "is not a type");
-    fails(json!({"files": "t.jsonl", "storage": {"nonsense": 1}, "encoding": "klingon"}), "is not known");
+    fails(
+        json!({"files": "t.jsonl", "storage": {"nonsense": 1}, "encoding": "klingon"}),
+        "is not known",
+    );
 }
 
 #[test]
@@ -173,5 +252,8 @@ fn the_catalog_chooses() {
     assert_eq!(sent.records, [json!({"id": 1, "y": 3})]); // a key stays, whatever is chosen
     assert_eq!(sent.schemas.len(), 1);
     assert!(sent.schemas[0]["schema"]["properties"].get("x").is_none());
-    assert_eq!(catalog["streams"][0]["schema"]["properties"]["x"], json!({"type": ["null", "string"]}));
+    assert_eq!(
+        catalog["streams"][0]["schema"]["properties"]["x"],
+        json!({"type": ["null", "string"]})
+    );
 }

@@ -55,20 +55,36 @@ fn every_value_is_a_field() {
     assert_eq!(&second[3], "{\"a\":[1, \"x\"]}");
     // One column: an empty line would be no row.
     let bench = Bench::new();
-    assert_eq!(wrote(&bench, &["a"], &["{}", r#"{"a":""}"#, r#"{"a":0}"#]), "a\n\"\"\n\"\"\n0\n");
+    assert_eq!(
+        wrote(&bench, &["a"], &["{}", r#"{"a":""}"#, r#"{"a":0}"#]),
+        "a\n\"\"\n\"\"\n0\n"
+    );
 }
 
 #[test]
 fn dialects() {
     let with = |more: &'static str| {
         let bench = Bench { more, ..Bench::new() };
-        wrote(&bench, &["a b", "c"], &[r#"{"a b":"x;y","c":null}"#, r#"{"a b":"NA","c":"it's, \"so\""}"#])
+        wrote(
+            &bench,
+            &["a b", "c"],
+            &[r#"{"a b":"x;y","c":null}"#, r#"{"a b":"NA","c":"it's, \"so\""}"#],
+        )
     };
-    assert_eq!(with(r#","delimiter":";""#), "a b;c\n\"x;y\";\nNA;\"it's, \"\"so\"\"\"\n");
+    assert_eq!(
+        with(r#","delimiter":";""#),
+        "a b;c\n\"x;y\";\nNA;\"it's, \"\"so\"\"\"\n"
+    );
     assert_eq!(with(r#","null":"NA""#), "a b,c\nx;y,NA\n\"NA\",\"it's, \"\"so\"\"\"\n");
     assert_eq!(with(r#","quote":"'","header":false"#), "x;y,\nNA,'it''s, \"so\"'\n");
-    assert_eq!(with(r#","line_end":"crlf","encoding":"utf-8-bom""#), "\u{feff}a b,c\r\nx;y,\r\nNA,\"it's, \"\"so\"\"\"\r\n");
-    assert_eq!(with(r#","delimiter":"\\t""#), "a b\tc\nx;y\t\nNA\t\"it's, \"\"so\"\"\"\n");
+    assert_eq!(
+        with(r#","line_end":"crlf","encoding":"utf-8-bom""#),
+        "\u{feff}a b,c\r\nx;y,\r\nNA,\"it's, \"\"so\"\"\"\r\n"
+    );
+    assert_eq!(
+        with(r#","delimiter":"\\t""#),
+        "a b\tc\nx;y\t\nNA\t\"it's, \"\"so\"\"\"\n"
+    );
     for (more, text) in [
         (r#","delimiter":"ab""#, "delimiter must be one ASCII character"),
         (r#","delimiter":"\"""#, "get in each other's way"),
@@ -91,9 +107,26 @@ fn new_columns_begin_a_file() {
     let (one, two, both) = (r#"{"a":1}"#, r#"{"b":2}"#, r#"{"a":3,"b":4}"#);
     run(format!("{}{}{}", declared("s", &["a"]), record(one), state(1)));
     // A column that the SCHEMA brings, and later one that only a record has.
-    run(format!("{}{}{}{}", declared("s", &["b"]), record(two), record(both), state(2)));
-    run(format!("{}{}{}{}", declared("s", &["a"]), record(both), record(r#"{"c":5}"#), state(3)));
-    run(format!("{}{}{}", declared("s", &["c", "a"]), record(r#"{"c":6}"#), state(4)));
+    run(format!(
+        "{}{}{}{}",
+        declared("s", &["b"]),
+        record(two),
+        record(both),
+        state(2)
+    ));
+    run(format!(
+        "{}{}{}{}",
+        declared("s", &["a"]),
+        record(both),
+        record(r#"{"c":5}"#),
+        state(3)
+    ));
+    run(format!(
+        "{}{}{}",
+        declared("s", &["c", "a"]),
+        record(r#"{"c":6}"#),
+        state(4)
+    ));
     assert_eq!(bench.file("s.csv"), "a\n1\n");
     assert_eq!(bench.file("s~2.csv"), "a,b\n,2\n3,4\n3,4\n");
     assert_eq!(bench.file("s~3.csv"), "a,b,c\n,,5\n,,6\n");
@@ -141,15 +174,24 @@ fn kill_9_at_any_place_loses_nothing_and_doubles_nothing() {
             assert_eq!(live.end(Signal::KILL), (None, Some(9)));
             assert_eq!(bench.bookmark(), format!("{{\"id\":{done}}}"));
         }
-        let output = bench
-            .run(format!("{}{}{}", declared("s", &["id"]), records("s", done..done + 5), state(done + 5)).as_bytes());
+        let output = bench.run(
+            format!(
+                "{}{}{}",
+                declared("s", &["id"]),
+                records("s", done..done + 5),
+                state(done + 5)
+            )
+            .as_bytes(),
+        );
         assert!(output.status.success());
         let text = match more {
             "" => bench.file("s.csv"),
             _ => {
                 let mut text = String::new();
                 let file = fs::File::open(bench.out().join("s.csv.gz")).unwrap();
-                flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+                flate2::read::MultiGzDecoder::new(file)
+                    .read_to_string(&mut text)
+                    .unwrap();
                 text
             }
         };
@@ -163,15 +205,30 @@ fn files_of_others_go_on_by_their_header() {
     let bench = Bench::new();
     fs::create_dir(bench.out()).unwrap();
     fs::write(bench.out().join("s.csv"), "\u{feff}b,a\n1,2\n").unwrap();
-    assert_eq!(wrote(&bench, &["a", "b"], &[r#"{"a":4,"b":3}"#]), "\u{feff}b,a\n1,2\n3,4\n");
+    assert_eq!(
+        wrote(&bench, &["a", "b"], &[r#"{"a":4,"b":3}"#]),
+        "\u{feff}b,a\n1,2\n3,4\n"
+    );
 }
 
 #[test]
 fn texts_that_no_file_can_hold_are_refused() {
     let bench = Bench::new();
-    let output = bench.run(format!("{}{}{}", declared("s", &["a"]), record(r#"{"a":"x"}"#), record(r#"{"a":"\ud800"}"#)).as_bytes());
+    let output = bench.run(
+        format!(
+            "{}{}{}",
+            declared("s", &["a"]),
+            record(r#"{"a":"x"}"#),
+            record(r#"{"a":"\ud800"}"#)
+        )
+        .as_bytes(),
+    );
     assert_eq!(output.status.code(), Some(4));
-    assert!(stderr(&output).starts_with("error[data.invalid_utf8]"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("error[data.invalid_utf8]"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

@@ -13,7 +13,9 @@ const BIN: &str = env!("CARGO_BIN_EXE_target-jsonl");
 fn text(bench: &Bench) -> String {
     let mut text = String::new();
     let file = File::open(bench.out().join("s.jsonl.gz")).unwrap();
-    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    flate2::read::MultiGzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
     text
 }
 
@@ -28,7 +30,12 @@ fn kill_9_leaves_whole_members() {
         let mut live = Live::start(&bench);
         live.send(&schema("s"));
         let next = done + 9_000 * round;
-        live.send(&format!("{}{}{}", records("s", done..next), state(next), records("s", next..next + 20_000)));
+        live.send(&format!(
+            "{}{}{}",
+            records("s", done..next),
+            state(next),
+            records("s", next..next + 20_000)
+        ));
         assert_eq!(live.state(), format!("{{\"id\":{next}}}"));
         done = next;
         assert_eq!(live.end(Signal::KILL), (None, Some(9)));

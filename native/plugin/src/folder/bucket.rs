@@ -66,10 +66,15 @@ impl Manifest {
     /// Of a job, with its version; none when there is none.
     pub fn read(files: &Files, path: &Address, job: &str) -> Result<Option<(Manifest, String)>> {
         let at = place(path, job);
-        let Some((bytes, version)) = files.document(&at)? else { return Ok(None) };
+        let Some((bytes, version)) = files.document(&at)? else {
+            return Ok(None);
+        };
         let manifest = serde_json::from_slice(&bytes).map_err(|e| {
-            PluginError::config("state.invalid", format!("{at} is damaged: line {}, column {}", e.line(), e.column()))
-                .hint("restore it, or write to another prefix")
+            PluginError::config(
+                "state.invalid",
+                format!("{at} is damaged: line {}, column {}", e.line(), e.column()),
+            )
+            .hint("restore it, or write to another prefix")
         })?;
         Ok(Some((manifest, version)))
     }
@@ -168,11 +173,19 @@ impl Bucket {
         }
         let mine = format!("/{}-", safe(self.job.as_bytes()));
         let root = self.path.to_string();
-        let known: Vec<&str> = self.manifest.streams.values().flatten().map(|e| e.name.as_str()).collect();
+        let known: Vec<&str> = self
+            .manifest
+            .streams
+            .values()
+            .flatten()
+            .map(|e| e.name.as_str())
+            .collect();
         for found in self.files.list(&self.path)? {
             let full = found.address.to_string();
             let name = full[root.len().min(full.len())..].trim_start_matches('/');
-            let number = name.split_once(&mine).and_then(|(_, rest)| rest.get(..NUMBER)?.parse::<u64>().ok());
+            let number = name
+                .split_once(&mine)
+                .and_then(|(_, rest)| rest.get(..NUMBER)?.parse::<u64>().ok());
             if number.is_some_and(|n| n > self.manifest.commits) && !known.contains(&name) {
                 self.files.delete(&found.address)?;
             }
@@ -182,7 +195,10 @@ impl Bucket {
 
     /// Add one record to its stream's object.
     pub fn append(&mut self, format: &mut impl Format, stream: &[u8], record: &[u8]) -> Result<()> {
-        let same = self.targets.get(self.last).is_some_and(|target| target.stream == stream);
+        let same = self
+            .targets
+            .get(self.last)
+            .is_some_and(|target| target.stream == stream);
         let at = match (same, self.by_stream.get(stream)) {
             (true, _) => self.last,
             (false, Some(at)) => *at,
@@ -194,7 +210,9 @@ impl Bucket {
             if self.targets[at].open.is_none() {
                 self.begin(format, at)?;
             }
-            let Some(open) = self.targets[at].open.as_mut() else { continue };
+            let Some(open) = self.targets[at].open.as_mut() else {
+                continue;
+            };
             if format.write(at, record, &mut open.buffer)? {
                 open.entry.rows += 1;
                 break;
@@ -202,7 +220,11 @@ impl Bucket {
             self.close(at)?;
             self.targets[at].columns = format.open(at, stream, &self.targets[at].columns)?;
         }
-        if self.targets[at].open.as_ref().is_some_and(|open| open.buffer.len() >= BUFFER) {
+        if self.targets[at]
+            .open
+            .as_ref()
+            .is_some_and(|open| open.buffer.len() >= BUFFER)
+        {
             self.write(at)?;
         }
         Ok(())
@@ -233,7 +255,12 @@ impl Bucket {
         let target = &mut self.targets[at];
         let zip = if self.manner.gzip { ".gz" } else { "" };
         let (job, number) = (safe(self.job.as_bytes()), self.manifest.commits + 1);
-        let name = format!("{}/{job}-{number:0NUMBER$}-{}{}{zip}", target.stem, self.objects, format.ending());
+        let name = format!(
+            "{}/{job}-{number:0NUMBER$}-{}{}{zip}",
+            target.stem,
+            self.objects,
+            format.ending()
+        );
         let mut buffer = Vec::new();
         format.head(&target.columns, &mut buffer);
         target.open = Some(Open {
@@ -250,7 +277,9 @@ impl Bucket {
     }
 
     fn write(&mut self, at: usize) -> Result<()> {
-        let Some(open) = self.targets[at].open.as_mut() else { return Ok(()) };
+        let Some(open) = self.targets[at].open.as_mut() else {
+            return Ok(());
+        };
         let address = self.path.join(&open.entry.name);
         let sink = match &mut open.sink {
             Some(sink) => sink,
@@ -286,7 +315,9 @@ impl Bucket {
         if self.targets[at].open.as_ref().is_some_and(|open| open.entry.rows > 0) {
             self.write(at)?;
         }
-        let Some(open) = self.targets[at].open.take() else { return Ok(()) };
+        let Some(open) = self.targets[at].open.take() else {
+            return Ok(());
+        };
         self.open = self.open.saturating_sub(open.bytes);
         let address = self.path.join(&open.entry.name);
         match open.sink {

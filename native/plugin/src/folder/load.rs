@@ -144,7 +144,12 @@ pub fn load(mut load: Load, format: impl Format) -> Result<End> {
     };
     let place = match Address::parse(load.config.text("path"))? {
         Address::Local(folder) => Place::Folder(Box::new(Store::open(&folder, &load.job, manner)?)),
-        path => Place::Bucket(Box::new(Bucket::open(Files::of(&load.config), path, &load.job, manner)?)),
+        path => Place::Bucket(Box::new(Bucket::open(
+            Files::of(&load.config),
+            path,
+            &load.job,
+            manner,
+        )?)),
     };
     let mut run = Run {
         place,
