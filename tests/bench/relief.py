@@ -41,7 +41,7 @@ def figures(scratch: Path, rounds: int, rows: int = 50_000) -> list[dict[str, ob
     file = folder / "orders.singer.jsonl"
     write_singer_file(file, 1)
     size = file.stat().st_size
-    write_singer_file(file, max(size * (rows // BLOCK_ROWS) // 1_000_000 - 1, 1))
+    write_singer_file(file, int(size * (rows / BLOCK_ROWS - 0.5) / 1e6))  # whole blocks of rows
     tap = folder / "tap-orders"
     tap.write_text(f'#!/bin/sh\ncase "$*" in *--about*|*--help*) exit 2;; esac\nexec cat {file}\n')
     tap.chmod(0o755)
