@@ -175,7 +175,9 @@ def work(
         state=state,
         plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas),
         checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),
-        taps=parallel.taps(job.spec, options, steps, job.project.state_path, interrupts),
+        taps=parallel.one
+        if job.tap is not None  # what is played is one stream of messages
+        else parallel.taps(job.spec, options, steps, job.project.state_path, interrupts),
     )
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.bus.plan import Plan
+from dativo.bus.plan import Plan, Spill
 from dativo.config.specs import JobSpec
 from dativo.run import letterbox
 from dativo.run.attempts import Lent
 from dativo.run.governor import Budget, Governor
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
+from dativo.run.places import SPILL
 from dativo.run.shares import divided
 from dativo.run.step import Step
 from dativo.run.taps import Taps, Task, Terms, tap_side
@@ -26,11 +27,15 @@ from dativo.state import bookmark as bookmarks
 Making = Callable[[Plan, str | None, str | None, Lent], Taps | None]
 
 
+def one(*_: object) -> None:
+    """No taps beside each other."""
+
+
 def taps(spec: JobSpec, options: RunOptions, steps: Sequence[Step], store: Path, interrupts: Interrupts) -> Making:
     """What makes the taps of an attempt; it makes none where one tap alone is to read."""
     most = options.parallel or spec.parallel
     if most < 2:
-        return lambda *_: None
+        return one
     tap = steps[0]
     governor = Governor(Budget.of(spec.job_limits, options.memory))
 
@@ -55,6 +60,7 @@ def taps(spec: JobSpec, options: RunOptions, steps: Sequence[Step], store: Path,
             tap,
             of_task,
             min(most, len(shares)),
+            Spill(**spec.spill, dir=str(store.parent / SPILL)),
             governor,
             lent.retrying,
             interrupts,

@@ -27,7 +27,7 @@ from typing import Any, Self
 from dativo import errors
 from dativo.bus import gather
 from dativo.bus.events import End, Event
-from dativo.bus.plan import Plan, Sink, Source
+from dativo.bus.plan import Plan, Sink, Source, Spill
 from dativo.bus.process import BusProcess
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
@@ -79,6 +79,8 @@ class Terms:
     plan: Callable[[Task, str], Plan]
     """A tap's plan for a task; the second is what tells its private places from the other taps'."""
     taps: int
+    room: Spill
+    """Where, and how much, waits for a STATE."""
     governor: Governor
     retrying: Retrying
     interrupts: Interrupts
@@ -114,14 +116,14 @@ class Taps:
         """Streams that were left out because they failed."""
 
     def __enter__(self) -> Self:
-        spill = self._plan.spill
+        room = self._terms.room
         self._gather = gather.start(
             self._terms.taps,
             job=self._plan.job,
             run=self._plan.run,
-            memory=spill.memory if spill else 8 << 20,
-            disk=spill.disk if spill else 1 << 30,
-            folder=Path(spill.dir if spill and spill.dir else self._plan.run_dir + "-waiting"),
+            memory=room.memory,
+            disk=room.disk,
+            folder=Path(room.dir or "/"),
             max_line=self._plan.limits.max_line,
         )
         self._gather.begin_at(self._base)
@@ -132,9 +134,6 @@ class Taps:
     ) -> None:
         self._stop()
         self._gather.kill()
-        if self._plan.spill is None:
-            with contextlib.suppress(OSError):
-                Path(self._plan.run_dir + "-waiting").rmdir()
 
     # -- for the target's side
 

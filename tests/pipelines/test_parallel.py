@@ -12,7 +12,7 @@ import pytest
 
 from tests import processes
 from tests.fixtures.faulty import Faulty, ended, errors_in, gone, interrupt, members, until
-from tests.workspace import Answer
+from tests.workspace import ROOT, Answer
 
 STREAMS = ("a", "b", "c", "d")
 ROWS = 200
@@ -203,8 +203,6 @@ def test_a_control_plane_that_is_killed_leaves_nothing_and_the_next_run_goes_on(
     process.kill()
     process.communicate()
     gone(faulty.job)
-    before = faulty.bookmark(faulty.job)["bookmarks"]
-    assert before
     faulty.dativo(*words(faulty, 2)).expect()
     whole(faulty)
 
@@ -264,7 +262,33 @@ def test_bad_records_are_set_aside_as_with_one_tap(faulty: Faulty):
     gone(faulty.job)
 
 
-def test_ledger_without_a_start_has_no_rows_twice_after_many_kills(faulty: Faulty):
+def test_a_mapper_between_them_sees_all(faulty: Faulty):
+    line = words(faulty, 2)
+    line.insert(2, "map-fault")
+    faulty.dativo(*line).expect()
+    whole(faulty)
+
+
+def test_a_file_that_only_one_process_may_open(faulty: Faulty):
+    """DuckDB: there is one target, so nothing is in its way; and it keeps the bookmark with the data."""
+    import duckdb
+
+    path = faulty.folder / "out.duckdb"
+    faulty.dativo("add", ROOT / "targets/target-duckdb").expect()
+    line = [word.replace(str(faulty.ledger), str(path)) for word in words(faulty, 3, target="target-duckdb")]
+    started = faulty.start("exec dativo " + " ".join(f"'{word}'" for word in [*line, "--set", "tap-busy.slow=0.05"]))
+    until(lambda: path.exists() or started.poll() is not None, "the file is there")
+    started.kill()
+    started.communicate()
+    gone(faulty.job)
+    faulty.dativo(*line).expect()
+    assert faulty.bookmark(faulty.job) == WHOLE
+    with duckdb.connect(str(path), read_only=True) as database:
+        for name in STREAMS:
+            assert database.execute(f"SELECT count(*), count(DISTINCT id) FROM {name}").fetchone() == (ROWS, ROWS)
+
+
+def test_many_kills_in_a_row(faulty: Faulty):
     """Whatever is killed, whenever: each run goes on, and in the end every row is there once."""
     for round_, victim in enumerate(["tap", "target", "control", "bus"] * 2):
         line = "exec dativo " + " ".join(f"'{word}'" for word in words(faulty, 2 + round_ % 3, slow=0.02))

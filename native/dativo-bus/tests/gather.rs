@@ -165,16 +165,24 @@ fn without_room_one_streams_and_its_records_are_told_when_it_fails() {
     let mut gather = Gather::start(2, 0);
     gather.say(&json!({"begin": 0, "others": ["b"]}));
     gather.say(&json!({"begin": 1, "others": ["a"]}));
-    let lines: Vec<String> = (0..100).map(|id| record("a", id)).collect();
-    gather.send(0, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let count: usize = 20_000;
+    let mut lane = gather.lanes[0].try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        (0..count).for_each(|id| writeln!(lane, "{}", record("a", id as u64)).unwrap());
+    });
     let mut out = BufReader::new(gather.child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap(); // it does not wait for a STATE: there is no room to wait in
-    assert_eq!(line.trim_end(), lines[0]);
+    assert_eq!(line.trim_end(), record("a", 0));
+    for _ in 1..count {
+        line.clear();
+        out.read_line(&mut line).unwrap();
+    }
+    writer.join().unwrap();
     gather.send(1, &[&record("b", 1), &state(&json!({"bookmarks": {"b": 1}}))]);
     gather.end(1, true);
     let answer = gather.end(0, false);
-    assert_eq!(answer["tail"], json!(100));
+    assert_eq!(answer["tail"], json!(count));
     gather.say(&json!({"finish": true}));
     gather.control = None; // it may not go on behind them: it waits to be ended
     let mut rest = String::new();

@@ -107,23 +107,22 @@ impl Gathering {
         if self.over() {
             return Ok(());
         }
-        let (control, out, lanes) = self.wait()?;
+        let (out, lanes) = self.wait()?;
         if out {
             self.write()?;
         }
-        for lane in lanes {
-            self.read(lane)?;
+        // Words first, always: that a tap begins is said before it writes anything.
+        for word in self.words.read()? {
+            self.obey(word)?;
         }
-        if control {
-            for word in self.words.read()? {
-                self.obey(word)?;
-            }
+        for lane in lanes.into_iter().filter(|at| self.may_read(*at)).collect::<Vec<_>>() {
+            self.read(lane)?;
         }
         Ok(())
     }
 
     /// Sleeps until something can be done; what it is.
-    fn wait(&self) -> io::Result<(bool, bool, Vec<usize>)> {
+    fn wait(&self) -> io::Result<(bool, Vec<usize>)> {
         let writing = !self.current.is_empty();
         let read: Vec<usize> = (0..self.lanes.len()).filter(|at| self.may_read(*at)).collect();
         let mut fds = vec![PollFd::new(&self.words, PollFlags::IN)];
@@ -150,7 +149,7 @@ impl Gathering {
             .enumerate()
             .filter(|(at, _)| told(at + 2))
             .map(|(_, lane)| *lane);
-        Ok((told(0), writing && told(1), lanes.collect()))
+        Ok((writing && told(1), lanes.collect()))
     }
 
     fn may_read(&self, lane: usize) -> bool {

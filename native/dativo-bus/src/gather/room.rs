@@ -40,9 +40,9 @@ impl Room {
         })
     }
 
-    /// Whether nothing more is to be read.
+    /// Whether nothing more is to be read. What is empty is never full, however small.
     pub fn full(&self) -> bool {
-        self.here >= self.memory && (self.shelf.is_none() || self.shelved >= self.disk)
+        self.here + self.shelved > 0 && self.here >= self.memory && (self.shelf.is_none() || self.shelved >= self.disk)
     }
 
     /// Lets bytes wait. A disk that fails is used no more: memory is all there is then.

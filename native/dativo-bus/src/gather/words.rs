@@ -70,16 +70,20 @@ impl Words {
         })
     }
 
-    /// What was said.
+    /// All that was said so far.
     pub fn read(&mut self) -> io::Result<Vec<Word>> {
         let mut block = vec![0; 64 << 10];
         let mut found = Vec::new();
-        match self.from.read(&mut block)? {
-            Moved::Bytes(count) => self.lines.feed(&block[..count], |line| found.extend(meant(line.bytes))),
-            Moved::Later => {}
-            Moved::Closed => found.push(Word::Gone),
+        loop {
+            match self.from.read(&mut block)? {
+                Moved::Bytes(count) => self.lines.feed(&block[..count], |line| found.extend(meant(line.bytes))),
+                Moved::Later => return Ok(found),
+                Moved::Closed => {
+                    found.push(Word::Gone);
+                    return Ok(found);
+                }
+            }
         }
-        Ok(found)
     }
 
     /// A lane's tap has ended and all it wrote was read: its last STATE, and how many records went out behind it.
