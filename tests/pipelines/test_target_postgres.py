@@ -110,9 +110,7 @@ def test_overwrite_swaps_the_table_when_the_run_ends_well(target: Target) -> Non
     assert process.stdin is not None
     process.stdin.write(f"{ORDERS}\n{order(3)}\n{state(3)}\n")
     process.stdin.flush()
-    until(
-        lambda: target.sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") == "1", "rows"
-    )
+    until(lambda: target.sql(HELD) == "1", "the run")
     assert set(names(target)) == {1, 2}
     process.send_signal(signal.SIGTERM)
     process.wait()  # its input is open all the while
@@ -297,9 +295,7 @@ def test_sigterm_keeps_what_the_last_state_covers(target: Target) -> None:
 
 def test_two_runs_of_a_job_do_not_mix(target: Target) -> None:
     process = target.start(job="one")
-    until(
-        lambda: target.sql("select count(*) from pg_locks where locktype = 'advisory' and granted") == "1", "the lock"
-    )
+    until(lambda: target.sql(HELD) == "1", "the lock")
     refused = target.run([ORDERS], job="one", lock_timeout=1)
     assert (refused.code, "error[env.locked]" in refused.errors, "lock_timeout" in refused.errors) == (3, True, True)
     target.load(ORDERS, order(1), job="two", lock_timeout=1)
