@@ -124,12 +124,22 @@ fn shorter(array: &StringArray, most: usize) -> bool {
 
 fn json(array: &StringArray, held: &Type) -> Fit {
     let nested = || array.iter().flatten().any(|text| text.starts_with(['{', '[']));
+    // What is too long, or too exact, for the column's type comes as JSON.
+    let numbers = || {
+        array
+            .iter()
+            .flatten()
+            .all(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+    };
+    let numeric = held.is_integer() || matches!(held, Type::Float4 | Type::Float8 | Type::Numeric(_));
     match held {
         Type::Jsonb => Fit::Direct(Form::Jsonb),
         Type::Json => Fit::Direct(Form::Text),
         Type::Text => Fit::Direct(Form::Unquoted),
         Type::Other(written) if !written.starts_with("time") => Fit::Convert(Form::Unquoted),
         Type::Bounded(..) => Fit::Widen(Type::Text),
+        Type::Numeric(None) if numbers() => Fit::Convert(Form::Unquoted),
+        _ if numeric && numbers() => Fit::Widen(Type::Numeric(None)),
         _ if nested() => Fit::Widen(Type::Jsonb),
         _ => Fit::Widen(Type::Text),
     }
@@ -204,6 +214,14 @@ mod tests {
         let (plain, nested) = (StringArray::from(vec!["\"x\"", "1"]), StringArray::from(vec!["{}"]));
         assert_eq!(fit(Source::Json(&plain), &Type::Int8), Fit::Widen(Type::Text));
         assert_eq!(fit(Source::Json(&nested), &Type::Int8), Fit::Widen(Type::Jsonb));
+        let number = StringArray::from(vec!["-123456789012345678901234567890"]);
+        for held in [Type::Int8, Type::Float8] {
+            assert_eq!(fit(Source::Json(&number), &held), Fit::Widen(Type::Numeric(None)));
+        }
+        assert_eq!(
+            fit(Source::Json(&number), &Type::Numeric(None)),
+            Fit::Convert(Form::Unquoted)
+        );
         assert_eq!(fit(Source::Json(&plain), &Type::Text), Fit::Direct(Form::Unquoted));
     }
 }
