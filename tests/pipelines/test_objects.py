@@ -1,4 +1,4 @@
-"""Text files in a bucket (moto's S3), read and written by our plugins, in sandbox `strict` with one host granted."""
+"""Text files in a bucket (moto), read and written by our plugins; in sandbox `strict` too."""
 
 from __future__ import annotations
 
