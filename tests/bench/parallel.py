@@ -23,7 +23,7 @@ from tests.workspace import ROOT, unique
 
 LIMIT = 1 / 1.7
 STREAMS = 4
-BURN = 4_000
+BURN = 10_000
 """Turns of a loop for each row: what a slow API or a row built in Python costs."""
 
 
