@@ -16,7 +16,7 @@ from tests.bench.ours import End
 from tests.bench.trees import Failed
 
 STREAMS = 4
-BURN = 4_000
+BURN = 10_000
 """Turns of a loop for each row: what a slow API or a row built in Python costs."""
 SPEED = 1.7
 
