@@ -40,7 +40,9 @@ fn main() {
         "validate" => passes(times, || relay(&bytes, "on")),
         "to-columns" => {
             let (schema, records) = parts(&bytes);
-            passes(times, || gather(&schema, &records).iter().map(|one| one.num_rows()).sum())
+            passes(times, || {
+                gather(&schema, &records).iter().map(|one| one.num_rows()).sum()
+            })
         }
         "from-columns" => {
             let (schema, records) = parts(&bytes);

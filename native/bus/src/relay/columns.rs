@@ -78,7 +78,9 @@ impl Relay {
     /// A record that passed: the line that was judged last.
     pub(super) fn gather(&mut self, line: &Line) -> Result<(), Fault> {
         let stream = self.router.last_stream() as usize;
-        let Some(columns) = &mut self.columns else { return Ok(()) };
+        let Some(columns) = &mut self.columns else {
+            return Ok(());
+        };
         let bytes = self.framer.slice(line.span());
         let span = match self.router.record_span() {
             Some(span) => span,

@@ -14,12 +14,12 @@ use flate2::Compression;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::name::safe;
 use super::part::BUFFER;
 use super::store::Manner;
 use super::Format;
 use crate::error::{PluginError, Result};
 use crate::files::{Address, Condition, Files, Upload};
+use crate::name::safe;
 
 /// All objects that are being written hold at most about this much (I10); then the largest is closed.
 const OPEN: usize = 64 << 20;

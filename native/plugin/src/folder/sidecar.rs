@@ -9,9 +9,9 @@ use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::name::safe;
 use crate::error::{PluginError, Result};
 pub use crate::files::write::sync_folder;
+use crate::name::safe;
 
 const FILE: &str = ".dativo-state.json";
 

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
-use crate::name::{part_of, parts, safe};
 use super::part::{Part, ALL_BUFFERS, BUFFER};
 use super::sidecar::{foreign, sync_folder, Job, Sidecar};
 use super::Format;
 use crate::error::{PluginError, Result};
+use crate::name::{part_of, parts, safe};
 
 /// Files open at once: a plan may allow as few as 1024 of everything.
 const OPEN: usize = 256;

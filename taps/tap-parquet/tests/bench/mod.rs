@@ -32,7 +32,10 @@ pub struct Sent {
 
 impl Sent {
     pub fn ids(&self) -> Vec<i64> {
-        self.records.iter().map(|record| record["id"].as_i64().unwrap()).collect()
+        self.records
+            .iter()
+            .map(|record| record["id"].as_i64().unwrap())
+            .collect()
     }
 
     pub fn state(&self) -> &Value {
@@ -59,7 +62,10 @@ impl Bench {
 
     pub fn command(&self) -> Command {
         let mut command = Command::new(BIN);
-        command.current_dir(self.home.path()).arg("--config").arg(self.file("config.json", &self.settings));
+        command
+            .current_dir(self.home.path())
+            .arg("--config")
+            .arg(self.file("config.json", &self.settings));
         command.env_remove("DATIVO_SPOOL");
         command
     }
@@ -106,15 +112,21 @@ pub fn sent(bytes: &[u8]) -> Sent {
 /// Rows `id`, `name` and `at` (a day after another), in row groups of this many.
 pub fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
     let names: StringArray = ids.clone().map(|id| (id % 2 == 0).then(|| format!("n{id}"))).collect();
-    let moments = TimestampMicrosecondArray::from_iter_values(ids.clone().map(|id| id * 86_400_000_000)).with_timezone("UTC");
-    let columns: Vec<(&str, ArrayRef)> =
-        vec![("id", Arc::new(Int64Array::from_iter_values(ids))), ("name", Arc::new(names)), ("at", Arc::new(moments))];
+    let moments =
+        TimestampMicrosecondArray::from_iter_values(ids.clone().map(|id| id * 86_400_000_000)).with_timezone("UTC");
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from_iter_values(ids))),
+        ("name", Arc::new(names)),
+        ("at", Arc::new(moments)),
+    ];
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
 }
 
 pub fn write(path: &std::path::Path, batch: &RecordBatch, group: usize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group))
+        .build();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
     writer.close().unwrap();
@@ -122,7 +134,9 @@ pub fn write(path: &std::path::Path, batch: &RecordBatch, group: usize) {
 
 /// A catalog with something set in the metadata of its first stream.
 pub fn with(mut catalog: Value, set: Value) -> Value {
-    let about = catalog["streams"][0]["metadata"][0]["metadata"].as_object_mut().unwrap();
+    let about = catalog["streams"][0]["metadata"][0]["metadata"]
+        .as_object_mut()
+        .unwrap();
     about.insert("selected".into(), json!(true));
     about.extend(set.as_object().unwrap().clone());
     catalog
