@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.fixtures.faulty import until
-from tests.pipelines.tap_postgres import Tap, connection, ended_by, exact
+from tests.pipelines.tap_postgres import Tap, connection, exact
 from tests.servers.postgres import Postgres
 from tests.workspace import unique
 
@@ -77,7 +75,7 @@ def test_an_incremental_run_goes_on_wherever_it_was_stopped(tap: Tap, source: Po
                 missing = set(ids(rows[sent:])) - set(ids(again.records.get("public-events", [])))
                 assert missing == set(), f"{key} {inclusive}: a run from {message['value']} lacks {missing}"
                 seen.add(str(message["value"]))
-        assert len(seen) > 5
+        assert len(seen) > 3
         last = whole.states[-1]["bookmarks"]["public-events"]
         assert last["replication_key"] == key
         after = tap.run(catalog=catalog, state=whole.states[-1], **settings).expect()
@@ -103,13 +101,15 @@ def test_several_workers_read_the_same_rows_under_one_snapshot(tap: Tap, source:
     fill(tap, source, BIG)
     alone = tap.run().expect().records["public-big"]
     process = tap.start(workers=3, batch_rows=50)
-    assert process.stdout is not None
+    assert process.stdout is not None and process.stderr is not None
     head = [process.stdout.readline() for _ in range(3)]
     # Its snapshot is taken, most rows are not read: nobody reads its pipe. What changes now is of another time.
     fill(tap, source, "update big set filler = 'changed'", "delete from big where id % 2 = 0")
     fill(tap, source, "insert into big select n, 'new' from generate_series(50001, 60000) as n")
-    rest, stderr = process.communicate()
-    assert process.returncode == 0, stderr
+    rest = process.stdout.read()
+    assert process.wait() == 0, process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
     messages = [exact(line) for line in b"".join([*head, rest]).splitlines()]
     rows = [one["record"] for one in messages if one["type"] == "RECORD"]
     assert sorted(rows, key=lambda row: row["id"]) == sorted(alone, key=lambda row: row["id"])
@@ -134,16 +134,6 @@ def test_a_full_load_in_the_order_of_its_key_goes_on(tap: Tap, source: Postgres)
     anew = tap.run(state=whole.states[0]).expect()
     assert len(anew.records["public-events"]) == len(rows)
     assert version not in anew.versions["public-events"]
-
-
-def test_a_signal_ends_the_tap_and_what_the_server_does(tap: Tap, source: Postgres) -> None:
-    fill(tap, source, "create view slow as select 1 as one from pg_sleep(3600)")
-    asleep = f"select pid from pg_stat_activity where datname = '{tap.config['dbname']}' and wait_event = 'PgSleep'"
-    for number in (signal.SIGTERM, signal.SIGINT):
-        process = tap.start()
-        until(lambda: source.sql(asleep).strip() != "" or process.poll() is not None, "the server sleeps")
-        ended_by(process, number)
-        until(lambda: source.sql(asleep).strip() == "", "the server is told")
 
 
 def test_memory_does_not_grow_with_the_table(tap: Tap, source: Postgres) -> None:

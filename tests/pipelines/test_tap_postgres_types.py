@@ -27,7 +27,7 @@ DIGITS = {"free", "rounded"}
 DOCUMENTS = {"doc", "docs"}
 LISTS = {
     *("ints", "smalls", "larges", "texts", "numerics", "doubles", "singles", "flags", "uuids", "moods", "tagged"),
-    *("documents", "blobs", "days", "pairs"),
+    *("documents", "blobs", "days", "pair", "pairs"),
 }
 AS_TEXT = {"clock_zone", "span", "range", "place", "address", "money", "mark", "markup", "bits"}
 
@@ -70,6 +70,8 @@ def told(server: Postgres, database: str) -> list[dict[str, Any]]:
             place = f"encode({place}, 'hex')"
         elif name in AS_TEXT | DIGITS | DECIMALS.keys() | TIMES.keys():
             place = f"{place}::text"
+        elif name == "object":  # a number, which row_to_json takes for a text
+            place = f"{place}::int8"
         elif name == "doc":  # without the line breaks that it was written with
             place = f"translate({place}::text, E'\n\r', '')::json"
         selected.append(f"{place} as {quoted(name)}")
@@ -96,6 +98,8 @@ def of_arrow(name: str, value: Any) -> Any:
         return exact(value)
     if name in BYTES:
         return value.hex()
+    if isinstance(value, float):
+        return Decimal(repr(value))
     return f"{value:f}" if isinstance(value, Decimal) else value
 
 
@@ -125,7 +129,7 @@ def test_columns_hold_every_value(tap: Tap, expected: list[dict[str, Any]], tmp_
     table = spooled(sent)[STREAM]
     must_equal([{name: of_arrow(name, value) for name, value in row.items()} for row in table.to_pylist()], expected)
     schema = table.schema
-    assert {schema.field(name).type for name in ("small", "medium", "large8", "object")} == {pa.int64()}
+    assert {schema.field(name).type for name in ("small", "medium", "large", "object")} == {pa.int64()}
     for name, (precision, scale) in DECIMALS.items():
         wide = pa.decimal128 if precision <= 38 else pa.decimal256
         assert schema.field(name).type == wide(precision, scale)
@@ -133,14 +137,14 @@ def test_columns_hold_every_value(tap: Tap, expected: list[dict[str, Any]], tmp_
     assert (schema.field("clock").type, schema.field("day").type) == (pa.time64("us"), pa.date32())
     assert schema.field("bytes").type == pa.binary()
     for name in DOCUMENTS | LISTS:
-        assert schema.field(name).metadata == {b"ARROW:extension:name": b"arrow.json"}, name
+        assert schema.field(name).type.extension_name == "arrow.json", name
 
 
 def test_the_schema_says_what_they_are(tap: Tap) -> None:
     offered = tap.discover()[STREAM]
     properties = offered["schema"]["properties"]
     assert properties[KEY] == {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
-    assert properties["large8"] == {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**63 - 1}
+    assert properties["large"] == {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**63 - 1}
     for name, (precision, scale) in DECIMALS.items():
         decimal = {"type": ["string", "null"], "format": "x-singer.decimal", "precision": precision, "scale": scale}
         assert properties[name] == decimal
