@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -135,10 +134,3 @@ def spooled(sent: Sent) -> dict[str, pa.Table]:
                     table = pa.Table.from_pylist(reader.read_all().to_pylist(), reader.schema)
                 tables.setdefault(message["stream"], []).append(table)
     return {stream: pa.concat_tables(parts) for stream, parts in tables.items()}
-
-
-def ended_by(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send the signal; the process must end by it."""
-    process.send_signal(number)
-    process.communicate()
-    assert process.returncode == -number
