@@ -49,6 +49,10 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("DATIVO_TEST_TARGET", READ, "Target of the tests that `dativo replay --test` made.", "the one they name"),
     Variable("DATIVO_JOB", GIVEN, "Name of the job, for targets that store the bookmark with the data.", "`default`"),
     Variable("DATIVO_RUN", GIVEN, "Identifier of the run.", "unset outside a run"),
+    Variable(
+        "DATIVO_SPOOL", GIVEN, "Folder in which a tap that speaks Arrow seals files.", "unset: the tap sends RECORDs"
+    ),
+    Variable("DATIVO_SPOOL_BYTES", GIVEN, "How many bytes may lie in it.", "unset"),
     Variable("NO_COLOR", FOREIGN, "Any value turns colours off.", "colours on a terminal"),
     Variable("TERM", FOREIGN, "`dumb` turns colours off.", "the terminal's"),
     Variable("CI", FOREIGN, "Any value turns the live progress into plain lines.", "live progress on a terminal"),

@@ -58,11 +58,14 @@ impl Lanes {
         }
     }
 
-    /// All was read: the connections, for what comes next.
-    pub fn end(mut self) -> Vec<Client> {
+    /// All was read: the connections, for what comes next. I11: a lane that is gone without a word has not read all.
+    pub fn end(mut self) -> Result<Vec<Client>> {
         self.batches = None;
-        let ended = self.threads.into_iter().filter_map(|thread| thread.join().ok());
-        ended.flatten().collect()
+        let ended: Option<Vec<Client>> = self.threads.into_iter().map(|thread| thread.join().ok()?).collect();
+        ended.ok_or_else(|| PluginError {
+            exit: 1,
+            ..PluginError::config("database.failed", "a connection ended before its rows did")
+        })
     }
 }
 

@@ -34,13 +34,17 @@ impl std::fmt::Debug for Token {
 }
 
 impl Session {
-    /// From the settings; from now on SIGTERM and SIGINT cancel what runs on the server before they end this process.
+    /// From the settings.
     pub fn of(config: &Config) -> Result<Session> {
-        let session = Session {
+        Ok(Session {
             access: Access::of(config, NAME)?,
             open: Arc::default(),
-        };
-        let watched = session.clone();
+        })
+    }
+
+    /// From now on SIGTERM and SIGINT cancel what runs on the server before they end this process.
+    pub fn heed_signals(&self) -> Result<()> {
+        let watched = self.clone();
         let mut signals = Signals::new([SIGTERM, SIGINT])
             .map_err(|e| PluginError::environment("env.kernel", format!("cannot catch signals: {e}")))?;
         std::thread::spawn(move || {
@@ -48,7 +52,7 @@ impl Session {
                 watched.end(signal);
             }
         });
-        Ok(session)
+        Ok(())
     }
 
     /// Ends this process by `signal`, and what its connections do: a server that sorts would not notice for long.

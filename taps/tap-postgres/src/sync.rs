@@ -34,6 +34,7 @@ const PART_BLOCKS: i64 = 1024;
 pub fn sync<W: Write>(sync: Sync<'_, W>) -> Result<()> {
     let settings = Settings::of(&sync.config)?;
     let session = Session::of(&sync.config)?;
+    session.heed_signals()?;
     let mut client = session.connect()?;
     let tables = discover::tables(&session, &mut client, &settings)?;
     let mut choices = Vec::new();
@@ -71,7 +72,8 @@ struct Run<'a, W: Write> {
 enum Follow<'c> {
     /// Nothing: only the end of the load is a place to go on at.
     Nothing,
-    /// The value of the replication key in the last row is the bookmark; `pending` waits for a row with another value.
+    /// The value of the replication key in the last row is the bookmark; where the next run reads only what is behind it, it is
+    /// `pending` until a row with another value comes.
     Position {
         place: usize,
         column: &'c Column,
@@ -249,7 +251,7 @@ impl<W: Write> Run<'_, W> {
             self.out.rows(&choice.stream, &batch, version)?;
             self.after(choice, &batch, &mut follow)?;
         }
-        self.clients.extend(lanes.end());
+        self.clients.extend(lanes.end()?);
         if let Follow::Position {
             column,
             pending: Some(value),
@@ -281,12 +283,17 @@ impl<W: Write> Run<'_, W> {
         let text = |place: usize| bookmark::text_of(batch.column(place), last);
         match follow {
             Follow::Nothing => Ok(()),
-            Follow::Position { place, pending, .. } => {
-                if let Some(value) = text(*place) {
-                    *pending = Some(value);
+            Follow::Position { place, column, pending } => match text(*place) {
+                None => Ok(()),
+                Some(value) if self.settings.replication_key_inclusive => {
+                    self.position(choice, column, &value);
+                    self.out.state(self.state.value())
                 }
-                Ok(())
-            }
+                value => {
+                    *pending = value;
+                    Ok(())
+                }
+            },
             Follow::Key { places, at } => {
                 let Some(values) = places.iter().map(|place| text(*place)).collect() else {
                     return Ok(());

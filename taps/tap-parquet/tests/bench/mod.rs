@@ -1,4 +1,6 @@
 //! The real binary on files in a folder of its own, and what it sends.
+//!
+//! Every test of this tap begins with a [`Bench`]; each has a folder that goes with it.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
