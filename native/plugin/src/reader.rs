@@ -114,6 +114,14 @@ impl Signals {
         Ok(Signals { wake, which })
     }
 
+    /// The signal that came, if one did.
+    fn came(&self) -> Option<i32> {
+        match self.which.load(Ordering::SeqCst) as i32 {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
     /// Wait until `fd` can be read, a signal comes, or time is up.
     fn before(&self, fd: BorrowedFd<'_>, patience: Option<Duration>) -> Result<Woken> {
         let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
@@ -187,7 +195,11 @@ impl Reader {
             };
             match place {
                 Ok(Some(place)) => self.one(&place, target)?,
-                Ok(None) if ended => return Ok(End::Eof),
+                Ok(None) if ended => {
+                    // A signal that came together with the end: whoever sent it may have ended the tap as well.
+                    let came = self.signals.as_ref().and_then(Signals::came);
+                    return Ok(came.map_or(End::Eof, End::Signal));
+                }
                 Ok(None) => {
                     self.framer.release_all();
                     target.settle()?;

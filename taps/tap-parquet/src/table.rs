@@ -177,7 +177,8 @@ impl Table {
 
     fn entry(&self) -> Stream {
         let about = |value: Value| value.as_object().cloned().unwrap_or_default();
-        let mut stream = about(json!({"inclusion": "available", "table-key-properties": self.keys}));
+        let mut stream =
+            about(json!({"inclusion": "available", "selected-by-default": true, "table-key-properties": self.keys}));
         if let Some(key) = &self.replication_key {
             stream.insert("valid-replication-keys".into(), json!([key]));
         }

@@ -24,6 +24,8 @@ use crate::writer::Open;
 const MEMORY: usize = 64 << 20;
 /// Files open at once: a plan may allow as few as 1024 of everything.
 const OPEN: usize = 128;
+/// Uploads to an object store that wait for their commit: each holds memory. Beyond it the first one ends.
+const UNFINISHED: usize = 8;
 /// Rows of a batch of a file that a BATCH names.
 const ROWS: usize = 16_384;
 
@@ -67,8 +69,8 @@ struct Tables {
     store: Store,
     streams: HashMap<String, Stream>,
     open: HashMap<Place, Open>,
-    /// Files that are whole and not committed yet.
-    whole: Vec<(Entry, Upload)>,
+    /// Files that are whole and not committed yet; with their upload where its end would show them.
+    whole: Vec<(Entry, Option<Upload>)>,
     memory: usize,
     ticks: u64,
 }
@@ -88,7 +90,11 @@ impl Tables {
 
     /// What is not committed goes away with its files.
     fn close(self) {
-        drop((self.open, self.whole));
+        drop(self.open);
+        for (entry, _) in self.whole.iter().filter(|(_, upload)| upload.is_none()) {
+            // What cannot be removed now is removed by the next start.
+            let _ = self.store.discard(entry);
+        }
         self.store.close();
     }
 
@@ -97,7 +103,17 @@ impl Tables {
             return Ok(());
         };
         self.memory -= open.memory;
-        self.whole.push(open.close()?);
+        let (entry, upload) = open.close()?;
+        // Nobody sees a new file here, and its descriptor is free then.
+        let upload = match self.settings.folder.local() {
+            Some(_) => upload.finish().map(|()| None)?,
+            None => Some(upload),
+        };
+        self.whole.push((entry, upload));
+        if self.whole.iter().filter(|(_, upload)| upload.is_some()).count() > UNFINISHED {
+            let first = self.whole.iter_mut().find_map(|(_, upload)| upload.take());
+            first.map_or(Ok(()), Upload::finish)?;
+        }
         Ok(())
     }
 
@@ -232,8 +248,13 @@ impl Sink for Tables {
             }
             stays
         });
-        self.whole
-            .retain(|(entry, _)| entry.stream != stream || !old(entry.version));
+        let whole = std::mem::take(&mut self.whole);
+        let is_gone = |whole: &(Entry, Option<Upload>)| whole.0.stream == stream && old(whole.0.version);
+        let (gone, stay): (Vec<_>, Vec<_>) = whole.into_iter().partition(is_gone);
+        self.whole = stay;
+        for (entry, _) in gone.iter().filter(|(_, upload)| upload.is_none()) {
+            self.store.discard(entry)?;
+        }
         if let Some(stream) = self.streams.get_mut(stream) {
             stream.active = Some(version);
         }

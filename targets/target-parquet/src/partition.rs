@@ -1,10 +1,13 @@
 //! Which rows of a batch go into which folder: `country=DE/created_at_day=2026-11-26`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::{ArrowError, DataType, Schema};
+use arrow_schema::{ArrowError, DataType, Schema, TimeUnit};
 use arrow_select::take::take_record_batch;
 use singer_plugin::name::safe;
 
@@ -81,10 +84,13 @@ pub fn split(batch: &RecordBatch, by: &[By]) -> Result<Vec<(String, RecordBatch)
         return Ok(vec![(String::new(), batch.clone())]);
     }
     let options = FormatOptions::default();
+    let columns = by.iter().map(|level| {
+        let column = batch.column_by_name(&level.column).map(unzoned);
+        column.ok_or_else(|| ArrowError::SchemaError(format!("there is no column {:?}", level.column)))
+    });
+    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>()?;
     let mut levels = Vec::with_capacity(by.len());
-    for level in by {
-        let column = batch.column_by_name(&level.column);
-        let column = column.ok_or_else(|| ArrowError::SchemaError(format!("there is no column {:?}", level.column)))?;
+    for (level, column) in by.iter().zip(&columns) {
         levels.push((column, ArrayFormatter::try_new(column, &options)?, level.unit));
     }
     let mut found: HashMap<String, usize> = HashMap::new();
@@ -135,6 +141,17 @@ pub fn split(batch: &RecordBatch, by: &[By]) -> Result<Vec<(String, RecordBatch)
     parts.collect()
 }
 
+/// Moments without their zone, which is UTC: the formatter knows no zone by its name.
+fn unzoned(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+            let moments = column.as_primitive::<TimestampMicrosecondType>().clone();
+            Arc::new(moments.with_timezone_opt(None::<Arc<str>>))
+        }
+        _ => Arc::clone(column),
+    }
+}
+
 /// I12: a value is data; whatever it holds, it is one name.
 fn folder(by: &[By], values: &[Option<String>]) -> String {
     let parts = by.iter().zip(values).map(|(level, value)| {
@@ -152,11 +169,8 @@ fn folder(by: &[By], values: &[Option<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
-    use arrow_array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow_array::{Int64Array, StringArray, TimestampMicrosecondArray};
 
     use super::*;
 

@@ -39,7 +39,7 @@ impl Shape {
         let before = fields.len();
         for (name, property) in properties.into_iter().flatten() {
             if self.schema.index_of(name).is_err() {
-                fields.push(Arc::new(Kind::of(property, schema).field(name)));
+                fields.push(Arc::new(of_kind(&Kind::of(property, schema), name)));
             }
         }
         let changed = fields.len() > before;
@@ -87,10 +87,21 @@ impl Shape {
     }
 }
 
+/// A nullable field. Parquet's writer takes JSON for JSON only where the extension's own metadata is there, empty as it is.
+fn of_kind(kind: &Kind, name: &str) -> Field {
+    let field = kind.field(name);
+    if *kind != Kind::Json {
+        return field;
+    }
+    let mut about = field.metadata().clone();
+    about.insert("ARROW:extension:metadata", String::new());
+    field.with_metadata(about)
+}
+
 /// As the columns of later files may lack values.
 fn nullable(field: &Arc<Field>) -> Arc<Field> {
     match Kind::of_field(field) {
-        Some(kind) => Arc::new(kind.field(field.name())),
+        Some(kind) => Arc::new(of_kind(&kind, field.name())),
         None => Arc::new(field.as_ref().clone().with_nullable(true)),
     }
 }

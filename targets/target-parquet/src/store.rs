@@ -80,7 +80,7 @@ impl Store {
     /// only when this returns may the STATE be printed.
     pub fn commit(
         &mut self,
-        added: Vec<(Entry, Upload)>,
+        added: Vec<(Entry, Option<Upload>)>,
         drops: impl Fn(&Entry) -> bool,
         value: Option<&[u8]>,
     ) -> Result<()> {
@@ -92,7 +92,7 @@ impl Store {
             next.value = serde_json::from_slice(value).ok();
         }
         for (entry, upload) in added {
-            upload.finish()?;
+            upload.map_or(Ok(()), Upload::finish)?;
             if self.folder.local().is_some() {
                 next.moves.push(entry.clone());
             }
@@ -101,6 +101,15 @@ impl Store {
         self.write(&next)?;
         self.manifest = next;
         self.finish()
+    }
+
+    /// Take away a finished file that comes to no commit.
+    pub fn discard(&self, entry: &Entry) -> Result<()> {
+        let at = match self.new_folder() {
+            Some(new) => Address::Local(new.join(entry.name())),
+            None => self.folder.join(&entry.path),
+        };
+        self.files.delete(&at)
     }
 
     fn write(&mut self, manifest: &Manifest) -> Result<()> {
