@@ -37,7 +37,7 @@ from dativo.cli import options, report, runflags
     "--encoding",
     type=click.Choice(["auto", "records", "arrow"]),
     metavar="HOW",
-    help="Rows go as records, or as arrow (auto).",
+    help="Rows go as: auto, records, arrow.",
 )
 @click.option("--verify", type=click.Choice(["after", "never"]), help="after: read the destination back.")
 @options.dry_run_option
