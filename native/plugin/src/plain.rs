@@ -167,7 +167,8 @@ mod tests {
 
     fn records(batch: &RecordBatch) -> Vec<Value> {
         let mut out = Vec::new();
-        let lines = Lines::new(&batch.schema(), &json!({}));
+        let schema = json!({"properties": {"large": {"type": ["null", "integer"]}}});
+        let lines = Lines::new(&batch.schema(), &schema);
         lines.write(batch, 0..batch.num_rows(), b"", b"\n", &mut out).unwrap();
         let lines = out.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| serde_json::from_slice(line).unwrap()).collect()

@@ -385,13 +385,13 @@ fn memory_is_bounded_over_all_streams() {
         ..slow()
     };
     let mut input: String = (0..50).map(|n| schema(&format!("s{n}"), &["id"])).collect();
-    for round in 0..40 {
+    for round in 0..100 {
         input.extend((0..50).map(|n| rows(&format!("s{n}"), round..round + 1)));
     }
     let mut notes = Notes::default();
     assert_eq!(run(&input, pace, &mut notes).0, Ok(End::Eof));
     // No stream reaches its own bounds; together they do, and are handed over long before the end.
-    assert!(notes.largest < 40, "{}", notes.largest);
+    assert!(notes.largest < 60, "{}", notes.largest);
     let loads = notes.told.iter().filter(|told| told.starts_with("load")).count();
     assert!((60..1000).contains(&loads), "{loads}");
 }
