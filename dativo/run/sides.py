@@ -242,7 +242,7 @@ def _target(side: Side) -> Summary:
             summary = conclusion.summarise(seen, run=hold.run, job=job, hold=hold, junk=end.get("junk"))
             _remark(summary, up, notes)
             _count(seen, summary, end)
-            problem = conclusion.problem(seen, summary, [step], log, interrupts)
+            problem = conclusion.problem(seen, summary, [step], log, interrupts) or _unseen(up, seen, summary)
             reason = problem.code if problem else None
             hold.finish(summary.verdict, reason, summary.as_dict(), problem.message if problem else None)
         if problem is not None:
@@ -303,6 +303,18 @@ def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
         summary.notes.append(f"{who} is not run by dativo: whether it ended or died cannot be known")
         if not up.neighbour.name and summary.job:
             summary.notes.append("it had ended before its name could be seen; --job gives the job a name that stays")
+
+
+def _unseen(up: Upstream, seen: Seen, summary: Summary) -> errors.DativoError | None:
+    """I11: when no message came, and whoever was to send one was gone unseen, nothing says that all is well."""
+    if up.neighbour.kind != "none" or not up.is_pipe or seen.streams or summary.records or summary.states:
+        return None
+    summary.verdict, summary.reason = "interrupted", "pipe.upstream_died"
+    return errors.RunError(
+        "pipe.upstream_died",
+        "no message came, and the program on the left had ended before it could be seen: it may have been killed",
+        hint="run the line again; if nothing is what you meant, give the target an empty file as its stdin",
+    )
 
 
 def _count(seen: Seen, summary: Summary, end: Mapping[str, Any]) -> None:

@@ -255,6 +255,14 @@ def test_a_foreign_tap(faulty: Faulty):
     assert faulty.runtime() == []
 
 
+def test_nothing_from_a_writer_that_nobody_saw_is_no_success(faulty: Faulty):
+    line = f"true | (sleep 1; exec dativo target-fault --path {faulty.out}); echo codes ${{PIPESTATUS[*]}}"
+    answer = faulty.shell(line, faulty.job)
+    assert codes(answer) == [0, 1]
+    assert errors_in(answer) == ["pipe.upstream_died"]
+    faulty.shell(f"dativo target-fault --path {faulty.out} < /dev/null", faulty.job).expect()
+
+
 def test_a_foreign_tap_that_was_gone_before_it_was_seen(faulty: Faulty):
     config = faulty.folder / "c.json"
     config.write_text("{}")
