@@ -108,6 +108,19 @@ fn schema() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The same value, its numbers without a fraction as integers: in a list of types the crate does not take `1.0` for one.
+fn whole(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if float.fract() == 0.0 => Value::from(float as i64),
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(whole).collect(),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), whole(value))).collect(),
+        other => other.clone(),
+    }
+}
+
 #[test]
 fn the_scanner_and_the_crate_agree() {
     let config = Config {
@@ -124,7 +137,7 @@ fn the_scanner_and_the_crate_agree() {
                 .should_validate_formats(false)
                 .build(&schema)
                 .map_err(|e| TestCaseError::fail(e.to_string()))?
-                .is_valid(&value);
+                .is_valid(&whole(&value));
             let node = compile(schema.to_string().as_bytes()).map_err(TestCaseError::fail)?;
             let text = match pretty {
                 true => serde_json::to_string_pretty(&value).unwrap(),
@@ -181,6 +194,14 @@ fn numbers_are_compared_digit_by_digit() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn an_integer_may_have_a_fraction_of_nothing_wherever_it_is_named() {
+    let lists = json!({"$defs": {"n": {"type": ["integer", "null"], "enum": [1, {"type": ["integer"]}]}},
+        "properties": {"n": {"$ref": "#/$defs/n"}}});
+    assert_eq!(breach(lists.clone(), r#"{"n":1.0}"#), None);
+    assert!(breach(lists, r#"{"n":1.5}"#).is_some());
 }
 
 #[test]
