@@ -100,20 +100,18 @@ def parquet(path: Path) -> Iterator[Any]:
 def gathered(batches: Iterable[Any], place: str, settings: Settings) -> Iterator[Piece]:
     """Small record batches together, large ones in parts; none is trusted before its offsets and texts are checked."""
     held: list[Any] = []
+    rows = size = 0
     for batch in batches:
         batch.validate(full=True)
-        size = max(batch.nbytes, 1)
-        step = max(1, min(settings.batch_rows, batch.num_rows * settings.batch_bytes // size))
+        step = max(1, min(settings.batch_rows, batch.num_rows * settings.batch_bytes // max(batch.nbytes, 1)))
         for start in range(0, batch.num_rows, step):
             part = batch.slice(start, step)
-            rows = part.num_rows + sum(each.num_rows for each in held)
+            rows, size = rows + part.num_rows, size + part.nbytes
             if held and (
-                rows > settings.batch_rows
-                or part.nbytes + sum(each.nbytes for each in held) > settings.batch_bytes
-                or part.schema != held[0].schema
+                rows > settings.batch_rows or size > settings.batch_bytes or not part.schema.equals(held[0].schema)
             ):
                 yield Piece(pa.Table.from_batches(held), place)
-                held = []
+                held, rows, size = [], part.num_rows, part.nbytes
             held.append(part)
     if held:
         yield Piece(pa.Table.from_batches(held), place)
