@@ -27,7 +27,7 @@ fn the_catalog_says_what_the_files_hold() {
     );
     assert_eq!(
         stream["schema"]["properties"]["id"],
-        json!({"type": ["null", "integer"]})
+        json!({"type": ["integer", "null"]})
     );
     assert_eq!(stream["schema"]["properties"]["at"]["format"], "date-time");
     let sent = bench.run(None, None);
