@@ -310,7 +310,8 @@ def _remark(summary: Summary, up: Upstream, notes: Sequence[str]) -> None:
 
 def _unseen(up: Upstream, seen: Seen, summary: Summary) -> errors.DativoError | None:
     """I11: when no message came, and whoever was to send one was gone unseen, nothing says that all is well."""
-    if up.neighbour.kind != "none" or not up.is_pipe or seen.streams or summary.records or summary.states:
+    came = seen.streams or summary.records or summary.states or any(summary.rejected.values())
+    if came or up.neighbour.kind != "none" or not up.is_pipe:
         return None
     summary.verdict, summary.reason = "interrupted", "pipe.upstream_died"
     return errors.RunError(

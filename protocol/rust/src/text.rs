@@ -88,7 +88,7 @@ pub fn unescape_into(raw: &[u8], out: &mut Vec<u8>) -> bool {
     whole
 }
 
-/// Push the character of `\uXXXX` at the start of `rest` (with its second half, if it is a pair); bytes used, and whether it is one.
+/// Push the character of `\uHHHH` at the start of `rest` (with its second half, if it is a pair); bytes used, and whether it is one.
 fn push_unit(out: &mut Vec<u8>, first: u32, rest: &[u8]) -> (usize, bool) {
     if (0xD800..0xDC00).contains(&first) && rest.get(6) == Some(&b'\\') && rest.get(7) == Some(&b'u') {
         if let Some(second @ 0xDC00..=0xDFFF) = hex4(rest, 8) {

@@ -1,5 +1,6 @@
 //! Numbers as their decimal digits: no float rounds a bound, however large or fine the number is.
 
+use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
 /// A decimal number: `0.d1d2… × 10^point`, without zeros at either end of its digits.
@@ -51,6 +52,15 @@ impl Decimal {
     /// Whether it has no fraction, as 1.0 and 1e3 have none.
     pub fn is_integer(&self) -> bool {
         self.digits.len() as i64 <= self.point || self.digits.is_empty()
+    }
+
+    fn to_i64(&self) -> Option<i64> {
+        let zeros = usize::try_from(self.point).ok()?.checked_sub(self.digits.len())?;
+        let digits = self.digits.iter().copied().chain(std::iter::repeat_n(0, zeros.min(20)));
+        let sign = if self.negative { -1 } else { 1 };
+        digits
+            .map(i64::from)
+            .try_fold(0_i64, |sum, digit| sum.checked_mul(10)?.checked_add(sign * digit))
     }
 
     /// Whether it is so many times `unit`; `None` when `unit` has more digits than this can divide by.
@@ -113,6 +123,23 @@ impl Ord for Decimal {
 impl PartialOrd for Decimal {
     fn partial_cmp(&self, other: &Decimal) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+/// The value with `1.0` and `1e3` as 1 and 1000, where 64 bits hold them: in a list of types crate jsonschema takes no
+/// number with a fraction for an integer.
+pub(super) fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) if !number.is_i64() && !number.is_u64() => {
+            let whole = Decimal::parse(number.to_string().as_bytes()).to_i64();
+            whole.map_or(Value::Number(number), |whole| Value::Number(Number::from(whole)))
+        }
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| (key, whole_numbers(value)))
+            .collect(),
+        other => other,
     }
 }
 

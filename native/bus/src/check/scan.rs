@@ -4,7 +4,7 @@
 //! told as that. What a bare `NaN` is has no answer in JSON: it passes for a number without bounds.
 
 use super::breach::Breach;
-use super::number::{small, Decimal};
+use super::number::{small, whole_numbers, Decimal};
 use super::schema::{
     ArrayRules, Bound, More, Node, NumberRules, ObjectRules, StringRules, Values, ARRAY, BOOLEAN, INTEGER, NULL,
     NUMBER, OBJECT, STRING,
@@ -424,6 +424,7 @@ impl Scan {
             }
             return;
         };
+        let value = whole_numbers(value);
         if validator.is_valid(&value) {
             return;
         }

@@ -5,7 +5,7 @@
 //! references and `unevaluated…` need a SCHEMA as a whole. `format`, and every keyword that no dialect knows, say
 //! nothing about validity here.
 
-use super::dialect::{adapted, dialect};
+use super::dialect::dialect;
 use super::number::{small, Decimal};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -165,8 +165,22 @@ fn whole(schema: &Value) -> Result<Node, String> {
     })
 }
 
+/// A copy without what the crate would compute in floats: it must not call a value bad that is not (SPEC.md, section 2).
+fn without_floats(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let kept = members
+                .iter()
+                .filter(|(key, value)| *key != "multipleOf" || !value.is_number() || value.is_u64());
+            kept.map(|(key, value)| (key.clone(), without_floats(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_floats).collect(),
+        other => other.clone(),
+    }
+}
+
 fn foreign(schema: &Value) -> Result<jsonschema::Validator, String> {
-    let schema = &adapted(schema);
+    let schema = &without_floats(schema);
     let mut options = jsonschema::options()
         .should_validate_formats(false)
         .should_ignore_unknown_formats(true);
