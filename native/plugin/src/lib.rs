@@ -73,7 +73,7 @@ pub mod cli;
 pub mod error;
 #[cfg(feature = "files")]
 pub mod files;
-#[cfg(feature = "folder")]
+#[cfg(feature = "texts")]
 pub mod folder;
 pub mod name;
 #[cfg(feature = "arrow")]

@@ -122,6 +122,8 @@ impl Files {
 }
 
 fn open(object: &Object, options: &Map<String, Value>) -> Result<Arc<dyn ObjectStore>> {
+    // One library of cryptography for stores and databases alike; an error says that it is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("{}://{}", object.scheme.name(), object.bucket);
     let retries = RetryConfig {
         backoff: BackoffConfig::default(),
