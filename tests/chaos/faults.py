@@ -345,7 +345,7 @@ def _from_ours(variant: Variant) -> bool:
 
 
 def _stepwise(variant: Variant) -> bool:
-    return _from_ours(variant) and variant.target in ("target-duckdb", "target-parquet")
+    return _from_ours(variant) and variant.target in ("target-duckdb", "target-parquet", "target-jsonl", "target-csv")
 
 
 KINDS = {

@@ -86,9 +86,9 @@ VARIANTS = (
     Variant("csv-duckdb-keyless", "tap-csv", "target-duckdb", 6_000, keyed=False),
     Variant("csv-jsonl", "tap-csv", "target-jsonl", 12_000),
     Variant("csv-csv", "tap-csv", "target-csv", 12_000),
-    Variant("csv-parquet", "tap-csv", "target-parquet", 6_000),
-    Variant("csv-postgres", "tap-csv", "target-postgres", 6_000),
-    Variant("csv-postgres-keyless", "tap-csv", "target-postgres", 6_000, keyed=False),
+    Variant("csv-parquet", "tap-csv", "target-parquet", 80_000),
+    Variant("csv-postgres", "tap-csv", "target-postgres", 40_000),
+    Variant("csv-postgres-keyless", "tap-csv", "target-postgres", 160_000, keyed=False),
     Variant("csv-foreign-jsonl", "tap-csv", "foreign-jsonl", 4_000),
     Variant("csv-foreign-postgres", "tap-csv", "foreign-target-postgres", 2_000),
     Variant("jsonl-jsonl", "tap-jsonl", "target-jsonl", 12_000),
@@ -242,7 +242,7 @@ class Job:
             case "target-duckdb":
                 return {"config": {"path": str(self.output), "batch_rows": 200}}
             case "target-parquet":
-                return {"config": {"path": str(self.output), "commit_bytes": 100_000}}
+                return {"config": {"path": str(self.output), "commit_bytes": 10_000}}
             case "target-postgres":
                 into = {"dbname": self.database, "default_target_schema": self.schema}
                 return {"config": {**self._reach(), **into}}
