@@ -39,7 +39,7 @@ fn main() -> std::process::ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         description: "Tables and views of PostgreSQL, read by binary COPY",
         kind: Kind::Tap,
-        capabilities: &[],
+        capabilities: &["arrow"],
         settings: settings::declare(),
         needs: Needs {
             read: postgres::READ,
