@@ -57,10 +57,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def told(server: Postgres, database: str) -> list[dict[str, Any]]:
+def told(server: Postgres, database: str, table: str = TABLE) -> list[dict[str, Any]]:
     """The rows in the server's own words: times, digits and odd types as texts, bytes in hexadecimal."""
     names = server.sql(
-        f"select attname from pg_attribute where attrelid = '{TABLE}'::regclass and attnum > 0 order by attnum",
+        f"select attname from pg_attribute where attrelid = '{table}'::regclass and attnum > 0 order by attnum",
         database=database,
     ).splitlines()
     selected = []
@@ -76,7 +76,7 @@ def told(server: Postgres, database: str) -> list[dict[str, Any]]:
             place = f"translate({place}::text, E'\n\r', '')::json"
         selected.append(f"{place} as {quoted(name)}")
     server.sql(f'alter database "{database}" set intervalstyle = iso_8601')
-    return server.rows(f"select {', '.join(selected)} from {TABLE} order by {quoted(KEY)}", database=database)
+    return server.rows(f"select {', '.join(selected)} from {table} order by {quoted(KEY)}", database=database)
 
 
 def of_server(name: str, value: Any) -> Any:
