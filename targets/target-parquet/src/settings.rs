@@ -21,7 +21,7 @@ pub fn declare() -> Vec<Setting> {
         Setting::new("mode", Kind::Choice(&["append", "overwrite"]), "What becomes of a stream's older files.")
             .default("append"),
         Setting::new("compression", Kind::Choice(&["zstd", "snappy", "none"]), "How pages are compressed.").default("zstd"),
-        Setting::new("compression_level", Kind::Count, "For zstd, 1 to 22.").default(3),
+        Setting::new("compression_level", Kind::Count, "For zstd, 1 to 22.").default(1),
         Setting::new("partition_by", Kind::TextsOrObject, "Columns that folders are made of, such as country or created_at:day (year, month, day, hour): a list, or an object from stream to list."),
         Setting::new("file_bytes", Kind::Count, "A file ends when it is this large.").default(256 << 20),
         Setting::new("row_group_rows", Kind::Count, "A row group ends after this many rows.").default(122_880),

@@ -3,10 +3,10 @@
 //! Types, nulls, bounds of numbers and lengths are seen without looking at rows. Where that proves nothing the rows are read
 //! as records, by [`super::scan`] as any other, so that both encodings have the same rows rejected.
 
-use super::schema::{Node, NumberRules, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
+use super::schema::{Bound, Node, NumberRules, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Int16Type, Int32Type, Int64Type, Int8Type, UInt16Type, UInt32Type, UInt8Type,
+    ArrowPrimitiveType, Int16Type, Int32Type, Int64Type, Int8Type, UInt16Type, UInt32Type, UInt64Type, UInt8Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
@@ -83,6 +83,7 @@ fn column(node: &Node, field: &Field, array: &ArrayRef) -> bool {
         DataType::UInt8 => has(INTEGER) && within::<UInt8Type>(node.number.as_deref(), array),
         DataType::UInt16 => has(INTEGER) && within::<UInt16Type>(node.number.as_deref(), array),
         DataType::UInt32 => has(INTEGER) && within::<UInt32Type>(node.number.as_deref(), array),
+        DataType::UInt64 => has(INTEGER) && within::<UInt64Type>(node.number.as_deref(), array),
         DataType::Float32 | DataType::Float64 => has(NUMBER) && node.number.is_none(),
         // A number or a string, as the SCHEMA has it.
         DataType::Decimal128(..) | DataType::Decimal256(..) => match (has(STRING), has(NUMBER)) {
@@ -132,22 +133,37 @@ fn short_enough(node: &Node, array: &ArrayRef) -> bool {
 fn within<T>(rules: Option<&NumberRules>, array: &ArrayRef) -> bool
 where
     T: ArrowPrimitiveType,
-    T::Native: Into<i64>,
+    T::Native: Into<i128> + Ord,
 {
     let Some(rules) = rules else { return true };
-    let edge = |bound: &Option<super::schema::Bound>, open: i64| match bound {
-        None => Some((open, false)),
-        Some(bound) => bound.small.map(|small| (small, bound.exclusive)),
+    // The least and the greatest value that may be; none where a bound is no whole number.
+    let edge = |bound: &Option<Bound>, open: i128, step: i128| match bound {
+        None => Some(open),
+        Some(bound) => whole(bound).map(|edge| if bound.exclusive { edge + step } else { edge }),
     };
-    let (Some(least), Some(most), None) = (edge(&rules.least, i64::MIN), edge(&rules.most, i64::MAX), &rules.unit)
-    else {
+    let (Some(least), Some(most), None) = (
+        edge(&rules.least, i128::MIN, 1),
+        edge(&rules.most, i128::MAX, -1),
+        &rules.unit,
+    ) else {
         return false;
     };
-    array.as_primitive::<T>().iter().flatten().all(|value| {
-        let value: i64 = value.into();
-        let above = if least.1 { value > least.0 } else { value >= least.0 };
-        above && if most.1 { value < most.0 } else { value <= most.0 }
-    })
+    let column = array.as_primitive::<T>();
+    let ends = if column.null_count() == 0 {
+        column
+            .values()
+            .iter()
+            .copied()
+            .min()
+            .zip(column.values().iter().copied().max())
+    } else {
+        column.iter().flatten().min().zip(column.iter().flatten().max())
+    };
+    ends.is_none_or(|(smallest, largest)| least <= smallest.into() && largest.into() <= most)
+}
+
+fn whole(bound: &Bound) -> Option<i128> {
+    bound.small.map(i128::from).or_else(|| bound.text.parse().ok())
 }
 
 #[cfg(test)]
@@ -177,6 +193,10 @@ mod tests {
         assert!(proven(bounded, ints(&[Some(5), None]), false));
         assert!(!proven(bounded, ints(&[Some(6)]), false));
         assert!(!proven(r#"{"type":"integer"}"#, ints(&[None, Some(1)]), false));
+        let int8 = r#"{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}"#;
+        assert!(proven(int8, ints(&[Some(i64::MIN), Some(i64::MAX)]), false));
+        let almost = r#"{"type":"integer","exclusiveMinimum":-9223372036854775808}"#;
+        assert!(!proven(almost, ints(&[Some(i64::MIN)]), false) && proven(almost, ints(&[Some(-i64::MAX)]), false));
         assert!(!proven(
             r#"{"type":"integer","exclusiveMaximum":6}"#,
             ints(&[Some(6)]),
