@@ -440,11 +440,11 @@ impl Carrier for Relay {
     }
 
     fn bytes_in(&self) -> u64 {
-        self.framer.bytes_read()
+        self.framer.bytes_read() + self.file_bytes().0
     }
 
     fn bytes_out(&self) -> u64 {
-        self.outlet.written()
+        self.outlet.written() + self.file_bytes().1
     }
 
     fn singer(&mut self) -> Option<&mut Relay> {

@@ -26,6 +26,8 @@ use xxhash_rust::xxh3::xxh3_128;
 pub struct Columns {
     pub(super) gathered: Transcode,
     pub(crate) spooled: Spooled,
+    /// Bytes of the files that BATCHes named.
+    came: u64,
     /// Nothing came since then, and all that lies in the spool was given back.
     still: Option<Instant>,
 }
@@ -36,6 +38,7 @@ impl Columns {
         Columns {
             gathered: Transcode::default(),
             spooled: Spooled::new(spool, room),
+            came: 0,
             still: None,
         }
     }
@@ -230,6 +233,9 @@ impl Relay {
             hash = hash.wrapping_add(xxh3_128(path.as_os_str().as_encoded_bytes()));
             batches.extend(read);
         }
+        if let Some(columns) = &mut self.columns {
+            columns.came += size;
+        }
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         if batches.iter().all(|batch| self.router.checks.proven(stream, batch)) {
             self.router.count_rows(stream, rows, size);
@@ -355,6 +361,12 @@ impl Relay {
             columns.gathered.touch(now);
             columns.still = Some(now);
         }
+    }
+
+    /// Bytes of files that came with BATCHes, and of those that went with them.
+    pub(super) fn file_bytes(&self) -> (u64, u64) {
+        let of = |columns: &Columns| (columns.came, columns.spooled.laid());
+        self.columns.as_ref().map_or((0, 0), of)
     }
 
     /// Whether the spool has no room.
