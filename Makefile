@@ -84,8 +84,8 @@ escape: $(VENV)/.dev ## attack the sandbox, in every profile; as root the matrix
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.escape --at-once 2 $(if $(filter 0,$(shell id -u)),--write docs/concepts/sandbox.md)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## speed and memory, as ratios to a limit measured in the same run
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench
+bench: $(VENV)/.dev packages ## speed and memory beside peers and limits, into docs/reference (a part: BENCH='--only csv-jsonl')
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench $(or $(BENCH),--write docs/reference)
 
 .PHONY: docs
 docs: $(VENV)/.dev ## regenerate the reference pages and protocol/errors.toml

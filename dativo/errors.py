@@ -37,6 +37,10 @@ CATALOG: dict[str, Entry] = {
     "delivery.unbalanced": Entry(
         1, "what was handed to the target is not what was read", "report it; run it again: it goes on at the bookmark"
     ),
+    "database.failed": Entry(1, "the database could not do what it was asked", "its message says why"),
+    "database.unreachable": Entry(
+        1, "the database cannot be reached", "check host and port, and that the server runs; then run it again"
+    ),
     "plugin.exited": Entry(
         1, "a plugin ended with an error", "its last lines on stderr say why; run it again when fixed"
     ),
@@ -120,6 +124,9 @@ CATALOG: dict[str, Entry] = {
     "state.unknown": Entry(2, "no such bookmark", "see `dativo state list`"),
     # -- 3: change the machine
     "bus.missing": Entry(3, "the data plane (dativo-bus) was not found", "install dativo-native, or set DATIVO_BUS"),
+    "env.storage": Entry(
+        1, "an object store cannot be reached", "check `storage`, and that its host is granted: see `dativo allow`"
+    ),
     "env.uv_missing": Entry(3, "uv was not found", "install the package uv beside dativo"),
     "env.copy": Entry(3, "the copy of what is delivered cannot be written", "make its folder writable"),
     "env.disk_full": Entry(3, "the disk is full", "free some space and run it again: it goes on at the bookmark"),

@@ -2,7 +2,8 @@
 
 Python makes itself child subreaper before it starts the bus. When the bus is killed, its direct children die with it
 (parent-death signal); what those had started themselves is handed to us by the kernel, and `kill_orphans` ends it.
-The only user of ctypes in the control plane.
+The only user of ctypes in the control plane. Several data planes may run at once, each in a thread of its own: what one
+leaves behind is never taken for another.
 """
 
 from __future__ import annotations
@@ -10,10 +11,31 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 PR_SET_CHILD_SUBREAPER = 36
+_LOCK = threading.RLock()
+_CLAIMED: set[int] = set()
+"""Children that somebody here waits for."""
+
+
+def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a child that is no orphan until `release` says so."""
+    with _LOCK:  # between its start and its being known nobody looks for orphans
+        process = subprocess.Popen(command, **options)
+        _CLAIMED.add(process.pid)
+    return process
+
+
+def release(pid: int) -> None:
+    """The child was waited for: its number may be another's from now on."""
+    with _LOCK:
+        _CLAIMED.discard(pid)
 
 
 def become_subreaper() -> bool:
@@ -54,15 +76,16 @@ def kill_orphans(spared: set[int], *, patience: float = 5.0) -> int:
     killed: set[int] = set()
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        orphans = children() - spared
-        if not orphans:
-            break
-        for pid in orphans:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError, PermissionError):
-                continue
-            killed.add(pid)
+        with _LOCK:
+            orphans = children() - spared - _CLAIMED
+            if not orphans:
+                break
+            for pid in orphans:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except (ProcessLookupError, ChildProcessError, PermissionError):
+                    continue
+                killed.add(pid)
         # What the killed ones had started is ours only now: look again.
     return len(killed)

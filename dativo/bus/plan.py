@@ -84,6 +84,14 @@ class Spill:
 
 
 @dataclass(frozen=True)
+class Spool:
+    """Where rows lie that go as columns: a directory that the data plane makes, and how many bytes may lie there."""
+
+    dir: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything the data plane needs for one attempt."""
 
@@ -98,6 +106,8 @@ class Plan:
     grace: Grace = field(default_factory=Grace)
     spill: Spill | None = None
     """With it, a tap or target that dies may be started again under the other."""
+    spool: Spool | None = None
+    """With it, rows go as columns to a target that speaks Arrow."""
     copy_to: str | None = None
     """A file that every line for the last receiver is appended to."""
     dead_letters: str | None = None
@@ -132,6 +142,8 @@ class Plan:
         }
         if self.spill is not None:
             shape["spill"] = vars(self.spill)
+        if self.spool is not None:
+            shape["spool"] = vars(self.spool)
         if self.copy_to is not None:
             shape["copy_to"] = {"path": self.copy_to}
         if self.tape is not None:
@@ -169,7 +181,10 @@ def _shown_child(child: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_PLAIN = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR", "PYTHONUTF8", "DATIVO_JOB", "DATIVO_RUN"}
+_PLAIN = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR", "PYTHONUTF8", "DATIVO_JOB", "DATIVO_RUN"} | {
+    "DATIVO_SPOOL",
+    "DATIVO_SPOOL_BYTES",
+}
 
 
 def _shown_variable(name: str, value: str) -> str:

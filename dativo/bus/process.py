@@ -125,6 +125,7 @@ class BusProcess:
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
+        orphans.release(self.pid)
         orphans.kill_orphans(self._spared)
         self._said = os.pread(self._stderr_fd, READ_SIZE, 0).decode(errors="replace")
         self._drop_control()
@@ -185,8 +186,8 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
     document = _sealed("dativo-plan", plan.encode(control_read))
     back = plan.back_fds()
     try:
-        process = subprocess.Popen(
-            [executable, "--plan-fd", str(document), "--events-fd", str(events_write)],
+        process = orphans.popen(
+            [str(executable), "--plan-fd", str(document), "--events-fd", str(events_write)],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=stderr,

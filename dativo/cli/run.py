@@ -23,8 +23,22 @@ from dativo.cli import options, report, runflags
     metavar="N",
     help="Tries after the first (2).",
 )
+@click.option(
+    "--parallel",
+    type=click.IntRange(min=1),
+    envvar="DATIVO_PARALLEL",
+    metavar="N",
+    help="Taps that read streams at once (1).",
+)
+@click.option("--memory", type=runflags.Quantity("size"), metavar="SIZE", help="No further tap above this.")
 @click.option("--continue-on-error", is_flag=True, help="Leave out streams that fail (exit 6).")
 @click.option("--force", is_flag=True, help="Close circuit breakers that are open.")
+@click.option(
+    "--encoding",
+    type=click.Choice(["auto", "records", "arrow"]),
+    metavar="HOW",
+    help="Rows go as: auto, records, arrow.",
+)
 @click.option("--verify", type=click.Choice(["after", "never"]), help="after: read the destination back.")
 @options.dry_run_option
 @options.json_option
@@ -36,7 +50,7 @@ def command(
       dativo run tap-csv target-duckdb --set target-duckdb.path=my.duckdb
       dativo run shop --env prod --stream orders --full-refresh
 
-    Runs a tap, mappers and a target, or a job. See docs/guides/first-pipeline.md.
+    A tap, mappers and a target, or a job: docs/guides/first-pipeline.md.
     """
     from dativo.run import job as jobs
 

@@ -25,7 +25,7 @@ TAP_ONLY = {"streams", "select", "catalog", "state"}
 AS_LONG = "for-as-long-as-it-takes"
 
 
-class _Quantity(_ParamType):
+class Quantity(_ParamType):
     """A size or a duration as people write it."""
 
     def __init__(self, name: str) -> None:
@@ -81,11 +81,11 @@ def options(*, tap: bool = True) -> list[click.Option]:
         click.Option(
             ["--sandbox"], type=click.Choice(PROFILES), metavar="PROFILE", help="off, limits, standard or strict."
         ),
-        click.Option(["--max-line"], type=_Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
-        click.Option(["--grace"], type=_Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
+        click.Option(["--max-line"], type=Quantity("size"), metavar="SIZE", help="Longest message (64M)."),
+        click.Option(["--grace"], type=Quantity("duration"), metavar="TIME", help="What a target has after EOF."),
         click.Option(
             ["--wait"],
-            type=_Quantity("duration"),
+            type=Quantity("duration"),
             metavar="[TIME]",
             help="Wait while another run holds the job.",
         ),
@@ -146,6 +146,9 @@ def run_options(values: dict[str, Any]) -> RunOptions:
         "job",
         "tenant",
         "verify",
+        "encoding",
+        "parallel",
+        "memory",
     )
     for name in values.get("pass_env", ()):
         if "=" in name:

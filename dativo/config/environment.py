@@ -33,6 +33,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "DATIVO_RETRIES", READ, "How often `dativo run` tries again, as `--retries`.", "the job's `retry:`, else 2"
     ),
+    Variable(
+        "DATIVO_PARALLEL", READ, "How many taps `dativo run` lets read at once, as `--parallel`.", "the job's, else 1"
+    ),
     Variable("DATIVO_TENANT", READ, "Tenant whose secrets the job may name, as `--tenant`.", "the job's own"),
     Variable("DATIVO_BUS", READ, "Path of the `dativo-bus` executable.", "the one installed beside dativo"),
     Variable("DATIVO_UV", READ, "Path of the `uv` executable.", "the one of the Python package uv, else on PATH"),
@@ -46,6 +49,10 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("DATIVO_TEST_TARGET", READ, "Target of the tests that `dativo replay --test` made.", "the one they name"),
     Variable("DATIVO_JOB", GIVEN, "Name of the job, for targets that store the bookmark with the data.", "`default`"),
     Variable("DATIVO_RUN", GIVEN, "Identifier of the run.", "unset outside a run"),
+    Variable(
+        "DATIVO_SPOOL", GIVEN, "Folder in which a tap that speaks Arrow seals files.", "unset: the tap sends RECORDs"
+    ),
+    Variable("DATIVO_SPOOL_BYTES", GIVEN, "How many bytes may lie in it.", "unset"),
     Variable("NO_COLOR", FOREIGN, "Any value turns colours off.", "colours on a terminal"),
     Variable("TERM", FOREIGN, "`dumb` turns colours off.", "the terminal's"),
     Variable("CI", FOREIGN, "Any value turns the live progress into plain lines.", "live progress on a terminal"),

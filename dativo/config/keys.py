@@ -118,6 +118,23 @@ def _schema_change(value: Any) -> str | None:
     return None if fine else f"one of {', '.join(CHANGES)} is expected, or a mapping: stream (or default), then one"
 
 
+def _parallel(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return _count(value)
+    if unknown := value.keys() - {"taps", "together"}:
+        return f"{sorted(map(str, unknown))[0]} is not known: taps and together are"
+    together = value.get("together", [])
+    if not isinstance(together, list) or not all(_texts(one) is None for one in together):
+        return "together: a list of lists of streams is expected, like [[orders, order_items]]"
+    wrong = _count(value.get("taps", 1))
+    return None if wrong is None else f"taps: {wrong}"
+
+
+def _cores(value: Any) -> str | None:
+    fine = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return None if fine else "a number of cores is expected, like 1.5"
+
+
 Table = Mapping[str, "Check | Table | Named"]
 
 
@@ -191,7 +208,7 @@ JOB: Table = {
         "batch": _one_of("refuse", "forward"),
         "confirm": _one_of("auto", "never"),
     },
-    "limits": LIMITS,
+    "limits": {**LIMITS, "job": {"memory": SIZE, "free": SIZE, "cpu": _cores}},
     "sandbox": SANDBOX,
     "grace": {"eof": DURATION_OR_NONE, "term": DURATION, "drain": DURATION},
     "retry": {
@@ -202,7 +219,10 @@ JOB: Table = {
         "budget": _count,
         "breaker": {"failures": _count, "pause": DURATION},
     },
+    "encoding": _one_of("auto", "records", "arrow"),
+    "spool": SIZE,
     "spill": {"memory": SIZE, "disk": SIZE, "age": DURATION},
+    "parallel": _parallel,
     "continue_on_error": _flag,
     "on_bad_record": _bad_records,
     "schema_change": _schema_change,

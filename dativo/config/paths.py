@@ -42,6 +42,11 @@ def runtime_dir() -> Path:
     return _private(_made(Path(tempfile.gettempdir()) / f"dativo-{os.getuid()}"))
 
 
+def private_dir(path: Path) -> Path:
+    """A folder of this user's alone, made where there is none; refused where it is somebody else's."""
+    return _private(_made(path))
+
+
 def _place(kind: str, variable: str, default: str) -> Path:
     home = os.environ.get("DATIVO_HOME")
     if home:

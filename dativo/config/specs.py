@@ -50,6 +50,10 @@ class JobSpec:
     """What it takes away from its plugins' grants."""
     grace: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
+    encoding: str = "auto"
+    """auto, records or arrow: how rows go to the target."""
+    spool: int | None = None
+    """Bytes of columns that may lie between tap and target."""
     spill: dict[str, Any] = field(default_factory=dict)
     """What is kept for a target that dies: bytes of memory and disk, seconds of age."""
     continue_on_error: bool = False
@@ -61,6 +65,12 @@ class JobSpec:
     description: str | None = None
     tenant: str | None = None
     full_refresh: bool = False
+    parallel: int = 1
+    """How many taps may read at once."""
+    together: tuple[tuple[str, ...], ...] = ()
+    """Patterns of streams that one tap is to read."""
+    job_limits: dict[str, Any] = field(default_factory=dict)
+    """Bounds of all its processes together: memory and free in bytes, cpu in cores."""
     verify: str = "never"
     """`after`: the destination is read back before the last bookmark is kept."""
 
@@ -91,6 +101,7 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
     steps = tuple(data.get("steps") or ())
     if not steps:
         raise errors.ConfigError("job.invalid", f"job {name} has no steps")
+    limited, side_by_side = data.get("limits") or {}, _parallel(data.get("parallel"))
     return JobSpec(
         name=name,
         steps=steps,
@@ -99,10 +110,12 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
             for plugin, values in ((key, value or {}) for key, value in (data.get("plugins") or {}).items())
         },
         policy=dict(data.get("policy") or {}),
-        limits=bounds(data.get("limits"), f"{name}.limits"),
+        limits=bounds({key: value for key, value in limited.items() if key != "job"}, f"{name}.limits"),
         sandbox=dict(data.get("sandbox") or {}),
         grace=numbers(data.get("grace"), f"{name}.grace"),
         retry=retrying(data.get("retry") or {}, f"{name}.retry"),
+        encoding=data.get("encoding") or "auto",
+        spool=None if data.get("spool") is None else int(_read(parse_size, data["spool"], f"{name}.spool")),
         spill={
             key: _read(parse_duration if key == "age" else parse_size, value, f"{name}.spill.{key}")
             for key, value in (data.get("spill") or {}).items()
@@ -114,8 +127,18 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         description=data.get("description"),
         tenant=data.get("tenant"),
         full_refresh=bool(data.get("full_refresh")),
+        parallel=_read(int, side_by_side.get("taps", 1), f"{name}.parallel"),
+        together=tuple(tuple(one) for one in side_by_side.get("together") or ()),
+        job_limits={
+            key: _read(float if key == "cpu" else parse_size, value, f"{name}.limits.job.{key}")
+            for key, value in (limited.get("job") or {}).items()
+        },
         verify=data.get("verify") or "never",
     )
+
+
+def _parallel(said: Any) -> dict[str, Any]:
+    return dict(said) if isinstance(said, Mapping) else {"taps": said or 1}
 
 
 def _bad_records(said: Any) -> dict[str, Any]:

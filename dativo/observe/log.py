@@ -45,6 +45,10 @@ class PluginLog:
         """The last lines of a plugin, as it wrote them, values hidden."""
         return list(self._last.get(plugin, ()))
 
+    def adopt(self, other: PluginLog, plugin: str) -> None:
+        """Take over another log's last lines of a plugin: of several that ran at once, this one matters."""
+        self._last[plugin] = deque(other.last(plugin), maxlen=KEPT)
+
     def forget(self, plugin: str) -> None:
         """The plugin starts again: what it said before is no part of what it may die of."""
         self._last.pop(plugin, None)

@@ -64,6 +64,11 @@ class Summary:
     verify: list[dict[str, Any]] = field(default_factory=list)
     """What reading the destination back found, stream by stream; empty when it was not."""
 
+    parallel: dict[str, Any] = field(default_factory=dict)
+    """Of several taps at once: how many, of how many shares, the most memory of all processes; empty for one."""
+    relieved: list[str] = field(default_factory=list)
+    """Settings that were changed because the data plane does that work, as PLUGIN.SETTING."""
+
     @property
     def records(self) -> int:
         """Records of all streams."""
@@ -99,6 +104,8 @@ class Summary:
             "connections": self.connections,
             "books": self.books,
             "verify": self.verify,
+            "parallel": self.parallel,
+            "relieved": self.relieved,
             "notes": self.notes,
         }
 
@@ -132,6 +139,13 @@ class Summary:
         still = len(self.streams) - len(moved)
         if still and moved:
             yield f"{figures.count(still, 'stream')} had nothing new"
+
+    def _side_by_side(self) -> Iterator[str]:
+        if self.parallel:
+            taps = figures.count(self.parallel["taps"], "tap")
+            memory = figures.scaled(self.parallel["peak_memory"], "B")
+            held = f", no more because of {self.parallel['held_by']}" if "held_by" in self.parallel else ""
+            yield f"{taps} at once{held} · at most {memory} of memory, all processes together"
 
     def _rejects(self) -> Iterator[str]:
         bad = [(name, number) for name, number in self.rejected.items() if number]
@@ -189,4 +203,7 @@ class Summary:
         yield from self._rejects()
         if self.sandbox == "off":
             yield "sandbox: off"
+        yield from self._side_by_side()
+        for setting in self.relieved:
+            yield f"{figures.clean(setting)}: false, as records are checked before they reach it (set it to keep it on)"
         yield from (figures.clean(note) for note in self.notes)

@@ -7,14 +7,26 @@ from pathlib import Path
 TABLE: dict[str, dict[str, str]] = {
     # name -> variant -> distribution; the first variant is the default
     "tap-csv": {"dativo": "dativo-tap-csv"},
+    "tap-jsonl": {"dativo": "dativo-tap-jsonl"},
+    "tap-parquet": {"dativo": "dativo-tap-parquet"},
+    "tap-postgres": {"dativo": "dativo-tap-postgres", "meltanolabs": "meltanolabs-tap-postgres"},
+    "target-csv": {"dativo": "dativo-target-csv"},
     "target-duckdb": {"dativo": "dativo-target-duckdb", "jwills": "target-duckdb"},
     "target-jsonl": {"andyh1203": "target-jsonl", "dativo": "dativo-target-jsonl"},
+    "target-parquet": {"dativo": "dativo-target-parquet"},
+    "target-postgres": {"dativo": "dativo-target-postgres", "meltanolabs": "meltanolabs-target-postgres"},
 }
 
 FOLDERS: dict[str, str] = {
     # distribution -> folder of a source checkout
     "dativo-tap-csv": "taps/tap-csv",
+    "dativo-tap-jsonl": "taps/tap-jsonl",
+    "dativo-tap-parquet": "taps/tap-parquet",
+    "dativo-tap-postgres": "taps/tap-postgres",
+    "dativo-target-csv": "targets/target-csv",
     "dativo-target-jsonl": "targets/target-jsonl",
+    "dativo-target-parquet": "targets/target-parquet",
+    "dativo-target-postgres": "targets/target-postgres",
     "dativo-target-duckdb": "targets/target-duckdb",
     "dativo-protocol": "protocol/python",
 }

@@ -18,7 +18,7 @@ from dativo.config import limits
 from dativo.config.quantity import parse_size, size_text
 
 FROM_CONFIG = "config"
-"""The network of a plugin without a `sandbox` block: the hosts that its settings name."""
+"""The network of a plugin without a `sandbox` block, and of one that asks for it: the hosts that its settings name."""
 PROFILES = ("limits", "standard", "strict")
 CONFIG_MODES = ("auto", "file", "memfd")
 SHM = 64 << 20
@@ -85,11 +85,8 @@ def from_manifest(manifest: Mapping[str, Any], name: str | None = None) -> Permi
 def from_block(block: Mapping[str, Any], name: str) -> Permissions:
     """What a lock file keeps as approved."""
     reader = _Reader(name)
-    found = reader.sandbox({**block, "network": [] if block.get("network") == FROM_CONFIG else block.get("network")})
-    network = FROM_CONFIG if block.get("network", FROM_CONFIG) == FROM_CONFIG else found["network"]
-    return Permissions(
-        **{**found, "network": network}, env=reader.texts(block, "env"), limits=reader.limits(block.get("limits"))
-    )
+    found = reader.sandbox({"network": FROM_CONFIG, **block})
+    return Permissions(**found, env=reader.texts(block, "env"), limits=reader.limits(block.get("limits")))
 
 
 class _Reader:
@@ -150,6 +147,8 @@ class _Reader:
             return ()
         if given is True or given == "any":
             return "any"
+        if given == FROM_CONFIG:
+            return FROM_CONFIG
         for text in self.texts({"network": given}, "network"):
             self._template("sandbox.network", text)
             if not TEMPLATE.search(text) and not re.fullmatch(

@@ -166,6 +166,8 @@ class Attempt:
             self.progress.close()
             # A bus that was killed could not tidy up; one that ended has nothing left here.
             rundirs.remove(Path(self.plan.run_dir))
+            if self.plan.spool is not None:
+                rundirs.remove(Path(self.plan.spool.dir))
         return seen
 
     def _follow(self, bus: BusProcess, seen: Seen) -> None:

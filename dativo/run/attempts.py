@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,11 +30,21 @@ from dativo.run.mend import Mending
 from dativo.run.options import RunOptions
 from dativo.run.retry import Retrying
 from dativo.run.step import Step
+from dativo.run.taps import Taps
 from dativo.run.verify.after import After, Unchecked
 
 SOON = 0.05
 SLICE = 0.5
 """Seconds of a wait after which the lease is looked at."""
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What the attempts of a run lend to taps that run at once."""
+
+    retrying: Retrying
+    mended: Callable[[Cause, float], None]
+    isolates: bool
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,8 @@ class Work:
     """The plan for a catalog's text and a state."""
     checking: Callable[[], AbstractContextManager[After | Unchecked]]
     """How an attempt's bookmarks are checked before they are kept."""
+    taps: Callable[[Plan, str | None, str | None, Lent], Taps | None] = lambda *_: None
+    """The taps of an attempt by its plan, catalog and state, where there are several at once."""
 
 
 @dataclass
@@ -113,6 +125,7 @@ class Attempts:
         keeper, check = _Counting(self.hold, before), None
         seen, begun, ran, problem = Seen(), time.monotonic(), False, None
         notes: list[str] = []
+        taps: Taps | None = None
         try:
             adopted = self.work.adopt(log)
             state = self.work.state()
@@ -123,7 +136,8 @@ class Attempts:
             plan = replace(self.work.plan(self._catalog, state), run_dir=folder)
             shown = progress(quiet=self.options.quiet or self.options.json)
             mender = self._mending(plan, log, state) if plan.spill is not None else None
-            with self.work.checking() as check:
+            taps = self.work.taps(plan, self._catalog, state, Lent(self.retrying, self._mended, self.isolates))
+            with self.work.checking() as check, taps or nullcontext():
                 keeper = _Counting(check.keeper, before)
                 attempt = Attempt(
                     check.planned(plan),
@@ -136,7 +150,10 @@ class Attempts:
                     seen=seen,
                 )
                 ran = True
-                attempt.drive()
+                if taps is None:
+                    attempt.drive()
+                else:
+                    self._gather(taps, attempt)
                 seen.end = self.hold.judged(seen.end, self.interrupts)
                 check.judge(seen, self.interrupts)
             if seen.end.verdict == "done":
@@ -152,6 +169,9 @@ class Attempts:
         summary.notes = [*notes, *summary.notes, *kept]
         if check is not None:
             conclusion.checked(summary, seen, self.steps, check)
+        if taps is not None:
+            summary.parallel = taps.figures()
+            problem = taps.said(conclusion.standing(summary)) if problem is None else problem
         if problem is None:
             failed = conclusion.problem(seen, self._whole(summary), self.steps, log, self.interrupts)
             problem = (check.problem if check is not None else None) or failed
@@ -160,6 +180,14 @@ class Attempts:
         outcome = _Outcome(summary, problem, seen, log, ran)
         outcome.cause = self._cause(outcome)
         return outcome
+
+    def _gather(self, taps: Taps, attempt: Attempt) -> None:
+        """Drive the target's side of several taps. Streams that they gave up stay out of the next attempt."""
+        taps.feed(attempt).drive()
+        taps.report(attempt.seen, attempt.log)
+        self._failed |= taps.failed
+        if taps.failed and self._catalog is not None:
+            self._catalog = isolate.without(self._catalog, list(taps.failed)) or self._catalog
 
     def _mending(self, plan: Plan, log: PluginLog, state: str | None) -> Mending:
         return Mending(
@@ -171,6 +199,7 @@ class Attempts:
             self._catalog,
             state,
             self._mended,
+            spool=plan.spool,
             quarantines=plan.policy.on_bad_record != "fail",
             quiet=self.options.quiet,
         )

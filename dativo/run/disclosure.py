@@ -35,6 +35,11 @@ class Disclosure:
         self._back: int | None = None
         self._notes: list[str] = []
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether what the plugin changes is to be kept: its config holds references."""
+        return bool(self._origins)
+
     def back_fd(self) -> int:
         """A fresh descriptor for the plugin's next start; what came back from the last one is settled first."""
         self.settle()

@@ -57,11 +57,16 @@ class Interrupts:
                 before.interrupt()
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-        self.signal = self.signal or number
+        self.arrived(number)
         if self._target is None:
             raise self.cancelled()
-        self._target.interrupt()
+
+    def arrived(self, number: int) -> None:
+        """A signal came, or is passed on: what runs is drained, the second time stopped."""
+        self.count += 1
+        self.signal = self.signal or number
+        if self._target is not None:
+            self._target.interrupt()
 
     def drain(self) -> None:
         """Drain what runs, without anybody having asked for it by a signal: it has come as far as it was to come."""

@@ -14,7 +14,7 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, checker, letterbox, probe, rundirs, tape
+from dativo.run import attempt, breaker, catalog, checker, encoding, letterbox, parallel, probe, relief, rundirs, tape
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -117,7 +117,7 @@ def run(job: Job) -> Summary:
     options = job.options
     policy = RetryPolicy.of(job.spec.retry, options.retries)
     with Interrupts() as interrupts:
-        steps = prepared(job)
+        steps, relieved = relief.of(prepared(job), policy_of(job).validate)
         plugins = [step.name for step in steps]
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
@@ -140,6 +140,7 @@ def run(job: Job) -> Summary:
                     isolates=options.continue_on_error or job.spec.continue_on_error,
                 ).run()
                 summary.notes += taped
+                summary.relieved = relieved
                 summary.stateless = not job.adopts
                 code, message = (problem.code, problem.message) if problem else (None, None)
                 hold.finish(summary.verdict, code, summary.as_dict(), message)
@@ -174,6 +175,9 @@ def work(
         state=state,
         plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas),
         checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),
+        taps=parallel.one
+        if job.tap is not None  # what is played is one stream of messages
+        else parallel.taps(job.spec, options, steps, job.project.state_path, interrupts),
     )
 
 
@@ -189,14 +193,10 @@ def plan_of(
     """The plan for one attempt. `known` tells the SCHEMAs of earlier runs, and is asked where the policy needs them."""
     options, spec = job.options, job.spec
     tap, *others = steps
-    children = [tap.child(job=job.name, run=run, catalog=catalog_text, state=state)]
-    children += [step.child(job=job.name, run=run) for step in others]
-    policy = options.policy(
-        spec.policy,
-        batch=all(step.can("batch") for step in others),
-        bad=spec.on_bad_record,
-        changes=spec.schema_change,
-    )
+    policy = policy_of(job, others)
+    spool = encoding.chosen(spec, options, steps, quarantines=policy.on_bad_record != "fail")
+    children = [encoding.dressed(tap.child(job=job.name, run=run, catalog=catalog_text, state=state), tap, spool)]
+    children += [encoding.dressed(step.child(job=job.name, run=run), step, spool) for step in others]
     return Plan(
         run=run,
         job=job.name,
@@ -206,10 +206,21 @@ def plan_of(
         policy=policy,
         grace=options.graces(spec.grace),
         spill=spilling(job, policy),
+        spool=spool,
         dead_letters=letterbox.file(job.project.state_path, job.name, run, policy),
         known_schemas=known() if policy.remembers else {},
         tape=tape.place(job.project, options, run),
         checker=checker.block(policy, job=job.name, run=run, profile=options.sandbox),
+    )
+
+
+def policy_of(job: Job, receivers: Sequence[Step] = ()) -> Policy:
+    """The job's policy. BATCH passes only where all `receivers` can load it."""
+    return job.options.policy(
+        job.spec.policy,
+        batch=all(step.can("batch") for step in receivers),
+        bad=job.spec.on_bad_record,
+        changes=job.spec.schema_change,
     )
 
 
@@ -228,7 +239,7 @@ def lines(steps: Sequence[Step]) -> dict[str, int]:
 
 def planned(job: Job) -> dict[str, Any]:
     """The plan of a dry run: nothing is started, discovered or locked, and no value is shown (I13)."""
-    steps = prepared(job)
+    steps, _ = relief.of(prepared(job), policy_of(job).validate)
     return plan_of(job, steps, run="dry-run", catalog_text="{}", state=None).shown()
 
 

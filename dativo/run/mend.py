@@ -20,10 +20,11 @@ from typing import Any
 
 from dativo import errors
 from dativo.bus.events import End, Event, Lost, Resumed
+from dativo.bus.plan import Spool
 from dativo.bus.process import BusProcess
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
-from dativo.run import causes, probe, symptoms
+from dativo.run import causes, encoding, probe, symptoms
 from dativo.run.attempt import Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.hold import Hold
@@ -51,6 +52,8 @@ class Mending:
     state: str | None
     mended: Callable[[Cause, float], None]
     """Told when a plugin is to be started again, and after how many seconds: an attempt of its own in the history."""
+    spool: Spool | None = None
+    """That of the attempt: where rows lie that go as columns."""
     quarantines: bool = False
     """Whether records that the target cannot load are set aside."""
     quiet: bool = False
@@ -169,10 +172,10 @@ class Mending:
 
     def _again(self, event: Lost, step: Step) -> tuple[dict[str, Any], str | None]:
         """The child to start, and the bookmark that it remembers."""
-        run, job = self.hold.run, self.hold.job
+        job = self.hold.job
         if step is not self.steps[-1]:
             state = self.state if event.text is None else self.hold.merged(event.text)
-            return step.child(job=job, run=run, catalog=self.catalog, state=state), None
+            return self._child(step, catalog=self.catalog, state=state), None
         kept = None
         if step.can("bookmark"):
             kept = probe.bookmark(
@@ -186,4 +189,7 @@ class Mending:
             )
             if kept is None and self.hold.committed:
                 raise errors.RunError("delivery.interrupted", f"{step.name} holds nothing of this job any more")
-        return step.child(job=job, run=run), None if kept is None else exact_text(kept)
+        return self._child(step), None if kept is None else exact_text(kept)
+
+    def _child(self, step: Step, **given: str | None) -> dict[str, Any]:
+        return encoding.dressed(step.child(job=self.hold.job, run=self.hold.run, **given), step, self.spool)

@@ -25,6 +25,8 @@ class RunOptions:
     check: str | None = None
     confirm: str | None = None
     on_bad_record: str | None = None
+    encoding: str | None = None
+    """auto, records or arrow; of `dativo run` only."""
     validate: bool | None = None
     """Whether records are checked against their SCHEMA; not said: yes, unless lines are only skimmed."""
     max_line: int | None = None
@@ -35,6 +37,10 @@ class RunOptions:
     continue_on_error: bool = False
     force: bool = False
     """Whether an open circuit breaker is closed."""
+    parallel: int | None = None
+    """How many taps may read at once."""
+    memory: int | None = None
+    """Bytes of all the job's processes beyond which no further tap is started."""
     verify: str | None = None
     """`after` or `never`."""
     grace: float | None = None

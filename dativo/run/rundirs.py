@@ -11,7 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from dativo.config.paths import runtime_dir
+from dativo import errors
+from dativo.config.paths import private_dir, runtime_dir
 
 YOUNG = 60.0
 """Seconds in which a directory without a lock file may still get one."""
@@ -27,9 +28,23 @@ def run_dir(name: str) -> str:
     return str(_parent() / name)
 
 
+def spool_dir(room: int) -> str:
+    """A fresh name for a run's spool, in memory where there is room for it; the directory is the bus's to make."""
+    return str(_spools(room) / f"spool-{os.urandom(6).hex()}")
+
+
+def _spools(room: int) -> Path:
+    shared = Path("/dev/shm")  # noqa: S108 - a private folder in it
+    with contextlib.suppress(OSError, errors.EnvironmentFault):
+        about = os.statvfs(shared)
+        if shared.is_mount() and about.f_bavail * about.f_frsize > 2 * room:
+            return private_dir(shared / f"dativo-{os.getuid()}")
+    return private_dir(runtime_dir() / "spools")
+
+
 def sweep(parent: Path | None = None) -> None:
     """Remove the directories of runs that are over: nobody holds their lock (I13: they may hold a config)."""
-    for path in (parent or _parent()).iterdir():
+    for path in [one for folder in ([parent] if parent else [_parent(), _spools(0)]) for one in folder.iterdir()]:
         with contextlib.suppress(OSError):
             if _abandoned(path):
                 remove(path)

@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, checker, conclusion, letterbox, rundirs, tape
+from dativo.run import attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -63,14 +63,16 @@ class Side:
     def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
         """The plan for this side alone."""
         # BATCH is refused where it cannot be loaded: at the target. A tap's side passes it on.
-        batch = step.can("batch") or step.role == "tap"
+        batch = step.can("batch") or step.can("arrow") or step.role == "tap"
         # Records are checked where they leave the pipe. Lines that cannot be read are met on every side.
         policy = self.options.policy({}, batch=batch, edge=step.role == "target")
+        spool = encoding.of_a_side(step, self.options)
         return Plan(
             run=run,
             job=job,
             run_dir=rundirs.run_dir(f"{run}-{step.role}"),
-            children=[child],
+            children=[encoding.dressed(child, step, spool)],
+            spool=spool,
             limits=self.options.limits(lines([step])),
             policy=policy,
             grace=self.options.graces({}),
@@ -206,7 +208,7 @@ def _target(side: Side) -> Summary:
         )
     options = side.options
     with Interrupts() as interrupts, Upstream(STDIN, side.plugin) as up:
-        step = side.step()
+        [step], relieved = relief.of([side.step()], options.policy({}, batch=True).validate)
         left = up.meet()
         up.await_ready()
         job = named(options.job, up, side.plugin)
@@ -241,6 +243,7 @@ def _target(side: Side) -> Summary:
             end = up.their_end() or {}
             summary = conclusion.summarise(seen, run=hold.run, job=job, hold=hold, junk=end.get("junk"))
             _remark(summary, up, notes)
+            summary.relieved = relieved
             _count(seen, summary, end)
             problem = conclusion.problem(seen, summary, [step], log, interrupts) or _unseen(up, seen, summary)
             reason = problem.code if problem else None

@@ -26,6 +26,7 @@ def joined(earlier: Sequence[Summary], last: Summary, seconds: float) -> Summary
         repeated=sum(one.records - one.covered for one in earlier),
         notes=list(dict.fromkeys(note for one in every for note in one.notes)),
         books=_books(one.books for one in every),
+        parallel=_together(every),
         confined={name: held for one in every for name, held in one.confined.items()},
         connections=_connections(every),
     )
@@ -55,6 +56,13 @@ def _books(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[s
         whole = (int(held["hash"], 16) + int(book["hash"], 16)) % (1 << 128)
         total[stream] = {"records": held["records"] + book["records"], "hash": f"{whole:032x}"}
     return total
+
+
+def _together(every: Sequence[Summary]) -> dict[str, Any]:
+    """Of the attempts that had several taps at once the last, with the highest figures of all."""
+    found = [one.parallel for one in every if one.parallel]
+    most = {key: max(one[key] for one in found) for key in ("taps", "peak_memory")} if found else {}
+    return {**found[-1], **most} if found else {}
 
 
 def _connections(every: Sequence[Summary]) -> list[dict[str, Any]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from dativo.bus.find import find_bus
+from tests.bench.figures import Figure
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = ROOT / "native" / "Cargo.toml"
@@ -25,22 +25,22 @@ for n in range(int(sys.argv[1])):
 """
 
 
-def figures(scratch: Path, rounds: int) -> list[dict[str, object]]:
+def figures(scratch: Path, rounds: int) -> list[Figure]:
     """All of them, as `tests.bench` prints figures."""
     return [*spawning(), *broker(), *processor_time(scratch, rounds)]
 
 
-def spawning() -> list[dict[str, object]]:
+def spawning() -> list[Figure]:
     """Medians of 50 starts of /bin/true, in turn with a bare fork and exec of it."""
     found = _example("spawn_cost")
     over, bare = found["over_bare_ms"], found["bare_ms"]
     return [
-        _figure(f"start in {name}, over a bare exec", "ms", over[name], limit, f"bare {bare:.2f} ms")
+        Figure(f"start in {name}, over a bare exec", "ms", over[name], limit, note=f"bare {bare:.2f} ms")
         for name, limit in SPAWN_LIMITS.items()
     ]
 
 
-def broker() -> list[dict[str, object]]:
+def broker() -> list[Figure]:
     """A gigabyte through the broker, and the same without it."""
     found = _example("broker_speed")
     direct, brokered = found["direct"], found["broker"]
@@ -50,11 +50,11 @@ def broker() -> list[dict[str, object]]:
     for way in ("from_host", "to_host"):
         speed, bare = brokered[f"{way}_mb_s"], direct[f"{way}_mb_s"]
         note = f"{speed:,.0f} MB/s, {speed / bare:.2f} of a direct connection"
-        made.append(_figure(f"a gigabyte through the broker, {way}", "s", 1000 / speed, BROKER_SECONDS, note))
+        made.append(Figure(f"a gigabyte through the broker, {way}", "s", 1000 / speed, BROKER_SECONDS, note=note))
     return made
 
 
-def processor_time(scratch: Path, rounds: int) -> list[dict[str, object]]:
+def processor_time(scratch: Path, rounds: int) -> list[Figure]:
     """The same tap in Python, confined and not: its own CPU seconds and the run's wall time, A B A B."""
     spent: dict[str, list[tuple[float, float]]] = {"standard": [], "off": []}
     for _ in range(rounds + 1):
@@ -63,8 +63,7 @@ def processor_time(scratch: Path, rounds: int) -> list[dict[str, object]]:
     made = []
     for index, what in enumerate(("CPU time of a tap", "wall time of its run")):
         ratios = [a[index] / b[index] for a, b in zip(spent["standard"][1:], spent["off"][1:], strict=True)]
-        made.append({**_figure(f"{what}, standard to off", "x", statistics.median(ratios), 1.1, "")})
-        made[-1] |= {"min": min(ratios), "max": max(ratios)}
+        made.append(Figure.of(f"{what}, standard to off", "x", ratios, 1.1))
     return made
 
 
@@ -97,10 +96,6 @@ def _run(scratch: Path, profile: str) -> tuple[float, float]:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     tap = next(one for one in events if one["event"] == "exited" and one["child"] == "tap-rows")
     return tap["user_s"] + tap["sys_s"], events[-1]["wall_s"]
-
-
-def _figure(name: str, unit: str, median: float, limit: float, note: str) -> dict[str, object]:
-    return {"name": name, "unit": unit, "median": median, "limit": limit, "within": median <= limit, "note": note}
 
 
 def _example(name: str) -> dict[str, dict[str, float]]:

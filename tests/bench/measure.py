@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from tests.bench.figures import Figure
 
 
 @dataclass
@@ -17,7 +18,6 @@ class Pair:
     unit: str = "x"
     a: list[float] = field(default_factory=list)
     b: list[float] = field(default_factory=list)
-    note: str = ""
 
     def run(self, run_a: Callable[[], object], run_b: Callable[[], object], rounds: int) -> Pair:
         """Time both in turn: A B A B …"""
@@ -30,24 +30,8 @@ class Pair:
                 times.append(time.perf_counter() - start)
         return self
 
-    @property
-    def figures(self) -> list[float]:
+    def figure(self, note: str = "") -> Figure:
         """A/B pair by pair, or A-B in seconds."""
-        if self.unit == "s":
-            return [a - b for a, b in zip(self.a, self.b, strict=True)]
-        return [a / b for a, b in zip(self.a, self.b, strict=True)]
-
-    def as_dict(self) -> dict[str, object]:
-        """The figure and what it is made of, seconds unrounded."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "median": statistics.median(self.figures),
-            "min": min(self.figures),
-            "max": max(self.figures),
-            "limit": self.limit,
-            "within": statistics.median(self.figures) <= self.limit,
-            "median_a_s": statistics.median(self.a),
-            "median_b_s": statistics.median(self.b),
-            "note": self.note,
-        }
+        pairs = zip(self.a, self.b, strict=True)
+        values = [a - b for a, b in pairs] if self.unit == "s" else [a / b for a, b in pairs]
+        return Figure.of(self.name, self.unit, values, self.limit, note=note)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import processes
+from tests.bench.figures import Figure
 from tests.bench.measure import Pair
 from tests.workspace import ROOT, unique
 
@@ -37,7 +38,7 @@ def kill_target(job: str, at: float) -> None:
         time.sleep(0.01)
 
 
-def figures(scratch: Path, rounds: int) -> list[dict[str, object]]:
+def figures(scratch: Path, rounds: int) -> list[Figure]:
     """The job with a kill against the same without."""
     folder = scratch / "mending"
     folder.mkdir()
@@ -70,7 +71,5 @@ def figures(scratch: Path, rounds: int) -> list[dict[str, object]]:
 
     pair = Pair("a target killed at 80 % of a slow job, to the job", 1.15)
     pair.run(lambda: run(True), lambda: run(False), rounds)
-    told = pair.as_dict()
     mended = next(note for note in last["notes"] if "started again in place" in note)
-    told["note"] = f"{ROWS:,} rows in {SECONDS:.0f} s or more, 0 read again from the source; {mended}"
-    return [told]
+    return [pair.figure(f"{ROWS:,} rows in {SECONDS:.0f} s or more, 0 read again from the source; {mended}")]

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.cats import through_bus, through_three
+from tests.bench.data_plane import memory
+from tests.bench.figures import Figure
 from tests.bench.measure import Pair
 
 EVERY = 1_000
@@ -24,18 +26,16 @@ def poisoned(file: Path, other: Path) -> int:
     return added
 
 
-def figures(file: Path, scratch: Path, rounds: int) -> list[dict[str, object]]:
+def figures(file: Path, scratch: Path, rounds: int) -> list[Figure]:
     """Validation against three cats, and a stream with dead letters against the same with none."""
     last: dict[str, Any] = {}
     validate = {"validate": "on"}
 
     pair = Pair("validation, to cat | cat | cat", 5.0)
     pair.run(lambda: through_bus(file, scratch, validate, last), lambda: through_three(file), rounds)
-    result = pair.as_dict()
     usage = last["bus"]
     cpu, rows = usage["user_s"] + usage["sys_s"], sum(one["records"] for one in last["streams"].values())
-    result["bus_max_rss_mb"] = usage["max_rss_kb"] / 1024
-    result["note"] = f"bus {cpu / rows * 1e6:.2f} CPU s per million records, {usage['max_rss_kb'] / 1024:.1f} MB"
+    result = pair.figure(f"bus {cpu / rows * 1e6:.2f} CPU s per million records")
     bad = scratch / "bad.singer.jsonl"
     added = poisoned(file, bad)
     aside: dict[str, Any] = {}
@@ -46,6 +46,5 @@ def figures(file: Path, scratch: Path, rounds: int) -> list[dict[str, object]]:
         rounds,
     )
     assert sum(aside["rejected"].values()) == added, aside
-    told = letters.as_dict()
-    told["note"] = f"{added:,} letters, one behind every {EVERY:,} records; wall time"
-    return [result, told]
+    told = letters.figure(f"{added:,} letters, one behind every {EVERY:,} records; wall time")
+    return [result, memory(usage, "validation"), told]

@@ -14,19 +14,30 @@ import pytest
 from tests.chaos.jobs import VARIANTS, Bench
 from tests.chaos.survival import INJECTED
 from tests.servers import postgres
-from tests.workspace import Workspace
+from tests.workspace import ROOT, Workspace
 
 SHIM = Path(__file__).with_name("shim.c")
 SEED = int(os.environ.get("DATIVO_CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
-FOREIGN = ("meltanolabs-tap-postgres==0.10.0", "meltanolabs-target-postgres==0.8.1")
+OURS = (
+    *("taps/tap-jsonl", "taps/tap-parquet", "taps/tap-postgres"),
+    *("targets/target-csv", "targets/target-parquet", "targets/target-postgres"),
+)
+"""Besides those of `our_plugins`."""
+FOREIGN = {
+    "foreign-tap-postgres": "meltanolabs-tap-postgres==0.10.0",
+    "foreign-target-postgres": "meltanolabs-target-postgres==0.8.1",
+    "foreign-jsonl": "target-jsonl==0.1.4",
+}
 
 
 @pytest.fixture(scope="session")
 def chaos_plugins(our_plugins: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Our plugins, and beside them foreign ones; target-jsonl of PyPI is called foreign-jsonl."""
+    """Our plugins, and beside them foreign ones, which have names of their own here."""
     workspace = our_plugins.branch(tmp_path_factory.mktemp("chaos-plugins"))
-    workspace.dativo("add", *FOREIGN).expect()
-    workspace.dativo("add", "target-jsonl==0.1.4", "--as", "foreign-jsonl", "--kind", "target").expect()
+    workspace.dativo("add", *(ROOT / path for path in OURS)).expect()
+    for name, request in FOREIGN.items():
+        kind = "tap" if "tap-" in request else "target"
+        workspace.dativo("add", request, "--as", name, "--kind", kind).expect()
     return workspace
 
 
@@ -44,7 +55,8 @@ def bench(chaos_plugins: Workspace, shim: Path, tmp_path_factory: pytest.TempPat
     """Everything, with a server whose only tables are ours."""
     with postgres.cluster() as server:
         bench = Bench(chaos_plugins, tmp_path_factory.mktemp("rows"), shim)
-        bench.load_tables(server, next(one.rows for one in VARIANTS if one.tap == "tap-postgres"))
+        for schema, rows in {one.schema: one.rows for one in VARIANTS if one.schema}.items():
+            bench.load_tables(server, schema, rows)
         server.create_database("destinations")
         # A commit that was confirmed is in the server's log: its own crash must not be what loses it.
         server.sql("alter database destinations set synchronous_commit = on")

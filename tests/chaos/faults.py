@@ -23,7 +23,7 @@ from tests.chaos.watch import Watch
 from tests.processes import ROLES
 
 HOUR = 3600
-DEALT = (*VARIANTS, *(one for one in VARIANTS if one.ours and not one.server))
+DEALT = (*VARIANTS, *(one for one in VARIANTS if not one.foreign and not one.server))
 """The jobs that are quick and ours twice."""
 
 
@@ -340,19 +340,19 @@ def _files(variant: Variant) -> bool:
     return variant.on_disk
 
 
-def _from_csv(variant: Variant) -> bool:
-    return variant.tap == "tap-csv"
+def _from_ours(variant: Variant) -> bool:
+    return not variant.tap.startswith("foreign-")
 
 
-def _into_duckdb(variant: Variant) -> bool:
-    return variant.tap == "tap-csv" and variant.target == "target-duckdb"
+def _stepwise(variant: Variant) -> bool:
+    return _from_ours(variant) and variant.target in ("target-duckdb", "target-parquet", "target-jsonl", "target-csv")
 
 
 KINDS = {
     "kill": Kind(nothing_to_prepare, kill, ROLES, share=20),
-    "kill-at-bookmark": Kind(nothing_to_prepare, kill_at_bookmark, ROLES[1:], share=6, fits=_into_duckdb, latest=0),
+    "kill-at-bookmark": Kind(nothing_to_prepare, kill_at_bookmark, ROLES[1:], share=6, fits=_stepwise, latest=0),
     "stop": Kind(nothing_to_prepare, stop, ROLES, share=12),
-    "freeze": Kind(limit, freeze, ("tap", "target"), share=3, fits=_from_csv, latest=0.5),
+    "freeze": Kind(limit, freeze, ("tap", "target"), share=3, fits=_from_ours, latest=0.5),
     "slow": Kind(nothing_to_prepare, slow, share=4, latest=0.5),
     "epipe": Kind(no_reader, epipe, share=6),
     "full-disk": Kind(small_disk, full_disk, ("target", "state"), share=8, fits=_files, latest=0.7),

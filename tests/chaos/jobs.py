@@ -1,21 +1,22 @@
 """The jobs that are broken: a source, a target, a kind of command line; and what of the source has arrived.
 
-Sources are CSV rows and four PostgreSQL tables. Every row has a number, and a bookmark covers the rows below a number,
-so that "the bookmark is ahead of the target" and "a row came twice" are questions about numbers.
+Sources are a file of rows and four PostgreSQL tables. Every row has a number, and a bookmark covers the rows below a
+number, so that "the bookmark is ahead of the target" and "a row came twice" are questions about numbers.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import pyarrow as pa
+from pyarrow import parquet
 
+from tests.chaos import landing
 from tests.servers.postgres import Postgres
 from tests.workspace import Workspace
 
@@ -26,8 +27,11 @@ TABLES = tuple(f"t{number}" for number in range(4))
 
 PADDING = "." * 400
 """Rows are so long that few of them fill all the pipes: the tap waits for the target."""
+GROUP = 100
+"""Rows of a row group."""
 
 Row = tuple[int, str, int]
+COLUMNS = ("id", "name", "value")
 
 
 def row(number: int) -> Row:
@@ -44,41 +48,61 @@ class Variant:
     target: str
     rows: int
     """Of each stream."""
-    ours: bool
     keyed: bool = True
-    server: bool = False
-    """Whether it needs PostgreSQL."""
+
+    @property
+    def server(self) -> bool:
+        """Whether it needs PostgreSQL."""
+        return self.tap.endswith("tap-postgres") or not self.on_disk
+
+    @property
+    def foreign(self) -> bool:
+        """Whether one of its plugins is somebody else's."""
+        return "foreign-" in self.tap + self.target
 
     @property
     def once(self) -> bool:
         """Whether no row may ever be there twice."""
-        return (self.ours or self.target == "target-postgres") and not self.inclusive
+        return self.target != "foreign-jsonl" and not self.inclusive
 
     @property
     def inclusive(self) -> bool:
-        """The SDK's tap reads the row of its bookmark again: an appending target has that one more than once."""
-        return self.tap == "tap-postgres" and self.target == "target-jsonl"
+        """A tap of tables reads the row of its bookmark again: an appending target has that one more than once."""
+        return self.tap.endswith("tap-postgres") and self.target in ("target-jsonl", "target-parquet")
 
     @property
     def streams(self) -> tuple[str, ...]:
         """The names of its streams."""
-        return ("rows",) if self.tap == "tap-csv" else tuple(f"chaos-{table}" for table in TABLES)
+        return tuple(f"{self.schema}-{table}" for table in TABLES) if self.schema else ("rows",)
+
+    @property
+    def schema(self) -> str:
+        """Where its tables are: our tap is so fast that it needs more rows for anything to happen meanwhile."""
+        return {"foreign-tap-postgres": "chaos", "tap-postgres": "many"}.get(self.tap, "")
 
     @property
     def on_disk(self) -> bool:
         """Whether its target writes files, so that a disk can be full."""
-        return self.target != "target-postgres"
+        return not self.target.endswith("target-postgres")
 
 
 VARIANTS = (
-    Variant("csv-duckdb-keyed", "tap-csv", "target-duckdb", 6_000, ours=True),
-    Variant("csv-duckdb-keyless", "tap-csv", "target-duckdb", 6_000, ours=True, keyed=False),
-    Variant("csv-jsonl", "tap-csv", "target-jsonl", 12_000, ours=True),
-    Variant("csv-foreign-jsonl", "tap-csv", "foreign-jsonl", 4_000, ours=False),
-    Variant("csv-foreign-postgres", "tap-csv", "target-postgres", 2_000, ours=False, server=True),
-    Variant("postgres-duckdb", "tap-postgres", "target-duckdb", 500, ours=True, server=True),
-    Variant("postgres-jsonl", "tap-postgres", "target-jsonl", 500, ours=True, server=True),
-    Variant("postgres-foreign-postgres", "tap-postgres", "target-postgres", 500, ours=False, server=True),
+    Variant("csv-duckdb-keyed", "tap-csv", "target-duckdb", 6_000),
+    Variant("csv-duckdb-keyless", "tap-csv", "target-duckdb", 6_000, keyed=False),
+    Variant("csv-jsonl", "tap-csv", "target-jsonl", 12_000),
+    Variant("csv-csv", "tap-csv", "target-csv", 12_000),
+    Variant("csv-parquet", "tap-csv", "target-parquet", 80_000),
+    Variant("csv-postgres", "tap-csv", "target-postgres", 40_000),
+    Variant("csv-postgres-keyless", "tap-csv", "target-postgres", 160_000, keyed=False),
+    Variant("csv-foreign-jsonl", "tap-csv", "foreign-jsonl", 4_000),
+    Variant("csv-foreign-postgres", "tap-csv", "foreign-target-postgres", 2_000),
+    Variant("jsonl-jsonl", "tap-jsonl", "target-jsonl", 12_000),
+    Variant("parquet-duckdb", "tap-parquet", "target-duckdb", 6_000, keyed=False),
+    Variant("postgres-duckdb", "foreign-tap-postgres", "target-duckdb", 500),
+    Variant("postgres-jsonl", "foreign-tap-postgres", "target-jsonl", 500),
+    Variant("postgres-foreign-postgres", "foreign-tap-postgres", "foreign-target-postgres", 500),
+    Variant("ours-postgres-postgres", "tap-postgres", "target-postgres", 20_000),
+    Variant("ours-postgres-parquet", "tap-postgres", "target-parquet", 20_000),
 )
 
 
@@ -93,22 +117,24 @@ class Bench:
     whole: dict[str, int] = field(default_factory=dict)
     """How many bytes the tap of a variant writes when nobody stops it."""
 
-    def rows_file(self, rows: int) -> Path:
-        """A CSV file with the rows 0 to `rows`."""
-        path = self.folder / f"{rows}" / "rows.csv"
+    def rows_file(self, variant: Variant) -> Path:
+        """A file with the variant's rows, of the kind that its tap reads."""
+        ending, rows = variant.tap.removeprefix("tap-"), variant.rows
+        write = {"jsonl": write_lines, "parquet": write_groups}.get(ending, write_rows)
+        path = self.folder / f"{rows}" / f"rows.{ending}"
         if not path.exists():
-            path.parent.mkdir()
-            write_rows(path, 0, rows)
+            path.parent.mkdir(exist_ok=True)
+            write(path, 0, rows)
         return path
 
-    def load_tables(self, server: Postgres, rows: int) -> None:
-        """The four tables, each with the rows 0 to `rows`, and a database for targets."""
+    def load_tables(self, server: Postgres, schema: str, rows: int) -> None:
+        """A schema of four tables, each with the rows 0 to `rows`."""
         self.server = server
         for table in TABLES:
             server.sql(
-                f"create schema if not exists chaos;"
-                f"create table chaos.{table} (id int primary key, name text, value int, updated_at timestamptz);"
-                f"insert into chaos.{table} select n, 'the name of ' || n || ' {PADDING}', n * 7,"
+                f"create schema if not exists {schema};"
+                f"create table {schema}.{table} (id int primary key, name text, value int, updated_at timestamptz);"
+                f"insert into {schema}.{table} select n, 'the name of ' || n || ' {PADDING}', n * 7,"
                 f" timestamptz '{BEGAN.isoformat()}' + n * interval '1 second' from generate_series(0, {rows - 1}) n"
             )
 
@@ -126,6 +152,18 @@ def write_rows(path: Path, first: int, after: int) -> None:
         if new:
             out.write("id,name,value\n")
         out.writelines("{},{},{}\n".format(*row(number)) for number in range(first, after))
+
+
+def write_lines(path: Path, first: int, after: int) -> None:
+    """A file of JSON lines."""
+    records = (dict(zip(COLUMNS, row(number), strict=True)) for number in range(first, after))
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records), "utf-8")
+
+
+def write_groups(path: Path, first: int, after: int) -> None:
+    """A Parquet file of many row groups: a bookmark is at the end of one."""
+    columns = zip(*map(row, range(first, after)), strict=True)
+    parquet.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), path, row_group_size=GROUP)
 
 
 @dataclass
@@ -156,8 +194,13 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """The DuckDB file, or the folder of JSON lines."""
+        """The DuckDB file, or the folder of other files."""
         return self.place / self._file
+
+    @property
+    def seen_output(self) -> Path:
+        """The same as others than the job see it."""
+        return (self.seen or self.place) / self._file
 
     @property
     def _file(self) -> str:
@@ -168,41 +211,55 @@ class Job:
         """The schema of target-postgres."""
         return self.name.replace("-", "_")
 
+    def configure(self) -> None:
+        """Write the project file."""
+        sections = {self.variant.tap: self._tap(), self.variant.target: self._target()}
+        for name, section in sections.items():
+            section["limits"] = self.limits.get(name, {})
+        self.workspace.configure(sections)
+        with_state = json.loads((self.workspace.folder / "dativo.yml").read_text("utf-8"))
+        with_state["state"] = {"path": str(self.state)}
+        (self.workspace.folder / "dativo.yml").write_text(json.dumps(with_state, indent=1), "utf-8")
+
     def _reach(self) -> dict[str, Any]:
         server = self.bench.postgres
         return {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
 
-    def configure(self) -> None:
-        """Write the project file."""
-        variant = self.variant
-        tap: dict[str, Any] = {"config": {"files": str(self.rows_file), "state_every": 100}}
-        if variant.keyed:
-            tap["config"]["key_properties"] = {"rows": ["id"]}
-        if variant.tap == "tap-postgres":
-            change = {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
-            tap = {
-                "config": {**self._reach(), "database": self.bench.postgres.database, "filter_schemas": ["chaos"]},
-                "select": [f"{stream}.*" for stream in variant.streams],
-                "metadata": dict.fromkeys(variant.streams, change),
-            }
-        target: dict[str, Any] = {"config": {"path": str(self.output)}}
-        if variant.target == "target-duckdb":
-            target["config"]["batch_rows"] = 200
-        elif variant.target == "foreign-jsonl":
-            ((self.seen or self.place) / self._file).mkdir(exist_ok=True)
-            target = {
-                "config": {"destination_path": str(self.output)},
-                "sandbox": {"write": ["{config:destination_path}"]},
-            }
-        elif variant.target == "target-postgres":
-            into = {"database": self.database, "default_target_schema": self.schema, "batch_size_rows": 200}
-            target["config"] = {**self._reach(), **into}
-        for name, section in ((variant.tap, tap), (variant.target, target)):
-            section["limits"] = self.limits.get(name, {})
-        self.workspace.configure({variant.tap: tap, variant.target: target})
-        with_state = json.loads((self.workspace.folder / "dativo.yml").read_text("utf-8"))
-        with_state["state"] = {"path": str(self.state)}
-        (self.workspace.folder / "dativo.yml").write_text(json.dumps(with_state, indent=1), "utf-8")
+    def _tap(self) -> dict[str, Any]:
+        """Settings with which bookmarks come often."""
+        variant, name = self.variant, self.variant.tap
+        if not name.endswith("tap-postgres"):
+            often = {} if name == "tap-parquet" else {"state_every": 100}
+            keys = {"key_properties": {"rows": ["id"]}} if variant.keyed else {}
+            return {"config": {"files": str(self.rows_file), **often, **keys}}
+        source = self.bench.postgres.database
+        own = {"dbname": source, "batch_rows": 500} if name == "tap-postgres" else {"database": source}
+        change = {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
+        return {
+            "config": {**self._reach(), **own, "filter_schemas": [variant.schema]},
+            "select": [f"{stream}.*" for stream in variant.streams],
+            "metadata": dict.fromkeys(variant.streams, change),
+        }
+
+    def _target(self) -> dict[str, Any]:
+        """Settings with which it commits often, where it can be told."""
+        match self.variant.target:
+            case "target-duckdb":
+                return {"config": {"path": str(self.output), "batch_rows": 200}}
+            case "target-parquet":
+                return {"config": {"path": str(self.output), "commit_bytes": 10_000}}
+            case "target-postgres":
+                into = {"dbname": self.database, "default_target_schema": self.schema}
+                return {"config": {**self._reach(), **into}}
+            case "foreign-target-postgres":
+                into = {"database": self.database, "default_target_schema": self.schema}
+                return {"config": {**self._reach(), **into, "batch_size_rows": 200}}
+            case "foreign-jsonl":
+                self.seen_output.mkdir(exist_ok=True)
+                granted = {"write": ["{config:destination_path}"]}
+                return {"config": {"destination_path": str(self.output)}, "sandbox": granted}
+            case _:
+                return {"config": {"path": str(self.output)}}
 
     @property
     def command(self) -> str:
@@ -218,8 +275,8 @@ class Job:
         """By stream, the number below which every row is covered by the bookmark."""
         found = dict.fromkeys(self.variant.streams, 0)
         for stream, part in ((bookmark or {}).get("bookmarks") or {}).items():
-            if self.variant.tap == "tap-csv":
-                found[stream] = sum(file["rows"] for file in part["files"].values())
+            if "files" in part:
+                found[stream] = sum(rows_of(file) for file in part["files"].values())
             elif part.get("replication_key_value"):
                 since = datetime.fromisoformat(part["replication_key_value"]) - BEGAN
                 found[stream] = since // timedelta(seconds=1) + 1
@@ -230,38 +287,21 @@ class Job:
         return {stream: Counter(self._arrived(stream)) for stream in self.variant.streams}
 
     def _arrived(self, stream: str) -> list[Row]:
-        if self.variant.target == "target-postgres":
-            server, table = self.bench.postgres, stream.removeprefix("chaos-")
-            if not server.sql(f"select to_regclass('{self.schema}.{table}')", database=self.database).strip():
-                return []
-            listing = server.sql(f"select id, name, value from {self.schema}.{table}", database=self.database)
-            cells = [line.split("|") for line in listing.splitlines()]
-            return [(int(number), name, int(value)) for number, name, value in cells]
-        output = (self.seen or self.place) / self._file
-        if self.variant.target == "target-duckdb":
-            if not output.exists():
-                return []
-            if self.seen is not None:  # DuckDB would look for the path in the namespace that is not the disk's
-                output = self._brought(output)
-            try:
-                connection = duckdb.connect(str(output), read_only=True)
-            except duckdb.IOException:  # a file that could not be made whole holds no row; the next run must cope
-                return []
-            with connection:
-                names = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
-                if stream not in names:
-                    return []
-                return connection.execute(f'select id::int, name, value::int from "{stream}"').fetchall()
-        return [one for file in sorted(output.glob(f"{stream}*.jsonl")) for one in of_lines(file)]
-
-    def _brought(self, database: Path) -> Path:
-        """A copy of the database and its log."""
-        folder = self.workspace.folder / "copy"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for file in database.parent.glob(f"{database.name}*"):
-            shutil.copy(file, folder)
-        return folder / database.name
+        output = self.seen_output
+        match self.variant.target:
+            case "target-duckdb":
+                # DuckDB would look for the path in the namespace that is not the disk's.
+                aside = None if self.seen is None else self.workspace.folder / "copy"
+                return landing.of_duckdb(output, stream, aside)
+            case "target-parquet":
+                return landing.of_parquet(output / stream)
+            case "target-postgres" | "foreign-target-postgres" as name:
+                table = stream if name == "target-postgres" else stream.removeprefix(f"{self.variant.schema}-")
+                return landing.of_postgres(self.bench.postgres, self.database, f'{self.schema}."{table}"')
+            case "target-csv":
+                return [one for file in sorted(output.glob(f"{stream}*.csv")) for one in landing.of_csv(file)]
+            case _:
+                return [one for file in sorted(output.glob(f"{stream}*.jsonl")) for one in landing.of_lines(file)]
 
     def must_be_whole(self, arrived: dict[str, Counter[Row]]) -> None:
         """Every row of the source is there, and nothing that is no row of the source."""
@@ -273,13 +313,6 @@ class Job:
             assert not strange, f"{stream}: {len(strange)} rows that the source does not have, {min(strange)}"
 
 
-def of_lines(file: Path) -> list[Row]:
-    """The rows of a file of JSON lines."""
-    found = []
-    for line in file.read_text("utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        found.append((record["id"], record["name"], record["value"]))
-    return found
+def rows_of(file: dict[str, Any]) -> int:
+    """The rows of a file that its part of a bookmark covers."""
+    return int(file["rows"]) if "rows" in file else int(file["groups"]) * GROUP

@@ -46,7 +46,7 @@ def fresh(fault: Fault, bench: Bench, folder: Path, flags: str, retries: int = 0
     folder.mkdir(parents=True)
     variant = fault.variant
     workspace = bench.plugins.branch(folder / "project")
-    rows_file = bench.rows_file(variant.rows)
+    rows_file = bench.rows_file(variant)
     state = workspace.folder / ".dativo" / "state.db"
     job = Job(
         *(unique("chaos"), variant, fault.line, bench, workspace, variant.rows, workspace.folder, state, rows_file),

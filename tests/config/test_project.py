@@ -110,6 +110,11 @@ def test_without_a_project_settings_go_to_the_users_own_file(tmp_path, monkeypat
         ("jobs:\n  a:\n    limits: {memory: lots}\n", "dativo.yml:3: jobs.a.limits.memory: a size is expected", None),
         ("jobs:\n  a:\n    retry: {attempts: 0}\n", "attempts: a whole number from 1", None),
         ("jobs:\n  a:\n    policy: {junk: keep}\n", "policy.junk: one of drop, fail is expected", None),
+        ("jobs:\n  a:\n    parallel: 0\n", "jobs.a.parallel: a whole number from 1", None),
+        ("jobs:\n  a:\n    parallel: {tap: 2}\n", "jobs.a.parallel: tap is not known: taps and together are", None),
+        ("jobs:\n  a:\n    parallel: {together: [a, b]}\n", "together: a list of lists of streams", None),
+        ("jobs:\n  a:\n    limits: {job: {cpu: none}}\n", "jobs.a.limits.job.cpu: a number of cores", None),
+        ("jobs:\n  a:\n    limits: {job: {wall: 1h}}\n", "unknown key `wall` in jobs.a.limits.job", None),
         ("plugins:\n  ../x: {}\n", "dativo.yml:2: '../x' cannot be a plugin's name", None),
         ("plugins:\n  tap-x: [1]\n", "dativo.yml:2: plugins.tap-x: a mapping of keys", None),
         ("plugins:\n  tap-x:\n    config: 3\n", "dativo.yml:3: plugins.tap-x.config: a mapping", None),
@@ -135,6 +140,15 @@ def test_environments_merge_deeply_and_lists_replace(tmp_path, monkeypatch):
     assert plugin.config["password"] == "x"
     assert plugin.select == ("*",)
     assert plugin.limits == {"memory": 1 << 30}
+
+
+def test_how_many_taps_and_what_all_of_a_job_may_use(tmp_path):
+    text = "jobs:\n  a: {steps: [t, u], parallel: 3}\n  b: {steps: [t, u]}\n  c:\n    steps: [t, u]\n"
+    text += "    parallel: {taps: 2, together: [[x, 'y*']]}\n    limits: {memory: 1G, job: {memory: 2G, cpu: 1.5}}\n"
+    jobs = [project(tmp_path, text).job(name) for name in "abc"]
+    assert [job.parallel for job in jobs] == [3, 1, 2]
+    assert (jobs[2].together, jobs[2].limits) == ((("x", "y*"),), {"memory": 1 << 30})
+    assert jobs[2].job_limits == {"memory": 2 << 30, "cpu": 1.5}
 
 
 def test_an_unknown_environment_names_the_nearest(tmp_path):

@@ -11,7 +11,7 @@ from tests.fixtures.faulty import fault_plugins, faulty
 from tests.pipelines import rows
 from tests.servers import postgres
 from tests.servers.postgres import Postgres
-from tests.workspace import Workspace, installed
+from tests.workspace import ROOT, Workspace, installed
 
 __all__ = ["fault_plugins", "faulty"]
 
@@ -57,3 +57,10 @@ def meltanolabs(third_party: Path) -> Workspace:
 def pipelinewise(third_party: Path) -> Workspace:
     """A project with PipelineWise's tap, whose program has the same name as MeltanoLabs'."""
     return installed("pipelinewise", PIPELINEWISE, third_party)
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our tap-postgres, built from this checkout: the program itself."""
+    temporary = tmp_path_factory.mktemp("tap-postgres")
+    return installed("ours-postgres", [ROOT / "taps" / "tap-postgres"], temporary).executable("tap-postgres")

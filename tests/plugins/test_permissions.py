@@ -27,6 +27,8 @@ def test_a_block_is_read_leniently():
     assert found.limits == {"memory": 1 << 30, "cpu": None, "wall": 7200.0, "files": 256}
     assert of(sandbox={}).network == ()
     assert of(sandbox={"network": True}).network == "any"
+    asked = of(sandbox={"read": ["x"], "network": "config"})
+    assert asked == Permissions(read=("x",), network="config") == from_block(asked.block(), "tap-x")
 
 
 @pytest.mark.parametrize(

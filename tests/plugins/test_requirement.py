@@ -110,7 +110,7 @@ def test_a_declaration_asks_for_the_same_again(project):
     for section, requirement in [
         ({"variant": "meltanolabs"}, "meltanolabs-tap-postgres"),
         ({"source": "pipelinewise-tap-postgres==2.1.0"}, "pipelinewise-tap-postgres==2.1.0"),
-        ({}, "tap-postgres"),
+        ({}, "dativo-tap-postgres"),
     ]:
         wanted = understand(from_declaration("tap-postgres", section, project), project)
         assert (wanted.name, wanted.requirement) == ("tap-postgres", requirement)

@@ -3,6 +3,7 @@
 use crate::journal::Journal;
 use crate::relay::Relay;
 use crate::verdict::Failure;
+use std::time::Instant;
 
 /// What moves over a hop: a Singer stream ([`Relay`]) or a probe's raw output ([`crate::capture::Capture`]).
 pub trait Carrier {
@@ -24,6 +25,14 @@ pub trait Carrier {
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure>;
     /// Judges nothing and reads nothing any more; what was accepted can still be written.
     fn cut(&mut self);
+    /// When [`Carrier::quiet`] is to be called, if nothing comes before.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+    /// Nothing came until it was due.
+    fn quiet(&mut self, _now: Instant) -> Option<Failure> {
+        None
+    }
     /// Forgets what waits: there is nobody to write it to.
     fn discard(&mut self);
     /// The next bytes to write.

@@ -7,6 +7,20 @@ use singer_protocol::text::Text;
 use std::collections::BTreeMap;
 
 impl Router {
+    /// Records of a stream that passed: how many, and how many bytes they took.
+    pub fn count_rows(&mut self, index: usize, rows: u64, size: u64) {
+        self.records += rows;
+        if let Some(stream) = self.streams.get_mut(index) {
+            stream.totals.records += rows;
+            stream.totals.bytes += size;
+        }
+    }
+
+    /// A stream's name as it stood in its first SCHEMA, between the quotes.
+    pub fn stream_raw(&self, index: usize) -> &[u8] {
+        self.streams.get(index).map_or(b"", |s| &s.raw)
+    }
+
     /// Records of one stream.
     pub fn records_of(&self, index: usize) -> u64 {
         self.streams.get(index).map_or(0, |s| s.totals.records)

@@ -106,8 +106,13 @@ impl Ledger {
 
     /// A record of that stream was accepted.
     pub fn accept(&mut self, stream: u32, hash: u128) {
-        self.accepted.add(hash);
-        self.since.entry(stream).or_default().add(hash);
+        self.accept_all(stream, Sum { records: 1, hash });
+    }
+
+    /// Records of that stream were accepted.
+    pub fn accept_all(&mut self, stream: u32, sum: Sum) {
+        self.accepted.plus(sum);
+        self.since.entry(stream).or_default().plus(sum);
     }
 
     /// The next STATE was handed over in full, after records of that sum.

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use crate::beside::{CopyTo, DeadLetters, KnownSchema, Tape};
 pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
-pub use crate::policy::{BadRecord, BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill};
+pub use crate::policy::{
+    BadRecord, BatchPolicy, CheckPolicy, ConfirmPolicy, Grace, JunkPolicy, Limits, Policy, Spill, Spooling,
+};
 
 /// The plan's version that this bus understands.
 pub const VERSION: u32 = 1;
@@ -83,6 +86,9 @@ pub struct Plan {
     /// What is kept for a target that dies; with it, the control plane is asked whether to start a child again.
     #[serde(default)]
     pub spill: Option<Spill>,
+    /// Where rows lie that go as columns.
+    #[serde(default)]
+    pub spool: Option<Spooling>,
     /// A file that every line for the last receiver is appended to, as it was.
     #[serde(default)]
     pub copy_to: Option<CopyTo>,
@@ -95,25 +101,6 @@ pub struct Plan {
     /// Seconds between two `counters` events.
     #[serde(default = "quarter")]
     pub counters_every: f64,
-}
-
-/// Where records go that are set aside.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeadLetters {
-    /// Appended to, made when there is a first one; its folder exists.
-    pub path: PathBuf,
-}
-
-/// A stream's SCHEMA in an earlier run.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KnownSchema {
-    /// The schema.
-    pub schema: serde_json::Value,
-    /// The key's columns.
-    #[serde(default)]
-    pub key_properties: Option<Vec<String>>,
 }
 
 /// A shell pipe in.
@@ -142,22 +129,6 @@ pub struct Sink {
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
-}
-
-/// A file for a copy.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CopyTo {
-    /// Its absolute path.
-    pub path: PathBuf,
-}
-
-/// A flight recording.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tape {
-    /// The file that it is appended to; made (0600) where there is none.
-    pub path: PathBuf,
 }
 
 /// What a child is for.
@@ -217,6 +188,9 @@ pub struct Child {
     /// Bounds of its whole process tree.
     #[serde(default)]
     pub limits: ChildLimits,
+    /// A target that speaks Arrow: records are made into columns for it. Needs a `spool`.
+    #[serde(default)]
+    pub arrow: bool,
     /// What it gets when its input broke off.
     #[serde(default)]
     pub on_upstream_failure: OnUpstreamFailure,
@@ -366,6 +340,16 @@ impl Plan {
             if !(0.0..=1e9).contains(&spill.age) || spill.dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
                 return wrong("spill", "age is seconds, 0 or more, and dir an absolute path".into());
             }
+        }
+        if self.spool.as_ref().is_some_and(|spool| !spool.dir.is_absolute()) {
+            return wrong("spool.dir", "must be an absolute path".into());
+        }
+        let arrow = self.children.iter().position(|child| child.arrow);
+        if let Some(index) = arrow.filter(|index| self.spool.is_none() || self.children[*index].role != Role::Target) {
+            return wrong(
+                &format!("children[{index}].arrow"),
+                "only a target's, and with a spool".into(),
+            );
         }
         if self.copy_to.as_ref().is_some_and(|copy| !copy.path.is_absolute()) {
             return wrong("copy_to.path", "must be an absolute path".into());

@@ -191,6 +191,16 @@ impl Default for Spill {
     }
 }
 
+/// The run's spool (SPEC.md, section 14).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spooling {
+    /// A directory that the bus makes (0700), locks and removes, with a part `tap` and a part `bus`; its parent exists.
+    pub dir: PathBuf,
+    /// Bytes that may lie there before nothing more is read.
+    pub bytes: u64,
+}
+
 /// How long who may take, in seconds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

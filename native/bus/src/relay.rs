@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_128;
 
 mod aside;
+pub mod columns;
 
 /// How long judging goes on while somebody else is asked for each record.
 const TURN: Duration = Duration::from_millis(250);
@@ -60,6 +61,8 @@ pub struct Relay {
     stopped: bool,
     /// Judging takes long: others get their turn before it goes on.
     resting: bool,
+    /// The receiver speaks Arrow.
+    pub(crate) columns: Option<columns::Columns>,
 }
 
 impl Relay {
@@ -82,6 +85,7 @@ impl Relay {
             searched: 0,
             stopped: false,
             resting: false,
+            columns: None,
         }
     }
 
@@ -115,6 +119,7 @@ impl Relay {
     pub fn new_writer(&mut self) {
         self.framer = Framer::new(self.max_line);
         (self.searched, self.stopped) = (0, false);
+        self.clear_spool();
     }
 
     /// Up to where the unjudged lines are UTF-8, found in one go over all of them.
@@ -157,6 +162,11 @@ impl Relay {
                 return Ok(());
             }
             Routed::State(span) => {
+                if self.hold_state(line)? {
+                    self.held.state(self.framer.slice(line.span()));
+                    self.skip();
+                    return Ok(());
+                }
                 let bytes = self.framer.slice(line.span());
                 let print = fingerprint(&bytes[span.clone()])?;
                 let end = self.outlet.accepted() + (line.end - line.start);
@@ -167,10 +177,17 @@ impl Relay {
             }
             Routed::Schema(seen) => match self.adopt(line, &seen, journal)? {
                 Passage::AsItCame => {
+                    if self.gathers() && !seen.repeated {
+                        let bytes = self.framer.slice(line.span()).to_vec();
+                        self.declare_columns(seen.stream, &bytes)?;
+                    }
                     let bytes = self.framer.slice(line.span());
                     self.outlet.declare(seen.stream, seen.repeated, bytes);
                 }
                 Passage::Instead(own) => {
+                    if self.gathers() && !seen.repeated {
+                        self.declare_columns(seen.stream, &own)?;
+                    }
                     self.outlet.declare(seen.stream, seen.repeated, &own);
                     self.outlet.send(own, Entry::Other);
                     return Ok(());
@@ -180,6 +197,11 @@ impl Relay {
                     return Ok(());
                 }
             },
+            Routed::Rewritten(own) if self.gathers() => {
+                self.gather_own(&own)?;
+                self.skip();
+                return Ok(());
+            }
             Routed::Rewritten(own) => {
                 self.enter(xxh3_128(&own));
                 self.outlet.send(own, Entry::Record);
@@ -194,8 +216,9 @@ impl Relay {
                     self.skip();
                     return Ok(());
                 }
+                self.emit()?;
             }
-            Routed::Batch => {
+            Routed::Batch(stream) => {
                 let bytes = self.framer.slice(line.span());
                 self.detail = self.gate.as_ref().and_then(|gate| batch::refused(bytes, gate.as_ref()));
                 if self.detail.is_some() {
@@ -204,7 +227,19 @@ impl Relay {
                         "a BATCH names a file that may not be handed over",
                     ));
                 }
+                let own = bytes.to_vec();
+                let Some((files, size, sum)) = self.batch(stream, line, journal)? else {
+                    self.skip();
+                    return Ok(());
+                };
+                self.outlet.accept(&mut self.framer, line, Entry::Batch(sum));
+                if let Some(columns) = &mut self.columns {
+                    let end = self.outlet.accepted();
+                    columns.spooled.lay(end, &own, files, size);
+                }
+                return Ok(());
             }
+            Routed::Record if self.gathers() => return self.gather(line),
             Routed::Record => {
                 if self.edge {
                     self.enter(xxh3_128(self.framer.slice(line.span())));
@@ -267,9 +302,20 @@ impl Relay {
         }
     }
 
+    /// What is gathered leaves; a failure that comes of it, unless there is one already.
+    fn leave(&mut self) -> Option<Failure> {
+        let fault = self.emit().err()?;
+        self.stopped = true;
+        let failure = self.failure.take();
+        failure.or_else(|| Some(Failure::of("data.bad_message", &self.writer, fault.to_string())))
+    }
+
     fn stop(&mut self, fault: &Fault, line: &Line) -> Failure {
         self.stopped = true;
-        if let Some(failure) = self.failure.take() {
+        let failure = self.failure.take();
+        // All that came before it is still delivered.
+        let later = self.leave();
+        if let Some(failure) = failure.or(later) {
             return failure;
         }
         let stream = stream_of(self.framer.slice(line.span()));
@@ -289,7 +335,7 @@ impl Relay {
 
 impl Carrier for Relay {
     fn hungry(&self) -> bool {
-        !self.stopped && !self.resting && self.outlet.hungry()
+        !self.stopped && !self.resting && self.outlet.hungry() && !self.spool_full()
     }
 
     fn space(&mut self) -> &mut [u8] {
@@ -298,13 +344,14 @@ impl Carrier for Relay {
 
     fn filled(&mut self, count: usize) {
         self.framer.filled(count);
+        self.touch();
     }
 
     fn work(&mut self, journal: &mut Journal) -> Option<Failure> {
         let clean = self.clean_to();
         let since = Instant::now();
         self.resting = false;
-        while !self.stopped && !self.outlet.scattered() {
+        while !self.stopped && !self.outlet.scattered() && !self.spool_full() {
             let line = match self.framer.advance() {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
@@ -335,7 +382,7 @@ impl Carrier for Relay {
     }
 
     fn idle(&self) -> bool {
-        self.stopped || !(self.resting || self.outlet.scattered())
+        self.stopped || !(self.resting || self.outlet.scattered() || self.spool_full())
     }
 
     fn resting(&self) -> bool {
@@ -347,6 +394,7 @@ impl Carrier for Relay {
             true => return None,
             false => self.finish_line(died, journal),
         };
+        let failure = failure.or_else(|| self.leave());
         if died {
             return None;
         }
@@ -354,7 +402,20 @@ impl Carrier for Relay {
     }
 
     fn cut(&mut self) {
+        // What came is still delivered; the run has failed already.
+        let _ = self.leave();
         self.stopped = true;
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.quiet_at().filter(|_| !self.stopped)
+    }
+
+    fn quiet(&mut self, now: Instant) -> Option<Failure> {
+        let fault = self.be_quiet(now).err()?;
+        self.stopped = true;
+        let failure = self.failure.take();
+        failure.or_else(|| Some(Failure::of("data.bad_message", &self.writer, fault.to_string())))
     }
 
     fn discard(&mut self) {

@@ -84,6 +84,9 @@ impl Relay {
         outlet.parked = false;
         outlet.written = from;
         outlet.pass_over(&mut self.ledger);
+        if let Some(columns) = &mut self.columns {
+            columns.spooled.again(from);
+        }
         Ok(())
     }
 
@@ -91,6 +94,9 @@ impl Relay {
     pub fn confirmed(&mut self) {
         let end = self.ledger.confirmed_end();
         self.outlet.confirm(end);
+        if let Some(columns) = &mut self.columns {
+            columns.spooled.confirm(end);
+        }
     }
 
     /// The STATE that a writer that is started again goes on from, and how many records came behind it.

@@ -31,8 +31,8 @@ pub enum Routed {
     State(Range<usize>),
     /// A SCHEMA.
     Schema(SchemaSeen),
-    /// A BATCH: its files are still to be judged.
-    Batch,
+    /// A BATCH of the stream with this index: its files are still to be judged.
+    Batch(usize),
     /// ACTIVATE_VERSION of the stream with this index.
     Activate(usize),
     /// A record whose columns were changed as a policy says: counted, and this line is to be forwarded in its place.
@@ -63,7 +63,7 @@ pub struct SchemaSeen {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) name: String,
-    raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     /// The bytes of the last record line up to its record's bracket: the next one mostly begins the same.
     prefix: Vec<u8>,
     pub(crate) totals: StreamTotals,
@@ -78,6 +78,8 @@ pub struct Router {
     pub(crate) streams: Vec<Stream>,
     pub(crate) index: HashMap<Vec<u8>, usize>,
     last: usize,
+    /// Where the last record stands in its line, if that is known.
+    span: Option<Range<usize>>,
     /// Bytes of all names.
     named: usize,
     /// Lines that were not messages.
@@ -109,6 +111,7 @@ impl Router {
             streams,
             index,
             last: 0,
+            span: None,
             named: 0,
             junk,
             records: 0,
@@ -123,6 +126,14 @@ impl Router {
     pub fn with_checks(self, checks: Checks) -> Router {
         let check = if checks.on() { Check::Json } else { self.check };
         Router { check, checks, ..self }
+    }
+
+    /// The same, where records become columns: every byte of them is looked at.
+    pub fn with_every_byte(self) -> Router {
+        Router {
+            check: Check::Json,
+            ..self
+        }
     }
 
     /// Judges one line. `size` is what it counts for, newline included; `utf8`: its bytes are known to be UTF-8.
@@ -148,6 +159,7 @@ impl Router {
             .and_then(|node| self.glance(line, node, utf8))
         {
             self.nonstandard += routed.nonstandard;
+            self.span = Some(routed.start..routed.end);
             return Ok(match routed.breach {
                 Some(breach) => Routed::Rejected(self.last, Box::new(breach)),
                 None => {
@@ -186,12 +198,13 @@ impl Router {
     }
 
     fn count(&mut self, index: usize, size: u64) {
-        self.records += 1;
         self.messages += 1;
-        if let Some(stream) = self.streams.get_mut(index) {
-            stream.totals.records += 1;
-            stream.totals.bytes += size;
-        }
+        self.count_rows(index, 1, size);
+    }
+
+    /// Where the record stands in the line that was judged last.
+    pub fn record_span(&self) -> Option<Range<usize>> {
+        self.span.clone()
     }
 
     /// Judges a stream's last line that has no newline: every byte is checked, for it may have been cut anywhere.
@@ -241,7 +254,7 @@ impl Router {
             (kind, Some(stream)) => {
                 let index = self.known(stream)?;
                 match kind {
-                    Kind::Batch => Routed::Batch,
+                    Kind::Batch => Routed::Batch(index),
                     _ => Routed::Activate(index),
                 }
             }
@@ -253,6 +266,7 @@ impl Router {
 
     fn record(&mut self, index: usize, line: &[u8], envelope: &Envelope<'_>, size: u64) -> Routed {
         self.last = index;
+        self.span = envelope.record.clone().filter(|_| !envelope.partial);
         let judged = match &envelope.record {
             Some(span) if !envelope.partial => self.checks.record(index, line, span.start, span.end),
             _ => Judged::Good,

@@ -148,6 +148,12 @@ impl Spill {
         self.drop_to(self.kept_from);
     }
 
+    /// What is before this offset cannot be given again, whatever is kept of it.
+    pub fn forget(&mut self, offset: u64) {
+        self.kept_from = self.kept_from.max(offset.min(self.cursor));
+        self.drop_to(self.kept_from);
+    }
+
     /// Whether it takes no more before something is delivered.
     pub fn full(&self) -> bool {
         let waiting = self.end() - self.cursor;

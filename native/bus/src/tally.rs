@@ -27,6 +27,14 @@ impl Sum {
         self.records += other.records;
         self.hash = self.hash.wrapping_add(other.hash);
     }
+
+    /// Without those of the other.
+    pub fn minus(self, other: Sum) -> Sum {
+        Sum {
+            records: self.records - other.records,
+            hash: self.hash.wrapping_sub(other.hash),
+        }
+    }
 }
 
 /// What a line is for the books.
@@ -34,6 +42,8 @@ impl Sum {
 pub enum Entry {
     /// A record.
     Record,
+    /// A BATCH: its rows, and what they are in the books.
+    Batch(Sum),
     /// A STATE.
     State,
     /// Anything else.
@@ -82,6 +92,7 @@ impl Tally {
             };
             match self.expected.pop_front() {
                 Some(Entry::Record) => self.total.add(hash),
+                Some(Entry::Batch(sum)) => self.total.plus(sum),
                 Some(Entry::State) => state(self.total),
                 Some(Entry::Other) | None => {}
             }

@@ -96,6 +96,12 @@ impl Supervisor {
 
     fn check_hop(&mut self, index: usize, now: Instant) {
         let term = self.term_grace();
+        let carrier = &mut self.hops[index].carrier;
+        if carrier.due().is_some_and(|due| due <= now) {
+            if let Some(failure) = carrier.quiet(now) {
+                self.data_failed(index, failure);
+            }
+        }
         let hop = &self.hops[index];
         // A held receiver has read all it was given: now it may stop.
         if let (Output::Held(_), End::Child(reader)) = (&hop.output, hop.to) {
@@ -142,7 +148,7 @@ impl Supervisor {
                 _ => None,
             };
             let held = matches!(hop.output, Output::Held(_)).then(|| now + LOOK);
-            [ended, orphan, held]
+            [ended, orphan, held, hop.carrier.due()]
         });
         let cancelled = self.cancelled.into_iter().flat_map(|since| {
             let (cut, end) = (since + term, since + term + self.drain_grace());

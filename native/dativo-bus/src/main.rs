@@ -5,7 +5,7 @@
 //! outlet, [`supervisor`] is the loop over [`hop`]s and [`child`]ren, [`letters`] keeps what is not delivered, [`shutdown`]
 //! ends them in order, [`clock`] when their time is up, [`watch`] when they are over a limit, [`restart`] has one started
 //! again (with what [`shelf`] keeps) and [`search`] without what it cannot load, [`report`] gives the verdict. [`recorder`] writes a run's tape; [`play`] (with
-//! [`play_letters`] and [`tape_info`]) reads one again, as a child of another run.
+//! [`play_letters`] and [`tape_info`]) reads one again, as a child of another run. [`gather`] makes one stream of several taps'.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
 //! I11 (the verdict), I13 (contents of files reach nobody else).
@@ -16,6 +16,7 @@ mod child;
 mod clock;
 mod edge;
 mod ends;
+mod gather;
 mod give_back;
 mod groups;
 mod handover;
@@ -34,6 +35,7 @@ mod scratch;
 mod search;
 mod shelf;
 mod shutdown;
+mod spool;
 mod supervisor;
 mod tape_info;
 mod watch;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
             .and_then(|(inherited, zygote)| run(&options, inherited, zygote)),
         Ok(Action::Probe) => probe(),
         Ok(Action::Play(wanted)) => played(play::play(&wanted)),
+        Ok(Action::Gather(wanted)) => gathered(&wanted),
         Ok(Action::TapeInfo(path)) => played(tape_info::print(&path)),
         Ok(Action::Print(text)) => Ok(print(&text)),
         Err(message) => Err(complain(&message, BAD_PLAN)),
@@ -95,6 +98,16 @@ fn probe() -> Result<ExitCode, ExitCode> {
     found
         .map(|text| print(&format!("{text}\n")))
         .map_err(|e| complain(&format!("cannot probe: {e}"), BAD_ENVIRONMENT))
+}
+
+fn gathered(wanted: &gather::Gather) -> Result<ExitCode, ExitCode> {
+    let outcome = Inherited::at_start().and_then(|mut inherited| gather::run(wanted, &mut inherited));
+    outcome.map(|()| ExitCode::SUCCESS).map_err(|e| {
+        if e.kind() != std::io::ErrorKind::BrokenPipe {
+            eprintln!("dativo-bus: --gather cannot go on: {e}");
+        }
+        ExitCode::from(INTERRUPTED)
+    })
 }
 
 fn played(outcome: std::io::Result<()>) -> Result<ExitCode, ExitCode> {

@@ -1,5 +1,6 @@
 //! The command line: few options, since everything that matters is in the plan.
 
+use crate::gather::Gather;
 use crate::play::Play;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ Usage: dativo-bus [--plan-fd N] [--events-fd N]
        dativo-bus --probe
        dativo-bus --play FILE… [--until N] [--stream NAME…] [--state FILE] [--real-time]
        dativo-bus --tape-info FILE
+       dativo-bus --gather --lane N… --control-fd N --events-fd N [--memory N] [--disk N] [--folder DIR] [--max-line N]
 
 The data plane of Dativo. Reads a plan (JSON) from a descriptor, runs it, writes events (JSON lines) to another.
 
@@ -22,6 +24,12 @@ Options:
   --state FILE          of --play with letters: only those behind this bookmark
   --real-time           of --play with a tape: as slowly as it was recorded
   --tape-info FILE      print what a tape holds, as JSON
+  --gather              print the streams of several taps as one, with one bookmark
+  --lane N              of --gather: read a tap's messages from descriptor N (repeatable)
+  --control-fd N        of --gather: what is said to it, as JSON lines
+  --memory N, --disk N  of --gather: bytes that may wait for a STATE
+  --folder DIR          of --gather: where on disk
+  --max-line N          of --gather: bytes of the longest message
   --schema plan|event   print the JSON Schema of the plan or of the events
   --version             print the version
   --help                print this
@@ -49,6 +57,8 @@ pub enum Action {
     Probe,
     /// Print a recorded stream, or letters.
     Play(Play),
+    /// Make one stream of several.
+    Gather(Gather),
     /// Say what a tape holds.
     TapeInfo(PathBuf),
     /// Print a text and exit.
@@ -62,6 +72,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
         events_fd: 1,
     };
     let mut wanted = Play::default();
+    let mut gather = Gather::default();
+    let mut gathers = false;
     let mut arguments = arguments.map(|a| a.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
@@ -82,6 +94,13 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
             "--stream" => wanted.streams.push(value()?),
             "--state" => wanted.state = Some(value()?.into()),
             "--real-time" => wanted.real_time = true,
+            "--gather" => gathers = true,
+            "--lane" => gather.lanes.push(number(&name, &value()?)?),
+            "--control-fd" => gather.control_fd = number(&name, &value()?)?,
+            "--memory" => gather.memory = count(&name, &value()?)?,
+            "--disk" => gather.disk = count(&name, &value()?)?,
+            "--folder" => gather.folder = Some(value()?.into()),
+            "--max-line" => gather.max_line = count(&name, &value()?)? as usize,
             "--tape-info" => return Ok(Action::TapeInfo(value()?.into())),
             "--probe" => return Ok(Action::Probe),
             "--schema" => match value()?.as_str() {
@@ -93,6 +112,16 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
             "--help" | "-h" => return Ok(Action::Print(HELP.into())),
             _ => return Err(format!("unknown argument {argument:?}; see --help")),
         }
+    }
+    if gathers {
+        gather.events_fd = options.events_fd;
+        return match gather.lanes.is_empty() {
+            true => Err("--gather needs a --lane".into()),
+            false => Ok(Action::Gather(gather)),
+        };
+    }
+    if gather != Gather::default() {
+        return Err("--lane, --control-fd, --memory, --disk, --folder and --max-line are of --gather".into());
     }
     if !wanted.files.is_empty() {
         return Ok(Action::Play(wanted));
@@ -154,6 +183,8 @@ mod tests {
             &["--plan-fd", "1"],
             &["--schema", "x"],
             &["run"],
+            &["--gather"],
+            &["--lane", "4"],
         ] {
             assert!(of(arguments).is_err(), "{arguments:?}");
         }

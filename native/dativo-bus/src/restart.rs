@@ -77,6 +77,11 @@ impl Supervisor {
         }
         let (code, signal) = loss.exit;
         let edge = self.hops.last_mut().and_then(|hop| hop.carrier.singer());
+        let left = edge.map_or(Ok(()), |relay| relay.emit());
+        if left.is_err() {
+            return self.give_up();
+        }
+        let edge = self.hops.last_mut().and_then(|hop| hop.carrier.singer());
         let (state, tail) = edge.map_or((None, 0), |relay| {
             let (state, tail) = relay.tail();
             (state.map(<[u8]>::to_vec), tail)

@@ -365,6 +365,9 @@ impl Supervisor {
         let (Some(relay), false) = (relay, line.cut) else {
             return Child::log_stdout(&child.name, line, child.log_cap(), &mut self.journal);
         };
+        if relay.give_back(line.bytes) {
+            return;
+        }
         let answer = relay.ledger.answer(line.bytes, consumed);
         if let Some(recorder) = &self.recorder {
             recorder.answer(&child.name, line.bytes, &answer, &self.journal);

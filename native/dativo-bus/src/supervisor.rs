@@ -12,6 +12,7 @@ use crate::recorder::Recorder;
 use crate::restart::Loss;
 use crate::run_dir::RunDir;
 use crate::search::Search;
+use crate::spool;
 use crate::watch::Watch;
 use dativo_bus_engine::batch::Gate;
 use dativo_bus_engine::capture::Capture;
@@ -64,6 +65,8 @@ pub struct Supervisor {
     /// Who judges what the bus cannot.
     pub(crate) checker: Option<Rc<RefCell<Checker>>>,
     pub(crate) recorder: Option<Recorder>,
+    /// Where rows lie that go as columns.
+    spool: Option<Rc<RunDir>>,
     events: Stream,
     leash: Option<Leash>,
     signals: SignalFd,
@@ -108,6 +111,7 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
         run_dir: None,
         checker: None,
         recorder: None,
+        spool: None,
         events: Stream::inherited(ends.events, Direction::Write)?,
         leash: ends.control.map(Leash::new).transpose()?,
         signals,
@@ -120,7 +124,9 @@ pub fn run(plan: Plan, ends: Ends, zygote: Zygote) -> io::Result<u8> {
     supervisor.journal.tell(&event);
     let place = Recorder::begin(&supervisor.plan).and_then(|recorder| {
         supervisor.recorder = recorder;
-        RunDir::create(&supervisor.plan.run_dir)
+        let run_dir = RunDir::create(&supervisor.plan.run_dir)?;
+        supervisor.spool = spool::make(&supervisor.plan)?;
+        Ok(run_dir)
     });
     match place {
         Ok(run_dir) => {
@@ -207,7 +213,11 @@ impl Supervisor {
                     let relay = Relay::new(&self.plan, writer, last).with_gate(gate);
                     let relay = relay.with_rejects(self.rejects.clone());
                     match last {
-                        true => Box::new(relay.with_outlet(self.outlet()).with_referee(self.referee())),
+                        true => {
+                            let columns = spool::columns(&self.plan, self.spool.as_ref());
+                            let relay = relay.with_outlet(self.outlet()).with_referee(self.referee());
+                            Box::new(relay.with_columns(columns))
+                        }
                         false => Box::new(relay),
                     }
                 }

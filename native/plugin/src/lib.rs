@@ -66,17 +66,34 @@
 //! I13 in what errors say.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "arrow")]
+pub mod batches;
 pub mod catalog;
 pub mod cli;
 pub mod error;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "texts")]
+pub mod folder;
+pub mod name;
+#[cfg(feature = "arrow")]
+pub mod plain;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod reader;
 pub mod settings;
+#[cfg(feature = "arrow")]
+pub mod sink;
+#[cfg(feature = "texts")]
+pub mod texts;
 pub mod writer;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::{json, Map, Value};
+#[cfg(feature = "arrow")]
+pub use singer_protocol::columns;
 pub use singer_protocol::{envelope, framing, json as wire_json, line, message, text};
 
 use catalog::Catalog;
@@ -118,7 +135,7 @@ pub struct Plugin {
 }
 
 /// What a plugin must reach: paths, or `{config:KEY}` for the paths that a setting holds. The network is asked for by
-/// naming `host:port`s.
+/// naming `host:port`s, `{config:KEY}` for a URL in a setting, or by `config` alone: every host that the settings name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// Read.
@@ -172,6 +189,10 @@ impl Plugin {
             Kind::Tap => &["about", "exit-codes", "catalog", "properties", "discover", "state"],
             Kind::Target => &["about", "exit-codes", "bookmark"],
         };
+        let network = match self.needs.network {
+            ["config"] => json!("config"),
+            hosts => json!(hosts),
+        };
         let capabilities: Vec<_> = own.iter().chain(self.capabilities).collect();
         json!({
             "name": self.name,
@@ -180,7 +201,7 @@ impl Plugin {
             "kind": if self.kind == Kind::Tap { "tap" } else { "target" },
             "capabilities": capabilities,
             "settings": settings::schema(&self.settings),
-            "sandbox": {"read": self.needs.read, "write": self.needs.write, "network": self.needs.network},
+            "sandbox": {"read": self.needs.read, "write": self.needs.write, "network": network},
             "env": if self.kind == Kind::Target { json!(["DATIVO_JOB", "DATIVO_RUN"]) } else { json!([]) },
         })
     }

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustix::event::{poll, PollFd, PollFlags};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use singer_protocol::envelope::{Envelope, Kind};
@@ -73,6 +74,23 @@ pub trait Take {
     fn settle(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// How long the reader may wait for more before it calls [`Take::quiet`]; for ever if none.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Nothing came for as long as [`Take::patience`] said.
+    fn quiet(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What ended a wait.
+enum Woken {
+    Input,
+    Signal(i32),
+    Nothing,
 }
 
 /// Catches SIGTERM and SIGINT without interrupting anything: a byte in a pipe.
@@ -96,16 +114,26 @@ impl Signals {
         Ok(Signals { wake, which })
     }
 
-    /// Wait until `fd` can be read; the signal, when one came first.
-    fn before(&self, fd: BorrowedFd<'_>) -> Result<Option<i32>> {
+    /// The signal that came, if one did.
+    fn came(&self) -> Option<i32> {
+        match self.which.load(Ordering::SeqCst) as i32 {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
+    /// Wait until `fd` can be read, a signal comes, or time is up.
+    fn before(&self, fd: BorrowedFd<'_>, patience: Option<Duration>) -> Result<Woken> {
+        let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
         let mut fds = [
             PollFd::new(&self.wake, PollFlags::IN),
             PollFd::from_borrowed_fd(fd, PollFlags::IN),
         ];
         loop {
-            match poll(&mut fds, None) {
-                Ok(_) if fds[0].revents().is_empty() => return Ok(None),
-                Ok(_) => return Ok(Some(self.which.load(Ordering::SeqCst) as i32)),
+            match poll(&mut fds, patience.as_ref()) {
+                Ok(0) => return Ok(Woken::Nothing),
+                Ok(_) if fds[0].revents().is_empty() => return Ok(Woken::Input),
+                Ok(_) => return Ok(Woken::Signal(self.which.load(Ordering::SeqCst) as i32)),
                 Err(Errno::INTR) => {}
                 Err(e) => {
                     return Err(PluginError::environment(
@@ -133,9 +161,14 @@ impl Reader {
     pub fn stdin(max_line: usize) -> Result<Self> {
         let source = rustix::io::dup(std::io::stdin())
             .map_err(|e| PluginError::environment("env.kernel", format!("stdin cannot be used: {e}")))?;
+        Reader::heeding(source.into(), max_line)
+    }
+
+    /// Read a pipe and heed SIGTERM and SIGINT.
+    pub(crate) fn heeding(source: File, max_line: usize) -> Result<Self> {
         Ok(Reader {
             signals: Some(Signals::catch()?),
-            ..Reader::of(source.into(), max_line)
+            ..Reader::of(source, max_line)
         })
     }
 
@@ -162,13 +195,22 @@ impl Reader {
             };
             match place {
                 Ok(Some(place)) => self.one(&place, target)?,
-                Ok(None) if ended => return Ok(End::Eof),
+                Ok(None) if ended => {
+                    // A signal that came together with the end: whoever sent it may have ended the tap as well.
+                    let came = self.signals.as_ref().and_then(Signals::came);
+                    return Ok(came.map_or(End::Eof, End::Signal));
+                }
                 Ok(None) => {
                     self.framer.release_all();
                     target.settle()?;
                     if let Some(signals) = &self.signals {
-                        if let Some(signal) = signals.before(self.source.as_fd())? {
-                            return Ok(End::Signal(signal));
+                        match signals.before(self.source.as_fd(), target.patience())? {
+                            Woken::Input => {}
+                            Woken::Signal(signal) => return Ok(End::Signal(signal)),
+                            Woken::Nothing => {
+                                target.quiet()?;
+                                continue;
+                            }
                         }
                     }
                     let fill = self.framer.fill(&mut self.source);

@@ -14,6 +14,8 @@ pub enum Kind {
     Flag,
     /// An integer from 0.
     Count,
+    /// A number from 0 to 1.
+    Share,
     /// A string or a list of strings.
     Texts,
     /// true, false or a list of strings.
@@ -35,6 +37,7 @@ impl Kind {
             Kind::Text => value.is_string(),
             Kind::Flag => value.is_boolean(),
             Kind::Count => value.as_u64().is_some(),
+            Kind::Share => value.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)),
             Kind::Texts => value.is_string() || texts(value),
             Kind::FlagOrTexts => value.is_boolean() || texts(value),
             Kind::TextsOrObject => value.is_object() || texts(value),
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Text => "a string".into(),
             Kind::Flag => "true or false".into(),
             Kind::Count => "an integer from 0".into(),
+            Kind::Share => "a number from 0 to 1".into(),
             Kind::Texts => "a string or a list of strings".into(),
             Kind::FlagOrTexts => "true, false or a list of strings".into(),
             Kind::TextsOrObject => "a list of strings or an object".into(),
@@ -64,6 +68,7 @@ impl Kind {
             Kind::Text => json!({"type": "string"}),
             Kind::Flag => json!({"type": "boolean"}),
             Kind::Count => json!({"type": "integer", "minimum": 0}),
+            Kind::Share => json!({"type": "number", "minimum": 0, "maximum": 1}),
             Kind::Texts => json!({"anyOf": [{"type": "string"}, texts]}),
             Kind::FlagOrTexts => json!({"anyOf": [{"type": "boolean"}, texts]}),
             Kind::TextsOrObject => json!({"anyOf": [texts, {"type": "object"}]}),
@@ -92,6 +97,7 @@ pub struct Setting {
     default: Option<Value>,
     required: bool,
     secret: bool,
+    properties: Option<Value>,
 }
 
 impl Setting {
@@ -104,6 +110,7 @@ impl Setting {
             default: None,
             required: false,
             secret: false,
+            properties: None,
         }
     }
 
@@ -127,6 +134,13 @@ impl Setting {
         self.secret = true;
         self
     }
+
+    /// What its object may hold: JSON Schemas by name, each with its `description`, perhaps `secret`.
+    #[must_use]
+    pub fn properties(mut self, properties: Value) -> Self {
+        self.properties = Some(properties);
+        self
+    }
 }
 
 /// The JSON Schema of a plugin's settings, for its manifest.
@@ -137,6 +151,9 @@ pub fn schema(settings: &[Setting]) -> Value {
         property["description"] = json!(setting.about);
         if let Some(default) = &setting.default {
             property["default"] = default.clone();
+        }
+        if let Some(properties) = &setting.properties {
+            property["properties"] = properties.clone();
         }
         if setting.secret {
             property["secret"] = json!(true);

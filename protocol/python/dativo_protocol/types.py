@@ -12,32 +12,37 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-Kind = Literal["string", "integer", "number", "decimal", "boolean", "timestamp", "date", "time", "json"]
+Kind = Literal[
+    "string", "integer", "number", "decimal", "boolean", "timestamp", "date", "time", "binary", "json", "mixed"
+]
 
 _FORMATS: dict[str, Kind] = {"date-time": "timestamp", "date": "date", "time": "time"}
 _DECIMAL_FORMATS = ("singer.decimal", "x-singer.decimal")
 _SCALE_PRECISION = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _INT64 = (-(2**63), 2**63 - 1)
-_DEEPEST_REF = 20
+_STEPS = 1000  # references and branches that one property may take; what needs more says nothing that ends
+_DEEPEST = 20  # levels of branches within branches
 
 _ARROW = {
     "string": "string", "integer": "int64", "number": "float64", "boolean": "bool", "timestamp": "timestamp[us, UTC]",
-    "date": "date32", "time": "time64[us]", "json": "string",
+    "date": "date32", "time": "time64[us]", "binary": "binary", "json": "string", "mixed": "string",
 }  # fmt: skip
 _DUCKDB = {
     "string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN",
-    "timestamp": "TIMESTAMP WITH TIME ZONE", "date": "DATE", "time": "TIME", "json": "JSON",
+    "timestamp": "TIMESTAMP WITH TIME ZONE", "date": "DATE", "time": "TIME", "binary": "BLOB",
+    "json": "JSON", "mixed": "VARCHAR",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """What a column holds. `precision` and `scale` belong to decimals."""
+    """What a column holds. `precision`, `scale` and `text` (its digits are a string in a record) belong to decimals."""
 
     kind: Kind
     nullable: bool = False
     precision: int = 0
     scale: int = 0
+    text: bool = False
 
     @property
     def arrow(self) -> str:
@@ -47,6 +52,17 @@ class ColumnType:
         if self.precision > 76:
             return "string"
         return f"decimal{128 if self.precision <= 38 else 256}({self.precision}, {self.scale})"
+
+    @property
+    def extension(self) -> str:
+        """The name of its extension type in Arrow: a column of JSON texts has one."""
+        texts = self.kind in ("json", "mixed") or (self.kind == "decimal" and self.precision > 76 and not self.text)
+        return "arrow.json" if texts else ""
+
+    @property
+    def of_strings(self) -> bool:
+        """Whether a record holds its values as strings."""
+        return self.kind in ("string", "timestamp", "date", "time", "binary") or self.text
 
     @property
     def duckdb(self) -> str:
@@ -66,22 +82,58 @@ def columns(schema: dict[str, Any]) -> dict[str, ColumnType]:
 
 def column_type(schema: Any, root: dict[str, Any] | None = None) -> ColumnType:
     """The type of one property. `root` is the stream's schema, where local references point."""
-    schema = _resolve(schema, root)
-    if not isinstance(schema, dict):
-        return ColumnType("json", nullable=True)
-    for word in ("anyOf", "oneOf"):
-        if isinstance(schema.get(word), list) and "type" not in schema:
-            return _union([column_type(choice, root) for choice in schema[word] if not _is_null(choice)], schema[word])
-    names = _type_names(schema)
-    nullable = "null" in names
-    kinds = names - {"null"}
-    if not names:
-        return ColumnType("json", nullable=True)
-    if kinds == {"integer", "number"}:
-        kinds = {"number"}
-    if len(kinds) > 1 and not kinds <= {"object", "array"}:
-        return ColumnType("string", nullable)
-    return replace(_single(min(kinds, default="null"), schema), nullable=nullable)
+    resolver = _Resolver(root)
+    found = resolver.look(schema, 0)
+    return found if resolver.steps > 0 else _ANYTHING
+
+
+_ANYTHING = ColumnType("json", nullable=True)
+
+
+class _Resolver:
+    """Reads one property, and ends whatever its references say."""
+
+    def __init__(self, root: dict[str, Any] | None) -> None:
+        self.root, self.steps = root, _STEPS
+
+    def look(self, schema: Any, depth: int) -> ColumnType:
+        schema = self.resolve(schema, depth)
+        if schema is None:
+            return _ANYTHING
+        for word in ("anyOf", "oneOf"):
+            if isinstance(schema.get(word), list) and "type" not in schema:
+                return self.union(schema[word], depth)
+        names = _type_names(schema)
+        kinds = names - {"null"}
+        if not names:
+            return _ANYTHING
+        if {"integer", "number"} <= kinds:
+            kinds -= {"integer"}
+        if len(kinds) > 1:
+            return ColumnType("json" if kinds <= {"object", "array"} else "mixed", "null" in names)
+        return replace(_single(min(kinds, default="null"), schema), nullable="null" in names)
+
+    def union(self, schemas: list[Any], depth: int) -> ColumnType:
+        choices = [self.look(choice, depth + 1) for choice in schemas if not _is_null(choice)]
+        nullable = len(choices) < len(schemas) or any(choice.nullable for choice in choices)
+        alike = {replace(choice, nullable=nullable) for choice in choices}
+        if len(alike) == 1:
+            return alike.pop()
+        return ColumnType("string" if choices and all(choice.of_strings for choice in choices) else "mixed", nullable)
+
+    def resolve(self, schema: Any, depth: int) -> dict[str, Any] | None:
+        """Follow local references and add up allOf; none where they do not end or lead nowhere."""
+        while True:
+            self.steps = max(0, self.steps - 1)
+            if not self.steps or depth > _DEEPEST or not isinstance(schema, dict):
+                return None
+            if isinstance(schema.get("allOf"), list):
+                parts: Iterable[Any] = (self.resolve(part, depth + 1) for part in schema["allOf"])
+                rest = {key: value for key, value in schema.items() if key != "allOf"}
+                schema = {key: value for part in (*parts, rest) for key, value in (part or {}).items()}
+            if not isinstance(schema.get("$ref"), str):
+                return dict(schema)
+            schema = _follow(schema["$ref"], self.root)
 
 
 def _single(name: str, schema: dict[str, Any]) -> ColumnType:
@@ -89,8 +141,10 @@ def _single(name: str, schema: dict[str, Any]) -> ColumnType:
     if name in ("string", "number"):
         digits = _declared_decimal(schema) or (_bounded_decimal(schema) if name == "number" else None)
         if digits:
-            return digits
+            return replace(digits, text=name == "string")
     if name == "string":
+        if schema.get("contentEncoding") == "base64":
+            return ColumnType("binary")
         return ColumnType(_FORMATS.get(str(schema.get("format")), "string"))
     if name == "integer":
         return _integer(schema)
@@ -166,12 +220,6 @@ def _exponent(value: Decimal) -> int:
     return exponent if isinstance(exponent, int) else 0
 
 
-def _union(choices: list[ColumnType], all_choices: list[Any]) -> ColumnType:
-    nullable = len(choices) < len(all_choices) or any(choice.nullable for choice in choices)
-    alike = {replace(choice, nullable=nullable) for choice in choices}
-    return alike.pop() if len(alike) == 1 else ColumnType("string", nullable)
-
-
 def _is_null(schema: Any) -> bool:
     return isinstance(schema, dict) and schema.get("type") in ("null", ["null"])
 
@@ -196,24 +244,11 @@ def _name_of(value: Any) -> str:
     return names.get(type(value), "object")
 
 
-def _resolve(schema: Any, root: dict[str, Any] | None) -> Any:
-    """Follow local references and add up allOf."""
-    for _ in range(_DEEPEST_REF):
-        if isinstance(schema, dict) and isinstance(schema.get("allOf"), list):
-            parts: Iterable[Any] = (_resolve(part, root) for part in schema["allOf"])
-            rest = {key: value for key, value in schema.items() if key != "allOf"}
-            schema = {key: value for part in (*parts, rest) if isinstance(part, dict) for key, value in part.items()}
-        if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
-            return schema
-        schema = _follow(schema["$ref"], root)
-    return None
-
-
 def _follow(reference: str, root: dict[str, Any] | None) -> Any:
     target: Any = root
-    if not reference.startswith("#"):
+    if reference != "#" and not reference.startswith("#/"):
         return None
-    for step in reference[1:].split("/")[1:]:
+    for step in reference.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
         target = target.get(name) if isinstance(target, dict) else None
     return target

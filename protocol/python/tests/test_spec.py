@@ -22,10 +22,11 @@ def validator(seam):
 
 
 def examples(seam):
-    """The examples of a seam: a document, or one per line."""
+    """The examples of a seam: documents, or one per line."""
     texts = [text for name, text in BLOCKS if name == seam]
-    assert len(texts) == 1
-    return [json.loads(line) for line in texts[0].splitlines()] if texts[0].startswith('{"') else [json.loads(texts[0])]
+    assert texts
+    documents = (text.splitlines() if text.startswith('{"') else [text] for text in texts)
+    return [json.loads(line) for lines in documents for line in lines]
 
 
 @pytest.mark.parametrize("seam", ["message", "plan", "event", "manifest"])

@@ -147,5 +147,6 @@ def test_selection(case):
 def test_types(case):
     column = types.column_type(case.spec["schema"], case.spec.get("root"))
     assert (column.arrow, column.duckdb) == (case.spec["arrow"], case.spec["duckdb"])
+    assert column.extension == case.spec.get("extension", "")
     if "nullable" in case.spec:
         assert column.nullable == case.spec["nullable"]

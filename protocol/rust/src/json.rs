@@ -261,6 +261,56 @@ fn stops(word: u64) -> u64 {
     (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH
 }
 
+/// Over one of the words `true`, `false` and `null`.
+#[cfg(feature = "arrow")]
+#[inline(always)]
+pub(crate) fn literal(s: &[u8], at: usize, name: &'static [u8]) -> Result<usize, Fault> {
+    word(s, at, name)
+}
+
+/// Over a value that is known to be well-formed.
+#[cfg(feature = "arrow")]
+#[inline]
+pub(crate) fn skip(s: &[u8], at: usize) -> Result<usize, Fault> {
+    Skim.value(s, at)
+}
+
+/// Over a string that is known to be well-formed, from behind its opening quote. Also whether it holds an escape.
+#[cfg(feature = "arrow")]
+#[inline(always)]
+pub(crate) fn text(s: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
+    let mut escaped = false;
+    loop {
+        at += stop(s.get(at..).unwrap_or_default());
+        match s.get(at) {
+            Some(b'"') => return Ok((at + 1, escaped)),
+            Some(b'\\') => {
+                escaped = true;
+                at += 2;
+            }
+            Some(_) => at += 1,
+            None => return Err(Fault::json(s, s.len(), "the string has no end")),
+        }
+    }
+}
+
+/// Where the first quote, backslash or control character is; the length where there is none.
+#[cfg(feature = "arrow")]
+#[inline(always)]
+pub(crate) fn stop(s: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(Ok(eight)) = s.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        let found = stops(u64::from_le_bytes(eight));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = s.get(at..).unwrap_or_default();
+    let special = |b: &u8| matches!(b, 0..=0x1F | b'"' | b'\\');
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
 /// Over a string from behind its opening quote: eight bytes a step, every escape and control character looked at. Also
 /// whether it holds an escape.
 #[inline(always)]

@@ -52,7 +52,14 @@ impl<'a> Text<'a> {
 /// Undo the escapes of a JSON string's inside. Never fails: what is no escape is kept as it is.
 pub fn unescape(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
+    unescape_into(raw, &mut out);
+    out
+}
+
+/// The same, appended; whether all of it is Unicode, which half a surrogate pair is not.
+pub fn unescape_into(raw: &[u8], out: &mut Vec<u8>) -> bool {
     let mut rest = raw;
+    let mut whole = true;
     while let Some(at) = memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
@@ -65,7 +72,9 @@ pub fn unescape(raw: &[u8]) -> Vec<u8> {
             Some(&c @ (b'"' | b'\\' | b'/')) => (c, 2),
             Some(b'u') => match hex4(rest, 2) {
                 Some(first) => {
-                    rest = &rest[push_unit(&mut out, first, rest)..];
+                    let (used, is_char) = push_unit(out, first, rest);
+                    rest = &rest[used..];
+                    whole &= is_char;
                     continue;
                 }
                 None => (b'\\', 1),
@@ -76,22 +85,23 @@ pub fn unescape(raw: &[u8]) -> Vec<u8> {
         rest = &rest[used..];
     }
     out.extend_from_slice(rest);
-    out
+    whole
 }
 
-/// Push the character of `\uHHHH` at the start of `rest` (with its second half, if it is a pair); bytes used.
-fn push_unit(out: &mut Vec<u8>, first: u32, rest: &[u8]) -> usize {
+/// Push the character of `\uHHHH` at the start of `rest` (with its second half, if it is a pair); bytes used, and whether it is one.
+fn push_unit(out: &mut Vec<u8>, first: u32, rest: &[u8]) -> (usize, bool) {
     if (0xD800..0xDC00).contains(&first) && rest.get(6) == Some(&b'\\') && rest.get(7) == Some(&b'u') {
         if let Some(second @ 0xDC00..=0xDFFF) = hex4(rest, 8) {
-            push_code(out, 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
-            return 12;
+            return (
+                12,
+                push_code(out, 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)),
+            );
         }
     }
-    push_code(out, first);
-    6
+    (6, push_code(out, first))
 }
 
-fn push_code(out: &mut Vec<u8>, code: u32) {
+fn push_code(out: &mut Vec<u8>, code: u32) -> bool {
     match char::from_u32(code) {
         Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         // A lone surrogate, three bytes as UTF-8 would write it.
@@ -101,6 +111,7 @@ fn push_code(out: &mut Vec<u8>, code: u32) {
             0x80 | (code & 0x3F) as u8,
         ]),
     }
+    !(0xD800..0xE000).contains(&code)
 }
 
 fn hex4(bytes: &[u8], at: usize) -> Option<u32> {

@@ -317,3 +317,12 @@ fn state() {
         assert_eq!(logs, case.get("logs").and_then(Value::as_u64).unwrap_or(0), "{path:?}");
     }
 }
+
+#[test]
+fn merge() {
+    for (path, case) in cases("merge") {
+        let part = |key: &str| case[key].clone();
+        let merged = singer_protocol::bookmark::merge(part("base"), part("update"));
+        assert_eq!(merged, part("merged"), "{path:?}");
+    }
+}

@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use csv::ByteRecord;
+use singer_plugin::files::Address;
+use singer_plugin::texts::source::{self, explain, Facts, Meter};
+use singer_plugin::texts::streams::plain_name;
 use singer_plugin::{PluginError, Result};
 
-use crate::files::is_tabbed;
 use crate::settings::{Header, Settings};
-use crate::source::{self, explain, Facts, Meter};
 
 /// A place between two rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,12 +23,18 @@ pub struct Place {
 
 /// Reads one file's rows.
 pub struct Rows {
-    path: PathBuf,
+    at: Address,
     csv: csv::Reader<Box<dyn Read>>,
     meter: Meter,
     /// The file's lines end in CRLF.
     crlf: Rc<Cell<bool>>,
     from: Place,
+}
+
+/// Whether a file's name says that tabs are between its fields.
+fn is_tabbed(at: &Address) -> bool {
+    let name = plain_name(at);
+    name.ends_with(".tsv") || name.ends_with(".tab")
 }
 
 /// Looks at the first line's end on its way through.
@@ -53,49 +59,53 @@ impl Read for Endings {
     }
 }
 
-/// What going on at a place found there.
-pub enum Resumed {
-    /// The rows behind it.
-    At(Rows),
-    /// The row before it has grown since: its end is not where it was.
-    Changed,
-}
-
 impl Rows {
     /// The rows of a file from its beginning.
-    pub fn open(path: &Path, facts: &Facts, settings: &Settings) -> Result<Self> {
+    pub fn open(facts: &Facts, settings: &Settings) -> Result<Self> {
         let meter: Meter = Rc::new(Cell::new(0));
-        let (text, _) = source::open(path, facts, settings.encoding, 0, Rc::clone(&meter))?;
-        Ok(Rows::over(path, text, settings, meter, Place::default()))
+        let (text, _) = source::open(&settings.storage, facts, settings.encoding, 0, Rc::clone(&meter))?;
+        Ok(Rows::over(
+            &facts.found.address,
+            text,
+            settings,
+            meter,
+            Place::default(),
+        ))
     }
 
-    /// The rows of a file from a place where a row ended.
-    pub fn resume(path: &Path, facts: &Facts, settings: &Settings, from: Place) -> Result<Resumed> {
+    /// The rows of a file from a place where a row ended; none when the row before it has grown since.
+    pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Option<Self>> {
         let meter: Meter = Rc::new(Cell::new(0));
-        let (mut text, before) = source::open(path, facts, settings.encoding, from.bytes, Rc::clone(&meter))?;
+        let (mut text, before) = source::open(
+            &settings.storage,
+            facts,
+            settings.encoding,
+            from.bytes,
+            Rc::clone(&meter),
+        )?;
         if from.bytes > 0 && before.is_none() {
-            return Ok(Resumed::Changed);
+            return Ok(None);
         }
         if !matches!(before, Some(b'\n' | b'\r')) {
             let mut next = [0];
             if text
                 .read(&mut next)
-                .map_err(|e| explain(path, Some(from.lines + 1), &e))?
+                .map_err(|e| explain(&facts.found.address, Some(from.lines + 1), &e))?
                 == 1
             {
                 if !matches!(next, [b'\n' | b'\r']) {
-                    return Ok(Resumed::Changed);
+                    return Ok(None);
                 }
                 text = Box::new(Cursor::new(next).chain(text));
             }
         }
-        Ok(Resumed::At(Rows::over(path, text, settings, meter, from)))
+        Ok(Some(Rows::over(&facts.found.address, text, settings, meter, from)))
     }
 
-    fn over(path: &Path, text: Box<dyn Read>, settings: &Settings, meter: Meter, from: Place) -> Self {
+    fn over(at: &Address, text: Box<dyn Read>, settings: &Settings, meter: Meter, from: Place) -> Self {
         let mut builder = csv::ReaderBuilder::new();
         builder.has_headers(false).flexible(true).buffer_capacity(256 * 1024);
-        builder.delimiter(settings.delimiter.unwrap_or(if is_tabbed(path) { b'\t' } else { b',' }));
+        builder.delimiter(settings.delimiter.unwrap_or(if is_tabbed(at) { b'\t' } else { b',' }));
         match settings.quote {
             Some(quote) => builder.quote(quote),
             None => builder.quoting(false),
@@ -107,7 +117,7 @@ impl Rows {
             seen: false,
         });
         Rows {
-            path: path.into(),
+            at: at.clone(),
             csv: builder.from_reader(text),
             meter,
             from,
@@ -128,7 +138,7 @@ impl Rows {
             csv::ErrorKind::Io(error) => error,
             other => io::Error::other(format!("{other:?}")),
         };
-        explain(&self.path, Some(line), &error)
+        explain(&self.at, Some(line), &error)
     }
 
     /// The line that the row just read begins on. The CSV reader tells where it began to look for the row, which is
@@ -155,7 +165,7 @@ impl Rows {
 
     /// An error about a row, with its place.
     pub fn error(&self, row: &ByteRecord, code: &'static str, what: &str) -> PluginError {
-        PluginError::data(code, format!("{} line {}: {what}", self.path.display(), self.line(row)))
+        PluginError::data(code, format!("{} line {}: {what}", self.at, self.line(row)))
     }
 
     /// The column names, read from the first row where that has them.
@@ -174,11 +184,7 @@ impl Rows {
                 let mut names = Vec::with_capacity(row.len());
                 for (n, field) in row.iter().enumerate() {
                     let name = std::str::from_utf8(field).map_err(|_| {
-                        explain(
-                            &self.path,
-                            Some(1),
-                            &io::Error::other(source::Trouble::Encoding("UTF-8")),
-                        )
+                        explain(&self.at, Some(1), &io::Error::other(source::Trouble::Encoding("UTF-8")))
                     })?;
                     names.push(if name.is_empty() {
                         format!("column_{}", n + 1)
@@ -210,10 +216,7 @@ impl Rows {
                 } else {
                     char::from(other).to_string()
                 };
-                let message = format!(
-                    "{} line 1: the header is a single column that holds {other:?}",
-                    self.path.display()
-                );
+                let message = format!("{} line 1: the header is a single column that holds {other:?}", self.at);
                 Err(PluginError::config("config.invalid", message).hint(format!("set `delimiter` to {other:?}")))
             }
             _ => Ok(()),

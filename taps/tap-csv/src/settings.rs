@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
 use serde::Deserialize;
+use singer_plugin::files::Files;
 use singer_plugin::settings::{Config, Kind, Setting};
+use singer_plugin::texts::keys::{self, Texts, Wanted};
 use singer_plugin::{PluginError, Result};
 
 use crate::kinds::Kind as Column;
@@ -12,8 +14,8 @@ use crate::kinds::Kind as Column;
 /// All settings of the tap.
 pub fn declare() -> Vec<Setting> {
     let null_values = serde_json::json!(["", "NA"]);
-    vec![
-        Setting::new("files", Kind::Texts, "Paths or globs of the files to read.").required(),
+    let mut settings = keys::settings();
+    settings.extend([
         Setting::new(
             "delimiter",
             Kind::Text,
@@ -21,65 +23,19 @@ pub fn declare() -> Vec<Setting> {
         ),
         Setting::new("quote", Kind::Text, "The character around fields; empty for none.").default("\""),
         Setting::new(
-            "encoding",
-            Kind::Text,
-            "The files' encoding, by any name the web knows.",
-        )
-        .default("utf-8"),
-        Setting::new(
             "header",
             Kind::FlagOrTexts,
             "Whether the first row has the names; a list gives them.",
         )
         .default(true),
         Setting::new(
-            "stream",
-            Kind::Text,
-            "The stream's name; {stem}, {name} and {dir} are parts of the file's path.",
-        )
-        .default("{stem}"),
-        Setting::new(
-            "key_properties",
-            Kind::TextsOrObject,
-            "Key columns: a list, or an object from stream to list.",
-        ),
-        Setting::new(
-            "replication_key",
-            Kind::TextOrObject,
-            "Bookmark column for SCHEMA messages: a name, or an object from stream to name.",
-        ),
-        Setting::new(
             "types",
             Kind::Object,
             "Fixed types: column or stream.column to string, integer, number, boolean, date or date-time.",
         ),
         Setting::new("null_values", Kind::Texts, "Texts that mean null.").default(null_values),
-        Setting::new("sample_rows", Kind::Count, "Rows to infer types from.").default(10_000),
-        Setting::new("state_every", Kind::Count, "Rows between two STATE messages.").default(10_000),
-        Setting::new(
-            "add_metadata_columns",
-            Kind::Flag,
-            "Add _sdc_source_file and _sdc_source_line.",
-        )
-        .default(false),
-    ]
-}
-
-/// A string or a list of them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl From<Texts> for Vec<String> {
-    fn from(texts: Texts) -> Self {
-        match texts {
-            Texts::One(text) => vec![text],
-            Texts::Many(texts) => texts,
-        }
-    }
+    ]);
+    settings
 }
 
 /// Where column names come from.
@@ -92,22 +48,6 @@ pub enum Header {
     Names(Vec<String>),
 }
 
-/// Key columns of all streams, or by stream.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Keys {
-    All(Vec<String>),
-    ByStream(BTreeMap<String, Vec<String>>),
-}
-
-/// One bookmark column for all streams, or by stream.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum ReplicationKey {
-    All(String),
-    ByStream(BTreeMap<String, String>),
-}
-
 #[derive(Deserialize)]
 struct Raw {
     files: Texts,
@@ -116,8 +56,6 @@ struct Raw {
     encoding: String,
     header: Header,
     stream: String,
-    key_properties: Option<Keys>,
-    replication_key: Option<ReplicationKey>,
     #[serde(default)]
     types: BTreeMap<String, String>,
     null_values: Texts,
@@ -129,6 +67,8 @@ struct Raw {
 /// The settings, ready to use.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Opens them.
+    pub storage: Files,
     /// Paths and globs.
     pub files: Vec<String>,
     /// Between fields; `None` goes by the file's name.
@@ -141,8 +81,8 @@ pub struct Settings {
     pub header: Header,
     /// Template of the stream's name.
     pub stream: String,
-    keys: Option<Keys>,
-    replication_key: Option<ReplicationKey>,
+    /// Keys of the streams.
+    pub wanted: Wanted,
     types: BTreeMap<String, Column>,
     /// Texts that mean null.
     pub null_values: Vec<Vec<u8>>,
@@ -173,6 +113,7 @@ impl Settings {
             types.insert(column, kind);
         }
         Ok(Settings {
+            storage: Files::of(config),
             files: raw.files.into(),
             delimiter: raw.delimiter.map(|text| one_byte("delimiter", &text)).transpose()?,
             quote: (!raw.quote.is_empty())
@@ -181,43 +122,13 @@ impl Settings {
             encoding,
             header: raw.header,
             stream: raw.stream,
-            keys: raw.key_properties,
-            replication_key: raw.replication_key,
+            wanted: Wanted::of(config)?,
             types,
             null_values: Vec::from(raw.null_values).into_iter().map(String::into_bytes).collect(),
             sample_rows: raw.sample_rows,
             state_every: raw.state_every.max(1),
             metadata: raw.add_metadata_columns,
         })
-    }
-
-    /// The key columns set for a stream.
-    pub fn keys(&self, stream: &str) -> Option<&[String]> {
-        match self.keys.as_ref()? {
-            Keys::All(names) => Some(names),
-            Keys::ByStream(streams) => streams.get(stream).map(Vec::as_slice),
-        }
-    }
-
-    /// The bookmark column set for a stream.
-    pub fn replication_key(&self, stream: &str) -> Option<&str> {
-        match self.replication_key.as_ref()? {
-            ReplicationKey::All(name) => Some(name),
-            ReplicationKey::ByStream(streams) => streams.get(stream).map(String::as_str),
-        }
-    }
-
-    /// Streams that the settings name.
-    pub fn named_streams(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let keys = match &self.keys {
-            Some(Keys::ByStream(streams)) => Some(streams.keys().map(|s| ("key_properties", s))),
-            _ => None,
-        };
-        let replication = match &self.replication_key {
-            Some(ReplicationKey::ByStream(streams)) => Some(streams.keys().map(|s| ("replication_key", s))),
-            _ => None,
-        };
-        keys.into_iter().flatten().chain(replication.into_iter().flatten())
     }
 
     /// The type set for a column.

@@ -6,34 +6,28 @@ use csv::ByteRecord;
 use singer_plugin::catalog::Catalog;
 use singer_plugin::message::{record_start, RECORD_END};
 use singer_plugin::settings::Config;
+use singer_plugin::texts::keys;
+use singer_plugin::texts::mark::{Mark, State, Verdict};
+use singer_plugin::texts::streams;
 use singer_plugin::writer::Writer;
-use singer_plugin::{PluginError, Result, Sync};
+use singer_plugin::{Result, Sync};
 
-use crate::bookmark::{Mark, State, Verdict};
-use crate::files;
-use crate::rows::{Place, Resumed, Rows};
+use crate::rows::{Place, Rows};
 use crate::settings::Settings;
 use crate::table::{catalog, is_null, File, Table, SOURCE_FILE, SOURCE_LINE};
 use crate::texts;
 
+/// What a stream's name lacks of its file's.
+const ENDINGS: &[&str] = &[".csv", ".tsv", ".txt", ".tab"];
 /// With more files than this in a bookmark a STATE at every file's end would be most of the output.
 const MANY_FILES: usize = 100;
 
 fn tables(settings: &Settings, wanted: impl Fn(&str) -> bool) -> Result<Vec<Table>> {
-    let streams = files::by_stream(settings)?;
-    if let Some((setting, stream)) = settings
-        .named_streams()
-        .find(|(_, stream)| !streams.contains_key(*stream))
-    {
-        let names: Vec<_> = streams.keys().map(String::as_str).collect();
-        let message = format!("tap-csv: {setting} names a stream {stream:?}, which no file gives");
-        return Err(
-            PluginError::config("config.invalid", message).hint(format!("the streams are: {}", names.join(", ")))
-        );
-    }
+    let streams = streams::by_stream(&settings.storage, &settings.files, &settings.stream, ENDINGS)?;
+    settings.wanted.check("tap-csv", streams.keys().map(String::as_str))?;
     let mut tables = Vec::new();
-    for (stream, paths) in streams.into_iter().filter(|(stream, _)| wanted(stream)) {
-        let table = Table::look(settings, &stream, paths)?;
+    for (stream, found) in streams.into_iter().filter(|(stream, _)| wanted(stream)) {
+        let table = Table::look(settings, &stream, found)?;
         match table.columns.is_empty() {
             true => eprintln!("warning: stream {stream:?} has no columns: its files are empty"),
             false => tables.push(table),
@@ -52,16 +46,7 @@ pub fn sync<W: Write>(sync: Sync<'_, W>) -> Result<()> {
     let settings = Settings::of(&sync.config)?;
     let chosen: Vec<_> = sync.catalog.streams.iter().filter(|s| s.is_selected()).collect();
     let tables = tables(&settings, |name| chosen.iter().any(|s| s.tap_stream_id == name))?;
-    if let Some(lost) = chosen
-        .iter()
-        .find(|s| !tables.iter().any(|t| t.stream == s.tap_stream_id))
-    {
-        let message = format!(
-            "the catalog selects the stream {:?}, which no file gives",
-            lost.tap_stream_id
-        );
-        return Err(PluginError::config("catalog.invalid", message).hint("make a new one with --discover"));
-    }
+    keys::all_there(&chosen, tables.iter().map(|t| t.stream.as_str()))?;
     let mut run = Run {
         settings,
         state: State::of(sync.state)?,
@@ -71,7 +56,7 @@ pub fn sync<W: Write>(sync: Sync<'_, W>) -> Result<()> {
     };
     for mut table in tables {
         if let Some(chosen) = chosen.iter().find(|s| s.tap_stream_id == table.stream) {
-            table.choose(&run.settings, chosen)?;
+            table.choose(chosen)?;
         }
         run.stream(&mut table)?;
     }
@@ -117,7 +102,7 @@ impl Layout {
         }
         let metadata = settings.metadata.then(|| {
             let mut text = key(SOURCE_FILE, cells.is_empty());
-            texts::string(&mut text, file.path.to_string_lossy().as_bytes());
+            texts::string(&mut text, file.facts.found.address.to_string().as_bytes());
             text.extend(key(SOURCE_LINE, false));
             text
         });
@@ -186,12 +171,9 @@ impl<W: Write> Run<'_, W> {
     fn open(&self, table: &Table, file: &File, key: &str) -> Result<Option<(Rows, Mark)>> {
         let old = self.state.mark(&table.stream, key)?;
         let mut mark = Mark {
-            rows: 0,
             lines: file.start.lines,
             bytes: file.start.bytes,
-            size: file.facts.size,
-            head: file.facts.fingerprint(file.facts.size),
-            done: false,
+            ..Mark::start(&file.facts)
         };
         match (Mark::judge(old.as_ref(), &file.facts), old) {
             (Verdict::Finished, _) => return Ok(None),
@@ -200,24 +182,24 @@ impl<W: Write> Run<'_, W> {
                     bytes: old.bytes,
                     lines: old.lines,
                 };
-                if let Resumed::At(rows) = Rows::resume(&file.path, &file.facts, &self.settings, from)? {
+                if let Some(rows) = Rows::resume(&file.facts, &self.settings, from)? {
                     (mark.rows, mark.lines, mark.bytes) = (old.rows, old.lines, old.bytes);
                     return Ok(Some((rows, mark)));
                 }
                 eprintln!(
                     "warning: the last row of {} that was read has changed: it is read again from its start",
-                    file.path.display()
+                    file.facts.found.address
                 );
             }
             (Verdict::Replaced, _) => {
                 eprintln!(
                     "warning: {} is not the file that was read before: it is read again from its start",
-                    file.path.display()
+                    file.facts.found.address
                 );
             }
             _ => {}
         }
-        let mut rows = Rows::open(&file.path, &file.facts, &self.settings)?;
+        let mut rows = Rows::open(&file.facts, &self.settings)?;
         if file.start != Place::default() {
             rows.next(&mut ByteRecord::new())?; // the header, checked when the file was looked at
         }
@@ -225,7 +207,7 @@ impl<W: Write> Run<'_, W> {
     }
 
     fn file(&mut self, table: &mut Table, file: &File) -> Result<()> {
-        let key = file.path.to_string_lossy().into_owned();
+        let key = file.facts.found.address.to_string();
         let Some((mut rows, mut mark)) = self.open(table, file, &key)? else {
             return Ok(());
         };
@@ -281,7 +263,8 @@ impl<W: Write> Run<'_, W> {
             }
             // The column widens, and its stream's SCHEMA comes again before the row that needs it.
             column.kind = column.kind.widened(&row[field]);
-            self.state.set_kind(&table.stream, &column.name, column.kind);
+            self.state
+                .set_column(&table.stream, &column.name, column.kind.name().into());
             let schema = table.message();
             self.out.schema(&schema)?;
         }

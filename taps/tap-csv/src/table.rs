@@ -1,19 +1,20 @@
 //! A stream's columns: from the headers of all its files and a sample of their rows.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use csv::ByteRecord;
 use serde_json::{json, Map, Value};
-use singer_plugin::catalog::{Catalog, Metadata, Stream};
+use singer_plugin::catalog::{Catalog, Stream};
+use singer_plugin::files::Found;
 use singer_plugin::message::Schema;
-use singer_plugin::{PluginError, Result};
+use singer_plugin::texts::keys::Keys;
+use singer_plugin::texts::mark::State;
+use singer_plugin::texts::source::Facts;
+use singer_plugin::Result;
 
-use crate::bookmark::State;
 use crate::kinds::Kind;
 use crate::rows::{Place, Rows};
 use crate::settings::{Header, Settings};
-use crate::source::Facts;
 
 /// The column of the file a row came from.
 pub const SOURCE_FILE: &str = "_sdc_source_file";
@@ -36,9 +37,7 @@ pub struct Column {
 /// One of a stream's files.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// As the settings or the glob gave it.
-    pub path: PathBuf,
-    /// Size and head, as they were when it was looked at.
+    /// Where it is, size and head, as they were when it was looked at.
     pub facts: Facts,
     /// For each of its fields, which column of the table it is.
     pub fields: Vec<usize>,
@@ -55,28 +54,25 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Sorted by path.
     pub files: Vec<File>,
-    /// The key's columns.
-    pub keys: Vec<String>,
-    replication_key: Option<String>,
+    keys: Keys,
     metadata: bool,
 }
 
 impl Table {
     /// Look at a stream's files: headers, and kinds from the sample.
-    pub fn look(settings: &Settings, stream: &str, paths: Vec<PathBuf>) -> Result<Self> {
+    pub fn look(settings: &Settings, stream: &str, found: Vec<Found>) -> Result<Self> {
         let mut table = Table {
             stream: stream.into(),
             columns: Vec::new(),
             files: Vec::new(),
-            keys: settings.keys(stream).unwrap_or_default().to_vec(),
-            replication_key: settings.replication_key(stream).map(str::to_owned),
+            keys: Keys::default(),
             metadata: settings.metadata,
         };
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut budget = settings.sample_rows;
-        for path in paths {
-            let facts = Facts::of(&path)?;
-            let mut rows = Rows::open(&path, &facts, settings)?;
+        for one in found {
+            let facts = Facts::of(&settings.storage, &one.address)?;
+            let mut rows = Rows::open(&facts, settings)?;
             let header = rows.header(settings)?;
             let start = if matches!(settings.header, Header::First(true)) {
                 rows.place()
@@ -84,7 +80,7 @@ impl Table {
                 Place::default()
             };
             if !matches!(settings.header, Header::First(true)) {
-                rows = Rows::open(&path, &facts, settings)?;
+                rows = Rows::open(&facts, settings)?;
             }
             let fields: Vec<usize> = header
                 .into_iter()
@@ -96,14 +92,10 @@ impl Table {
                 })
                 .collect();
             budget -= table.sample(&mut rows, &fields, settings, budget);
-            table.files.push(File {
-                path,
-                facts,
-                fields,
-                start,
-            });
+            table.files.push(File { facts, fields, start });
         }
-        table.check_names()?;
+        let keys = settings.wanted.keys("tap-csv", stream, &table.names())?;
+        table.keys = keys;
         Ok(table)
     }
 
@@ -124,52 +116,18 @@ impl Table {
         count
     }
 
-    fn check_names(&self) -> Result<()> {
-        let wanted = self.keys.iter().map(|name| ("key_properties", name));
-        let replication = self.replication_key.iter().map(|name| ("replication_key", name));
-        let missing = wanted
-            .chain(replication)
-            .find(|(_, name)| !self.columns.iter().any(|c| c.name == **name));
-        match missing {
-            Some((setting, name)) => {
-                let message = format!(
-                    "tap-csv: {setting}: the stream {:?} has no column {name:?}",
-                    self.stream
-                );
-                let names: Vec<_> = self.columns.iter().map(|c| c.name.as_str()).collect();
-                Err(PluginError::config("config.invalid", message).hint(format!("it has: {}", names.join(", "))))
-            }
-            None => Ok(()),
-        }
+    fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|c| c.name.as_str()).collect()
     }
 
     /// Take over what the catalog says of this stream.
-    pub fn choose(&mut self, settings: &Settings, chosen: &Stream) -> Result<()> {
-        if settings.keys(&self.stream).is_none() {
-            let keys = chosen
-                .key_properties
-                .clone()
-                .or_else(|| chosen.names("table-key-properties"));
-            self.keys = keys.unwrap_or_default();
-        }
-        if self.replication_key.is_none() {
-            self.replication_key = chosen.replication_key.clone().filter(|key| !key.is_empty());
-        }
-        let missing = self
-            .keys
-            .iter()
-            .chain(&self.replication_key)
-            .find(|name| !self.columns.iter().any(|c| c.name == **name));
-        if let Some(name) = missing {
-            let message = format!(
-                "the catalog's stream {:?} names a column {name:?}, which no file has",
-                self.stream
-            );
-            return Err(PluginError::config("catalog.invalid", message).hint("make a new one with --discover"));
-        }
+    pub fn choose(&mut self, chosen: &Stream) -> Result<()> {
+        let mut keys = self.keys.clone();
+        keys.choose(chosen, &self.names())?;
         for column in &mut self.columns {
-            column.selected = chosen.column_is_selected(&column.name) || self.keys.contains(&column.name);
+            column.selected = chosen.column_is_selected(&column.name) || keys.primary.contains(&column.name);
         }
+        self.keys = keys;
         Ok(())
     }
 
@@ -177,12 +135,13 @@ impl Table {
     pub fn settle(&mut self, state: &mut State) {
         for column in &mut self.columns {
             if !column.fixed {
-                column.kind = column.kind.join(state.kind(&self.stream, &column.name));
+                let sent = state.column(&self.stream, &column.name).and_then(Value::as_str);
+                column.kind = column.kind.join(sent.and_then(Kind::named).unwrap_or_default());
             }
             if column.kind == Kind::Unseen {
                 column.kind = Kind::String;
             }
-            state.set_kind(&self.stream, &column.name, column.kind);
+            state.set_column(&self.stream, &column.name, column.kind.name().into());
         }
     }
 
@@ -202,42 +161,14 @@ impl Table {
         Schema {
             stream: self.stream.clone(),
             schema: self.schema(false),
-            key_properties: self.keys.clone(),
-            bookmark_properties: self.replication_key.iter().cloned().collect(),
+            key_properties: self.keys.primary.clone(),
+            bookmark_properties: self.keys.replication.iter().cloned().collect(),
         }
     }
 
     /// The stream in a catalog.
     pub fn entry(&self) -> Stream {
-        let metadata = |value: Value| match value {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        };
-        let whole = json!({"inclusion": "available", "selected-by-default": true, "table-key-properties": self.keys});
-        let mut about = vec![Metadata {
-            breadcrumb: vec![],
-            metadata: metadata(whole),
-        }];
-        for column in &self.columns {
-            let entry = match self.keys.contains(&column.name) {
-                true => json!({"inclusion": "automatic"}),
-                false => json!({"inclusion": "available", "selected-by-default": true}),
-            };
-            about.push(Metadata {
-                breadcrumb: vec!["properties".into(), column.name.clone()],
-                metadata: metadata(entry),
-            });
-        }
-        Stream {
-            tap_stream_id: self.stream.clone(),
-            stream: self.stream.clone(),
-            schema: self.schema(true),
-            key_properties: Some(self.keys.clone()),
-            replication_key: self.replication_key.clone(),
-            replication_method: self.replication_key.as_ref().map(|_| "INCREMENTAL".into()),
-            metadata: about,
-            selected: None,
-        }
+        self.keys.entry(&self.names(), self.schema(true))
     }
 }
 

@@ -8,6 +8,8 @@ use std::io::Write;
 use bench::Bench;
 use serde_json::{json, Map, Value};
 
+const BIN: &str = env!("CARGO_BIN_EXE_tap-csv");
+
 fn kind(schema: &Value, column: &str) -> Value {
     schema["schema"]["properties"][column]["type"][1].clone()
 }

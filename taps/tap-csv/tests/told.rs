@@ -8,6 +8,8 @@ use std::process::Stdio;
 use bench::Bench;
 use serde_json::{json, Value};
 
+const BIN: &str = env!("CARGO_BIN_EXE_tap-csv");
+
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     let bad = |content: &[u8], config: Value, code: i32, text: &str| {

@@ -1,20 +1,38 @@
-"""BATCH messages: the rows of local jsonl (plain or gzip) and parquet files, taken like rows that came one by one."""
+"""The files that BATCH messages name: Arrow IPC and parquet as tables, jsonl (plain or gzip) as rows.
+
+Arrow and parquet stay columns from here to DuckDB. The rows of jsonl are decoded one by one, like RECORDs: pyarrow's
+JSON reader guesses a column's type from the first block, takes a string that looks like a time for a time, and rounds
+numbers that a double cannot hold, so it cannot give the table that the same rows give as RECORDs.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+
 from dativo_protocol.messages import Batch, FileBatch
 from target_duckdb import decode
 from target_duckdb.errors import TargetError
+from target_duckdb.settings import Settings
 
 SLICE = 2000
+PARQUET_ROWS = 32_768
 Rows = list[tuple[dict[str, Any], int]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some neighbouring rows of an Arrow or parquet file; `place` says where they are, for errors."""
+
+    table: Any
+    place: str
 
 
 def refused(number: int, what: str) -> TargetError:
@@ -22,34 +40,81 @@ def refused(number: int, what: str) -> TargetError:
     return TargetError(
         "data.batch_refused",
         f"line {number}: {what}",
-        "use jsonl or parquet files on file://, or turn batch_config off",
+        "use arrow, parquet or jsonl files on file://, or turn batch_config off",
     )
 
 
-def batch_rows(message: Batch | FileBatch, number: int) -> Iterator[Rows]:
-    """The records of all files in the manifest, in slices, each with its size in bytes."""
+def unreadable(place: str, error: object) -> TargetError:
+    """A file that is not there, or is not what its BATCH says."""
+    return TargetError(
+        "data.bad_message", f"{place} cannot be read: {error}", "report it to the tap's author, and run it again"
+    )
+
+
+def pieces(message: Batch | FileBatch, number: int, settings: Settings) -> Iterator[Piece | Rows]:
+    """All rows of the files in the manifest, in their order, bounded by batch_rows and batch_bytes (I10)."""
     if isinstance(message, FileBatch):
         raise refused(number, "a BATCH in PipelineWise's shape (filepath)")
     form, compression = message.format, message.compression
     for uri in message.manifest:
         path = local(uri, number)
+        place = f"line {number}: {path}"
         try:
-            if form == "jsonl" and compression in (None, "none", "gzip"):
-                yield from jsonl(path, number)
+            if form == "arrow":
+                yield from gathered(arrow(path), place, settings)
             elif form == "parquet":
-                yield from parquet(path, number)
+                yield from gathered(parquet(path), place, settings)
+            elif form == "jsonl" and compression in (None, "none", "gzip"):
+                yield from jsonl(path, number)
             else:
                 raise refused(number, f"a BATCH of {json.dumps(form)} files with compression {json.dumps(compression)}")
-        except (OSError, EOFError) as error:
-            raise TargetError("data.bad_message", f"line {number}: a BATCH file cannot be read: {error}") from None
+        except (OSError, EOFError, pa.ArrowException) as error:
+            raise unreadable(place, error) from None
 
 
 def local(uri: Any, number: int) -> Path:
-    """The path of a file:// address."""
+    """The path of a file:// address, or an absolute path as it is."""
+    if isinstance(uri, str) and uri.startswith("/"):
+        return Path(uri)
     parts = urlsplit(uri) if isinstance(uri, str) else None
     if parts is None or parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise refused(number, f"a BATCH file at {json.dumps(uri)}, which is no file:// address")
     return Path(unquote(parts.path))
+
+
+def arrow(path: Path) -> Iterator[Any]:
+    """The record batches of an Arrow IPC file, mapped into memory for as long as somebody holds one of them."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        for at in range(file.num_record_batches):
+            yield file.get_batch(at)
+
+
+def parquet(path: Path) -> Iterator[Any]:
+    """The rows of a parquet file as record batches."""
+    from pyarrow import parquet as reader
+
+    with reader.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=PARQUET_ROWS)
+
+
+def gathered(batches: Iterable[Any], place: str, settings: Settings) -> Iterator[Piece]:
+    """Small record batches together, large ones in parts; none is trusted before its offsets and texts are checked."""
+    held: list[Any] = []
+    rows = size = 0
+    for batch in batches:
+        batch.validate(full=True)
+        step = max(1, min(settings.batch_rows, batch.num_rows * settings.batch_bytes // max(batch.nbytes, 1)))
+        for start in range(0, batch.num_rows, step):
+            part = batch.slice(start, step)
+            rows, size = rows + part.num_rows, size + part.nbytes
+            if held and (
+                rows > settings.batch_rows or size > settings.batch_bytes or not part.schema.equals(held[0].schema)
+            ):
+                yield Piece(pa.Table.from_batches(held), place)
+                held, rows, size = [], part.num_rows, part.nbytes
+            held.append(part)
+    if held:
+        yield Piece(pa.Table.from_batches(held), place)
 
 
 def jsonl(path: Path, number: int) -> Iterator[Rows]:
@@ -67,41 +132,3 @@ def jsonl(path: Path, number: int) -> Iterator[Rows]:
                 yield rows
                 rows = []
         yield rows
-
-
-def parquet(path: Path, number: int) -> Iterator[Rows]:
-    """Rows of a parquet file; dates and times as their text, so that they are typed as RECORDs would be."""
-    import pyarrow as pa
-    from pyarrow import parquet as reader
-
-    try:
-        file = reader.ParquetFile(path)
-        for batch in file.iter_batches(batch_size=SLICE):
-            arrays = [textual(column) for column in batch.columns]
-            names = [str(name) for name in batch.schema.names]
-            columns = [array.to_pylist() for array in arrays]
-            size = batch.nbytes // max(batch.num_rows, 1)
-            yield [(dict(zip(names, values, strict=True)), size) for values in zip(*columns, strict=True)]
-    except pa.ArrowInvalid as error:
-        raise TargetError("data.bad_message", f"line {number}: {path} is no parquet file: {error}") from None
-
-
-def textual(column: Any) -> Any:
-    """Temporal and binary columns as text."""
-    import base64
-
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind):
-        if pa.types.is_timestamp(kind) and kind.tz:
-            return pa.array(
-                [
-                    text and f"{text}+00:00"
-                    for text in column.cast(pa.timestamp(kind.unit)).cast(pa.string()).to_pylist()
-                ]
-            )
-        return column.cast(pa.string())
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return pa.array([None if value is None else base64.b64encode(value).decode() for value in column.to_pylist()])
-    return column

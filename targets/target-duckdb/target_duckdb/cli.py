@@ -13,8 +13,8 @@ from target_duckdb.errors import TargetError, from_duckdb
 from target_duckdb.settings import PREFIX, PROPERTIES, json_schema, load
 
 CAPABILITIES = [
-    "about", "activate-version", "batch", "bookmark", "exit-codes", "hard-delete", "schema-evolution", "target-schema",
-    "upsert",
+    "about", "activate-version", "arrow", "batch", "bookmark", "exit-codes", "hard-delete", "schema-evolution",
+    "target-schema", "upsert",
 ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Makes Arrow columns from decoded rows: one pass per column, its kind found from the values, never from the SCHEMA.
 
 A column's kind says what its Arrow array holds: bool, int (int64), float (double), text (strings), json (JSON texts),
-big (numbers as text, where int64 and double lose something), mixed (strings and other values' JSON texts), null.
+big (numbers as text, where int64 and double lose something), mixed (strings and other values' JSON texts), null; and in
+columns that came as Arrow (`arrays`) decimal, date, time, timestamp and bytes, each as Arrow's own type.
 No value is changed to fit: what fits no better kind is text (I9).
 """
 
@@ -19,7 +20,6 @@ from target_duckdb.growth import INTEGERS, Facts
 from target_duckdb.spelling import spell_escaped, spell_surrogates
 
 NONE = type(None)
-ARROW: dict[str, Any] = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "null": pa.null()}
 TEXT = pa.string()
 NESTED = {dict, list}
 NUMBERS = {int, float, Decimal}
@@ -47,12 +47,24 @@ class Chunk:
 
     def signature(self) -> tuple[Any, ...]:
         """Chunks with the same signature can be written together."""
-        return (self.keys, self.partial, tuple((name, column.kind) for name, column in self.columns.items()))
+        shape = tuple((name, column.kind, str(column.array.type)) for name, column in self.columns.items())
+        return (self.keys, self.partial, shape)
+
+    def copied(self) -> Chunk:
+        """The same with memory of its own, which lets go of the file that the arrays were mapped from."""
+        batch = pa.RecordBatch.from_arrays([flat(column.array) for column in self.columns.values()], self._positions())
+        own = pa.ipc.read_record_batch(batch.serialize(), batch.schema)
+        copies = zip(self.columns.items(), own.columns, strict=True)
+        columns = {name: Column(column.kind, array, column.facts) for (name, column), array in copies}
+        return Chunk(self.rows, columns, self.keys, self.partial)
+
+    def _positions(self) -> list[str]:
+        return [str(at) for at in range(len(self.columns))]
 
 
-def arrow_type(kind: str) -> Any:
-    """The Arrow type of a kind."""
-    return ARROW.get(kind, TEXT)
+def flat(array: Any) -> Any:
+    """One array."""
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def transposed(rows: list[dict[str, Any]]) -> dict[str, Sequence[Any]]:
@@ -190,19 +202,21 @@ def text_array(values: Sequence[Any]) -> Any:
 
 def joined(chunks: list[Chunk]) -> list[Chunk]:
     """Fewer, larger chunks: neighbours whose columns agree but for nulls and absence become one."""
-    kinds: dict[str, set[str]] = {}
+    kinds: dict[str, dict[tuple[str, str], Column]] = {}
     for each in chunks:
         for name, found in each.columns.items():
-            kinds.setdefault(name, set()).add(found.kind)
+            seen = kinds.setdefault(name, {})
+            if found.kind != "null":
+                seen.setdefault((found.kind, str(found.array.type)), found)
     for each in chunks:
         if each.partial:
             continue
         full: dict[str, Column] = {}
         for name, seen in kinds.items():
-            only = (seen - {"null"}).pop() if len(seen - {"null"}) == 1 else "null"
+            only = next(iter(seen.values())) if len(seen) == 1 else Column("null", pa.nulls(0))
             present = each.columns.get(name)
             if present is None or present.kind == "null":
-                present = Column(only, pa.nulls(each.rows, arrow_type(only)))
+                present = Column(only.kind, pa.nulls(each.rows, only.array.type))
             full[name] = present
         each.columns = full
     merged: list[Chunk] = []

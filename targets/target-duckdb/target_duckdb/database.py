@@ -11,6 +11,8 @@ from target_duckdb.errors import TargetError, from_duckdb
 from target_duckdb.names import BOOKMARKS, NAMES, quoted
 from target_duckdb.settings import Settings
 
+VALUES = "_dativo_values"
+
 
 def connect(settings: Settings, *, read_only: bool) -> Any:
     """Open the file, or say in one line why not."""
@@ -87,6 +89,20 @@ class Database:
             return list(found.fetchall())
         except duckdb.Error as error:
             raise from_duckdb(error, self.settings.path) from None
+
+    def computed(self, array: Any, expression: str) -> Any:
+        """What an expression on the values `v` of an Arrow array gives, as an array."""
+        import duckdb
+        import pyarrow as pa
+
+        self.connection.register(VALUES, pa.table({"v": array}))
+        try:
+            found = self.connection.sql(f"SELECT {expression} AS v FROM {VALUES}").to_arrow_table()
+        except duckdb.Error as error:
+            raise from_duckdb(error, self.settings.path) from None
+        finally:
+            self.connection.unregister(VALUES)
+        return found.column(0).combine_chunks()
 
     def save_bookmark(self, state: str, rows: int) -> None:
         """Put the bookmark into the transaction that holds the rows it covers."""

@@ -79,6 +79,11 @@ def record(line: bytes, number: int) -> dict[str, Any]:
     return value
 
 
+def partial(line: bytes) -> bool:
+    """Whether a BATCH says that its records have the fields of its files and no others."""
+    return codec.decode(line).get("partial") is True
+
+
 def placed(error: WireError, number: int) -> TargetError:
     """A fault on a line, in the plugin's words."""
     stream = f" ({json.dumps(error.stream)})" if error.stream else ""

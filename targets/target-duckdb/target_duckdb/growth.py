@@ -14,6 +14,8 @@ TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 WIDEST = 38
 HUGEST = 2**127 - 1
+NATIVE = {"date": "DATE", "time": "TIME", "timestamp": TIMESTAMP, "bytes": "BLOB"}
+DATED = (TIMESTAMP, "TIMESTAMP")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def for_new(kind: str, facts: Facts) -> str | None:
         "json": "JSON",
         "mixed": "VARCHAR",
         "big": _for_big(facts),
+        "decimal": f"DECIMAL({max(facts.before + facts.after, 1)},{facts.after})",
+        **NATIVE,
     }[kind]
 
 
@@ -85,6 +89,8 @@ def grown(current: str, kind: str, facts: Facts) -> str:  # noqa: PLR0911, PLR09
     parts = decimal_parts(current)
     if kind == "null" or current in ("VARCHAR", "JSON"):
         return current
+    if kind in NATIVE:
+        return current if current == NATIVE[kind] or (kind == "date" and current in DATED) else "VARCHAR"
     if current == "BOOLEAN":
         return current if kind == "bool" else "VARCHAR"
     if kind in ("bool", "json", "mixed"):
@@ -98,9 +104,8 @@ def grown(current: str, kind: str, facts: Facts) -> str:  # noqa: PLR0911, PLR09
             return "DOUBLE"
         return _for_big(Facts(max(facts.before, 19), facts.after, facts.largest, facts.finite))
     if current == "HUGEINT":
-        if kind == "int" or (kind == "big" and facts.finite and not facts.after and facts.largest <= HUGEST):
-            return current
-        return "VARCHAR"
+        whole = kind in ("big", "decimal") and facts.finite and not facts.after and facts.largest <= HUGEST
+        return current if whole or kind == "int" else "VARCHAR"
     if current in ("FLOAT", "DOUBLE"):
         if kind in ("int", "float"):
             return "DOUBLE"

@@ -17,6 +17,7 @@ from target_duckdb.table import Field, Table
 BATCH = "_dativo_batch"
 DELETED_AT = "_sdc_deleted_at"
 VERSION = "_sdc_table_version"
+JSON = {"ARROW:extension:name": "arrow.json"}
 NUMERIC = ("int", "float", "big")
 OWN_TYPES = {
     VERSION: "BIGINT",
@@ -58,14 +59,15 @@ class Loader:
             self._settle(group)
         views = []
         for group in groups:
-            view = pa.table([column.array for column in group.columns.values()], names=_names(len(group.columns)))
+            arrays = [column.array for column in group.columns.values()]
+            view = pa.table(arrays, schema=pa.schema(_fields(group)))
             views.append(view)
             self._check(group, view)
         self.table.evolve()
         for group, view in zip(groups, views, strict=True):
             self._register(view)
             if group.partial:
-                self._update(group)
+                self._update(group, view)
             else:
                 self._insert(group, view)
         if any(view.num_columns for view in views):
@@ -173,15 +175,20 @@ class Loader:
     def _without_old(self, group: Chunk, source: str, view: Any) -> str:
         """Remove the rows that the batch replaces; the source with the last row of each key only."""
         keys = self._key_columns(group)
+        source += self._last_of_each(keys, view)
+        self._delete_matching(keys)
+        return source
+
+    def _last_of_each(self, keys: list[tuple[str, str]], view: Any) -> str:
+        """The clause that leaves the last row of each key of the batch; empty when no key comes twice."""
         expressions = ", ".join(expression for _, expression in keys)
         repeated = self.database.sql(
             f"SELECT 1 FROM (SELECT 1 FROM {BATCH} GROUP BY {expressions} HAVING count(*) > 1) LIMIT 1"
         )
-        if repeated:
-            self._register(view.append_column("n", pa.array(range(group.rows), pa.int64())))
-            source += f" QUALIFY row_number() OVER (PARTITION BY {expressions} ORDER BY n DESC) = 1"
-        self._delete_matching(keys)
-        return source
+        if not repeated:
+            return ""
+        self._register(view.append_column("n", pa.array(range(view.num_rows), pa.int64())))
+        return f" QUALIFY row_number() OVER (PARTITION BY {expressions} ORDER BY n DESC) = 1"
 
     def _delete_matching(self, keys: list[tuple[str, str]]) -> None:
         table = self.table.sql_name
@@ -193,7 +200,7 @@ class Loader:
             match = f"t.{keys[0][0]} = b.k0"  # a lone key is never null
         self.database.sql(f"DELETE FROM {table} t USING (SELECT {selected} FROM {BATCH}) b WHERE {match}")
 
-    def _update(self, group: Chunk) -> None:
+    def _update(self, group: Chunk, view: Any) -> None:
         """Deletions that carry only some columns: the row keeps the others; unknown keys become rows."""
         keys = self._key_columns(group)
         table = self.table.sql_name
@@ -206,9 +213,10 @@ class Loader:
         match = " AND ".join(f"t.{name} IS NOT DISTINCT FROM {expression}" for name, expression in keys)
         pairs = zip(names, values, strict=True)
         changes = ", ".join(f"{name} = {value}" for name, value in pairs if name not in {key for key, _ in keys})
-        self.database.sql(f"UPDATE {table} t SET {changes} FROM {BATCH} WHERE {match}")
+        rows = f"(SELECT * FROM {BATCH}{self._last_of_each(keys, view)}) b"
+        self.database.sql(f"UPDATE {table} t SET {changes} FROM {rows} WHERE {match}")
         self.database.sql(
-            f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM {BATCH}"
+            f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM {rows}"
             f" WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {match})"
         )
 
@@ -235,8 +243,13 @@ class Loader:
             )
 
 
-def _names(count: int) -> list[str]:
-    return [f"c{at}" for at in range(count)]
+def _fields(group: Chunk) -> list[Any]:
+    """Arrow's fields by position; JSON texts, which are known to be JSON, as such: DuckDB need not look again."""
+    columns = enumerate(group.columns.values())
+    return [
+        pa.field(f"c{at}", column.array.type, metadata=JSON if column.kind == "json" else None)
+        for at, column in columns
+    ]
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 from dativo_protocol.codec import is_altered
 from dativo_protocol.messages import ActivateVersion, Batch, FileBatch, Record, Schema, State
 from target_duckdb import decode
-from target_duckdb.batch import batch_rows
+from target_duckdb.arrival import Arrival
+from target_duckdb.batch import Piece, pieces
 from target_duckdb.database import Database
 from target_duckdb.errors import TargetError
 from target_duckdb.lines import Chunk
@@ -96,11 +97,10 @@ class Session:
     def relieve(self) -> None:
         """I10: when the buffer is full, or old, write: up to the last STATE, else into the open transaction."""
         full = self.held >= self.settings.batch_rows or self.held_bytes >= self.settings.batch_bytes
-        if self.state is not None and self.settings.mode != "overwrite" and (full or self.aged()):
+        if self._waits() and (full or self.aged()):
             self.commit(marked=True)
         elif full:
-            self._write(marked=False)
-            self.writing = False
+            self._flush(marked=False)
             self.held = self.held_bytes = 0
 
     def aged(self) -> bool:
@@ -123,7 +123,7 @@ class Session:
             case ActivateVersion():
                 self._stream(message, number).activate(message.version)
             case Batch() | FileBatch():
-                self._batch(message, number)
+                self._batch(message, line, number)
 
     def _record(self, message: Record, number: int) -> None:
         stream, record = self._stream(message, number), message.record
@@ -199,13 +199,43 @@ class Session:
         if self.settings.extra != "fail" and not self.settings.add_record_metadata:
             self.quick[name] = stream
 
-    def _batch(self, message: Batch | FileBatch, number: int) -> None:
+    def _batch(self, message: Batch | FileBatch, line: bytes, number: int) -> None:
+        self._files(message, line, number)
+        sys.stdout.buffer.write(line + b"\n")  # its files are not opened again: whoever made them may have the room
+        sys.stdout.flush()
+
+    def _files(self, message: Batch | FileBatch, line: bytes, number: int) -> None:
         stream = self._stream(message, number)
-        for rows in batch_rows(message, number):
-            version = message.version if isinstance(message, Batch) else None
-            for record, _ in rows:
+        version = message.version if isinstance(message, Batch) else None
+        arrival = Arrival(stream, version, self.settings, partial=decode.partial(line))
+        for piece in pieces(message, number, self.settings):
+            if isinstance(piece, Piece):
+                self._columns(stream, arrival, piece)
+                self._count(piece.table.nbytes)
+                continue
+            for record, _ in piece:
                 self._record(Record(stream.name, record, version), number)
-            self._count(sum(size for _, size in rows))
+            self._count(sum(size for _, size in piece))
+
+    def _columns(self, stream: Stream, arrival: Arrival, piece: Piece) -> None:
+        """Rows that no STATE covers go into the transaction at once, unless a STATE waits in it: then they wait too.
+
+        One piece waits at most (I10), as a copy: when the next comes and no STATE covers the first yet, what the STATE
+        that waits covers is committed, and the transaction is free again.
+        """
+        if self._waits() and any(each.tail() for each in self.streams.values()):
+            self.commit(marked=True)
+        waits = self._waits()
+        self._flush(marked=waits)
+        for chunk in arrival.chunks(piece):
+            stream.add(chunk.copied() if waits else chunk)
+        if not waits:
+            self._flush(marked=False)
+        self.new += piece.table.num_rows
+
+    def _waits(self) -> bool:
+        """Whether the last STATE can still be committed without what comes after it."""
+        return self.state is not None and self.settings.mode != "overwrite"
 
     def _state(self, message: State, line: bytes) -> None:
         if message.value is None or message.value == {}:
@@ -239,13 +269,18 @@ class Session:
         for stream in self.streams.values():
             stream.write(marked=marked)
 
+    def _flush(self, *, marked: bool) -> None:
+        """Write into the open transaction, without a commit."""
+        self._write(marked=marked)
+        self.writing = False
+
     def finish(self) -> None:
         """The clean end of the input: everything is committed, records after the last STATE too."""
         self.commit(marked=False)
 
     def stop(self) -> None:
         """Stopped half way: only what the last STATE covers is committed, the rest is forgotten."""
-        if self.state is not None and self.settings.mode != "overwrite" and not self.writing:
+        if self._waits() and not self.writing:
             self.commit(marked=True)
         else:  # I1: a write that failed half way leaves nothing that a STATE could cover
             self.database.rollback()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from target_duckdb.growth import INTEGERS, TIMESTAMP, decimal_parts
+from target_duckdb.growth import INTEGERS, NATIVE, TIMESTAMP, decimal_parts
 
 TEXTUAL = ("text", "mixed", "big")
 EXACT_INT = 2**53
+BASE64 = "'([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?'"
 
 
 def converted(kind: str, target: str, column: str) -> str:
@@ -13,16 +14,26 @@ def converted(kind: str, target: str, column: str) -> str:
     if kind == "null":
         return f"CAST(NULL AS {target})"
     if target == "VARCHAR":
-        return column if kind in ("text", "json", "mixed", "big") else f"CAST({column} AS VARCHAR)"
+        return column if kind in ("text", "json", "mixed", "big") else record_text(kind, column)
     if target == "JSON":
-        return f"CAST({column} AS JSON)" if kind == "json" else f"to_json({column})"
-    native = {"bool": "BOOLEAN", "int": "BIGINT", "float": "DOUBLE"}.get(kind)
+        if kind in ("json", "decimal"):
+            return f"CAST({record_text(kind, column)} AS JSON)"
+        return f"to_json({record_text(kind, column) if kind in NATIVE else column})"
+    if target == "BLOB" and kind == "text":
+        return f"from_base64({column})"
+    native = {"bool": "BOOLEAN", "int": "BIGINT", "float": "DOUBLE", **NATIVE}.get(kind)
     return column if native == target else f"CAST({column} AS {target})"
+
+
+def record_text(kind: str, column: str) -> str:
+    """Values that came as Arrow as the texts that RECORDs have for them (those of timestamps end without zeros)."""
+    text = text_of(NATIVE.get(kind, kind), column)
+    return f"regexp_replace({text}, '\\.?0+Z$', 'Z')" if kind == "timestamp" else text
 
 
 def lossy(kind: str, target: str, column: str) -> str | None:  # noqa: PLR0911 (one rule a line)
     """A condition that is true for values which the target type cannot hold exactly; None when all fit."""
-    if target in ("VARCHAR", "JSON") or kind == "null":
+    if target in ("VARCHAR", "JSON") or kind in ("null", "decimal", *NATIVE):  # `grown` knows that these fit
         return None
     if kind == "int":
         return lossy_column("BIGINT", target, column)
@@ -30,6 +41,9 @@ def lossy(kind: str, target: str, column: str) -> str | None:  # noqa: PLR0911 (
         return lossy_column("DOUBLE", target, column)
     if kind == "bool":
         return None if target == "BOOLEAN" else f"{column} IS NOT NULL"
+    if target == "BLOB":
+        good = f"regexp_full_match({column}, {BASE64})"
+        return f"NOT {good} OR to_base64(CASE WHEN {good} THEN from_base64({column}) END) <> {column}"
     failed = f"{column} IS NOT NULL AND (TRY_CAST({column} AS {target}) IS NULL"
     parts = decimal_parts(target)
     if parts:
@@ -71,4 +85,6 @@ def text_of(old: str, column: str) -> str:
             f"CASE WHEN isfinite({column}) THEN strftime({value}, '%Y-%m-%dT%H:%M:%S.%f{zone}')"
             f" ELSE CAST({column} AS VARCHAR) END"
         )
+    if old == "BLOB":
+        return f"to_base64({column})"
     return f"CAST({column} AS VARCHAR)"

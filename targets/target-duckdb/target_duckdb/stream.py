@@ -64,6 +64,16 @@ class Stream:
         """Rows held and not written yet."""
         return len(self.rows) + sum(op.rows for op in self.ops if isinstance(op, Chunk))
 
+    def add(self, chunk: Chunk) -> None:
+        """Rows that came as columns stand in line with the others."""
+        if self.rows:
+            self.convert()
+        self.ops.append(chunk)
+
+    def tail(self) -> bool:
+        """Whether something came after the last STATE and is not written yet."""
+        return len(self.rows) > self.marked_rows or len(self.ops) > self.marked_ops
+
     def activate(self, version: int) -> None:
         """An ACTIVATE_VERSION stands in line with the rows."""
         if self.rows:

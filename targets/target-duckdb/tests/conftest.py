@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 SCRIPT = Path(sys.executable).parent / "target-duckdb"
@@ -23,7 +24,11 @@ class Result:
 
     @property
     def states(self) -> list[str]:
-        return self.out.splitlines()
+        return [line for line in self.out.splitlines() if '"BATCH"' not in line]
+
+    @property
+    def given_back(self) -> list[str]:
+        return [line for line in self.out.splitlines() if '"BATCH"' in line]
 
 
 class Target:
@@ -93,6 +98,48 @@ class Singer:
     schema = staticmethod(schema)
     record = staticmethod(record)
     state = staticmethod(state)
+
+
+class Spool:
+    """A tap's folder of sealed Arrow files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.count = 0
+
+    def seal(self, table: pa.Table) -> Path:
+        self.count += 1
+        path = self.folder / f"{self.count}.arrow"
+        part = path.with_suffix(".arrow.part")
+        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        part.chmod(0o444)
+        return part.rename(path)
+
+    @staticmethod
+    def line(*paths: Path, stream: str = "t", **more: object) -> str:
+        files = [path.as_uri() for path in paths]
+        message = {"type": "BATCH", "stream": stream, "encoding": {"format": "arrow"}, "manifest": files, **more}
+        return json.dumps(message) + "\n"
+
+    def batch(self, *tables: pa.Table, stream: str = "t", **more: object) -> str:
+        return self.line(*(self.seal(table) for table in tables), stream=stream, **more)
+
+    @staticmethod
+    def json_field(name: str) -> pa.Field:
+        return pa.field(name, pa.string(), metadata={"ARROW:extension:name": "arrow.json"})
+
+    @classmethod
+    def json_table(cls, **columns: list[str | None]) -> pa.Table:
+        """A table of columns of JSON texts."""
+        arrays = [pa.array(values, pa.string()) for values in columns.values()]
+        return pa.table(arrays, schema=pa.schema([cls.json_field(name) for name in columns]))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
 
 
 @pytest.fixture

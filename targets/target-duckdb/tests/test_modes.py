@@ -1,13 +1,10 @@
-"""Ways of writing: append, upsert, overwrite, deletions, versions, undeclared properties, names, BATCH files."""
+"""Ways of writing: append, upsert, overwrite, deletions, versions, undeclared properties, names."""
 
 from __future__ import annotations
 
-import gzip
 import json
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 
 def rows(target, what: str = "*", table: str = "t") -> list[tuple]:
@@ -228,34 +225,3 @@ def test_record_metadata(target, singer) -> None:
     assert target.sql("SELECT epoch(_sdc_extracted_at), _sdc_received_at > '2000-01-01', _sdc_sequence > 0 FROM t") == [
         (1795413600.0, True, True)
     ]
-
-
-def batch(form: str, *uris: str, compression: str | None = None) -> str:
-    encoding = {"format": form, "compression": compression}
-    return json.dumps({"type": "BATCH", "stream": "t", "encoding": encoding, "manifest": uris}) + "\n"
-
-
-def test_batch_jsonl_and_parquet(target, singer) -> None:
-    zipped = target.folder / "a b.jsonl.gz"
-    zipped.write_bytes(gzip.compress(b'{"id":1,"v":"a"}\n{"id":18446744073709551616,"v":"b"}\n'))
-    table = target.folder / "c.parquet"
-    parquet.write_table(pa.table({"id": [3], "v": ["c"]}), table)
-    lines = singer.schema(keys=["id"]) + batch("jsonl", zipped.as_uri(), compression="gzip")
-    lines += batch("parquet", table.as_uri()) + singer.state({"a": 1})
-    result = target.load(lines)
-    assert (result.code, result.states) == (0, ['{"a": 1}']), result.err
-    assert rows(target) == [(1, "a"), (3, "c"), (2**64, "b")]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        batch("jsonl", "s3://bucket/x.jsonl"),
-        batch("arrow", "file:///x.arrow"),
-        json.dumps({"type": "BATCH", "stream": "t", "filepath": "/x", "format": "csv"}) + "\n",
-    ],
-)
-def test_batch_refused(target, singer, line) -> None:
-    result = target.load(singer.schema() + line + singer.state({"a": 1}))
-    assert (result.code, result.out) == (4, "")
-    assert "error[data.batch_refused]  line 2" in result.err

@@ -10,6 +10,7 @@ import struct
 import termios
 import time
 
+import pyarrow as pa
 import pytest
 
 ROWS = 3000
@@ -32,6 +33,62 @@ def check_whole(target, *, missing: bool = False) -> None:
     place = json.loads(stored)["next"] if stored else 0
     assert count == distinct == last
     assert last == place if missing else last == ROWS
+
+
+def files(spool, start: int, keyed: bool, every: int) -> list[str]:
+    """A tap that sends files: `EVERY` rows in each, a STATE after each `every`."""
+    ids = ["id"] if keyed else []
+    texts = [json.dumps({"type": "SCHEMA", "stream": "t", "schema": {}, "key_properties": ids}) + "\n"]
+    for at in range(start, ROWS, EVERY):
+        numbers = range(at, at + EVERY)
+        texts.append(spool.batch(pa.table({"id": list(numbers), "v": [f"row {number}" for number in numbers]})))
+        if (at // EVERY + 1) % every == 0:
+            texts.append(json.dumps({"type": "STATE", "value": {"next": at + EVERY}}) + "\n")
+    return texts
+
+
+@pytest.mark.parametrize("keyed", [True, False], ids=["upsert", "append"])
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_between_a_file_given_back_and_its_commit(target, spool, keyed, seed) -> None:
+    dice = random.Random(seed)
+    settings = {"batch_rows": dice.choice([150, 250, 100_000])}
+    every = dice.choice([1, 2, 3])
+    for _ in range(3):
+        stored = target.bookmark().out
+        texts = files(spool, json.loads(stored)["next"] if stored else 0, keyed, every)
+        process = target.start(**settings)
+        sent = texts[: dice.randrange(4, 12)]
+        process.stdin.write("".join(sent).encode())
+        process.stdin.flush()
+        waiting = sum('"BATCH"' in text for text in sent)
+        while waiting:  # all its files are given back; those behind the last commit are nowhere but in this process
+            waiting -= b'"BATCH"' in process.stdout.readline()
+        process.kill()
+        process.communicate()
+        if target.path.exists() and target.sql("SELECT 1 FROM duckdb_tables() WHERE table_name = 't'"):
+            check_whole(target, missing=True)
+    stored = target.bookmark().out
+    result = target.load("".join(files(spool, json.loads(stored)["next"] if stored else 0, keyed, every)), **settings)
+    assert result.code == 0, result.err
+    check_whole(target)
+    assert target.sql("SELECT count(*) FROM t WHERE v <> 'row ' || id") == [(0,)]
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_sigterm_with_files_behind_the_last_state(target, spool, every) -> None:
+    process = target.start()
+    texts = files(spool, 0, keyed=False, every=every)[: 8 if every == 1 else 9]  # SCHEMA … BATCH, STATE, BATCH
+    process.stdin.write("".join(texts).encode())
+    process.stdin.flush()
+    for _ in range(sum('"BATCH"' in text for text in texts)):
+        while b'"BATCH"' not in process.stdout.readline():
+            assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    err = process.communicate()[1]
+    assert process.returncode == 143, err
+    place = json.loads([text for text in texts if "STATE" in text][-1])["value"]["next"]
+    assert json.loads(target.bookmark().out) == {"next": place}
+    assert target.sql("SELECT count(*), max(id) + 1 FROM t") == [(place, place)]
 
 
 def wait_until_read(process) -> None:

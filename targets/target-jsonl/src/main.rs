@@ -1,20 +1,28 @@
 //! target-jsonl: one JSON lines file per stream.
 //!
 //! Where it stands: a Singer target on `singer-plugin`, at the end of any pipeline; it knows nothing of Dativo but the
-//! job's name in its environment. The flow: [`load`](mod@load) (messages) > [`store`] (files, commit) > [`sidecar`] (what
-//! is committed, per job), with [`name`] (a stream's file name).
-//!
-//! Guards I1 (a STATE is printed when its records are synced and the sidecar says so), I3 (record bytes as they came),
-//! I9, I10 (buffers are bounded over all streams) and I12 (a stream's name is no path).
+//! job's name in its environment. Messages, files and commits are `singer_plugin::folder`'s; here is how a record stands in a
+//! file: its bytes as they came (I3), and a newline.
 #![forbid(unsafe_code)]
 
-mod load;
-mod name;
-mod sidecar;
-mod store;
+use singer_plugin::folder::{self, Format};
+use singer_plugin::{Kind, Needs, Plugin, Result};
 
-use singer_plugin::settings::{Kind::Choice, Kind::Count, Kind::Text, Setting};
-use singer_plugin::{framing, Kind, Needs, Plugin};
+#[derive(Debug)]
+struct Lines;
+
+impl Format for Lines {
+    fn ending(&self) -> &str {
+        ".jsonl"
+    }
+
+    #[inline]
+    fn write(&mut self, _at: usize, record: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        out.extend_from_slice(record);
+        out.push(b'\n');
+        Ok(true)
+    }
+}
 
 fn main() -> std::process::ExitCode {
     let plugin = Plugin {
@@ -23,20 +31,12 @@ fn main() -> std::process::ExitCode {
         description: "JSON lines files, one per stream, atomic at each STATE",
         kind: Kind::Target,
         capabilities: &[],
-        settings: vec![
-            Setting::new("path", Text, "The directory to write into; made if it is missing.").required(),
-            Setting::new(
-                "mode",
-                Choice(&["append", "overwrite"]),
-                "What becomes of a stream's file.",
-            )
-            .default("append"),
-            Setting::new("max_line", Count, "The longest message in bytes.").default(framing::DEFAULT_MAX_LINE as u64),
-        ],
+        settings: folder::settings(),
         needs: Needs {
             write: &["{config:path}"],
+            network: singer_plugin::files::NETWORK,
             ..Needs::default()
         },
     };
-    plugin.run_target(load::load, load::bookmark)
+    plugin.run_target(|load| folder::load::load(load, Lines), folder::load::bookmark)
 }

@@ -1,144 +1,15 @@
 //! The real binary: what is on disk after every way a run can end.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+mod bench;
 
-use rustix::process::{kill_process, Pid, Signal};
-use tempfile::TempDir;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use bench::{feed, lines, records, schema, state, stderr, Bench, Live};
+use rustix::process::Signal;
 
 const BIN: &str = env!("CARGO_BIN_EXE_target-jsonl");
-
-struct Bench {
-    home: TempDir,
-    mode: &'static str,
-    job: &'static str,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Bench {
-            home: TempDir::new().unwrap(),
-            mode: "append",
-            job: "default",
-        }
-    }
-
-    fn out(&self) -> PathBuf {
-        self.home.path().join("out")
-    }
-
-    fn command(&self) -> Command {
-        let config = self.home.path().join("config.json");
-        fs::write(
-            &config,
-            format!(r#"{{"path":{:?},"mode":"{}"}}"#, self.out(), self.mode),
-        )
-        .unwrap();
-        let mut command = Command::new(BIN);
-        command
-            .arg("--config")
-            .arg(config)
-            .env("DATIVO_JOB", self.job)
-            .env_remove("DATIVO_RUN");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, input: &[u8]) -> Output {
-        feed(self.command(), input)
-    }
-
-    fn bookmark(&self) -> String {
-        let mut command = self.command();
-        command.args(["--bookmark", self.job]);
-        String::from_utf8(feed(command, b"").stdout).unwrap().trim().into()
-    }
-
-    fn file(&self, name: &str) -> String {
-        fs::read_to_string(self.out().join(name)).unwrap()
-    }
-
-    fn files(&self) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(self.out())
-            .unwrap()
-            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
-            .collect();
-        names.retain(|name| !name.ends_with(".lock"));
-        names.sort();
-        names
-    }
-}
-
-fn feed(mut command: Command, input: &[u8]) -> Output {
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
-}
-
-/// A target that is fed by hand, and whose STATEs are waited for.
-struct Live {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Live {
-    fn start(bench: &Bench) -> Self {
-        let mut child = bench.command().stderr(Stdio::inherit()).spawn().unwrap();
-        let (stdin, stdout) = (
-            child.stdin.take().unwrap(),
-            BufReader::new(child.stdout.take().unwrap()),
-        );
-        Live { child, stdin, stdout }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.stdin.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn state(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim_end().into()
-    }
-
-    fn end(mut self, signal: Signal) -> (Option<i32>, Option<i32>) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-        let status = self.child.wait().unwrap();
-        (status.code(), status.signal())
-    }
-}
-
-fn schema(stream: &str) -> String {
-    format!("{{\"type\":\"SCHEMA\",\"stream\":{stream:?},\"schema\":{{}},\"key_properties\":[]}}\n")
-}
-
-fn records(stream: &str, ids: std::ops::Range<u32>) -> String {
-    ids.map(|id| format!("{{\"type\":\"RECORD\",\"stream\":{stream:?},\"record\":{{\"id\":{id}}}}}\n"))
-        .collect()
-}
-
-fn state(id: u32) -> String {
-    format!("{{\"type\":\"STATE\",\"value\":{{\"id\":{id}}}}}\n")
-}
-
-fn lines(ids: std::ops::Range<u32>) -> String {
-    ids.map(|id| format!("{{\"id\":{id}}}\n")).collect()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn a_records_bytes_stay_as_they_came() {

@@ -3,7 +3,7 @@
 //! [`crate::route`] asks here for every record, and [`crate::relay`] for every SCHEMA. [`schema`] makes a SCHEMA ready,
 //! [`scan`] reads a record against it in the same pass that checks its JSON, [`number`] compares numbers digit by digit,
 //! [`breach`] says what is wrong, `seen` which columns came, `dialect` which words a SCHEMA is written in. [`changes`] is
-//! what a stream's policy makes of another SCHEMA, [`columns`] takes columns out of a record, [`rejects`] is the book of
+//! what a stream's policy makes of another SCHEMA, [`columnar`] sees it of whole columns, [`columns`] takes columns out of a record, [`rejects`] is the book of
 //! what is not delivered, [`held`] keeps ACTIVATE_VERSION back, [`referee`] is asked where a SCHEMA cannot be made ready.
 //!
 //! Invariants it guards: I9 (what breaks its SCHEMA is set aside with its reason, or the run fails), I3 (a record is only
@@ -13,6 +13,7 @@
 
 pub mod breach;
 pub mod changes;
+pub mod columnar;
 pub mod columns;
 mod dialect;
 pub mod held;
@@ -151,6 +152,18 @@ impl Checks {
         let checked = self.streams.get(stream)?.as_ref()?;
         let plain = self.on && checked.dropped.is_empty() && checked.refused.is_empty();
         checked.node.as_ref().filter(|_| plain)
+    }
+
+    /// Whether it shows at a look that all rows of a batch pass as they are.
+    pub fn proven(&self, stream: usize, batch: &arrow_array::RecordBatch) -> bool {
+        let untouched = |checked: &Checked| {
+            let same = checked.dropped.is_empty() && checked.refused.is_empty() && !checked.referred;
+            same && checked
+                .node
+                .as_ref()
+                .is_none_or(|node| !self.on || columnar::proves(node, batch))
+        };
+        self.streams.get(stream).and_then(Option::as_ref).is_some_and(untouched)
     }
 
     /// The SCHEMA line of a stream, as its writer sent it.

@@ -18,6 +18,8 @@ use singer_protocol::text::{unescape, Text};
 /// What a record turned out to be.
 #[derive(Debug)]
 pub struct Found {
+    /// The offset of its bracket.
+    pub start: usize,
     /// The offset behind it.
     pub end: usize,
     /// Bare `NaN` and `Infinity`.
@@ -53,6 +55,7 @@ pub fn record(s: &[u8], at: usize, node: &Node) -> Result<Found, Fault> {
         }
     }
     Ok(Found {
+        start: at,
         end,
         nonstandard: scan.nonstandard,
         breach: scan.breach,

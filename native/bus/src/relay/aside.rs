@@ -76,6 +76,19 @@ impl Relay {
         breach: &Breach,
         journal: &mut Journal,
     ) -> Result<(), Fault> {
+        let bytes = self.framer.slice(line.span()).to_vec();
+        self.reject_line(line, &bytes, stream, breach, journal)
+    }
+
+    /// The same of a row whose line is `bytes`, and that came with another one.
+    pub(super) fn reject_line(
+        &mut self,
+        line: &Line,
+        bytes: &[u8],
+        stream: usize,
+        breach: &Breach,
+        journal: &mut Journal,
+    ) -> Result<(), Fault> {
         let reason = breach.reason(|text, cut| journal.shown(text, cut));
         let name = self.router.stream_name(stream);
         let bad = Rejected {
@@ -87,7 +100,7 @@ impl Relay {
             row: Some(self.router.records_of(stream) + self.rejects.borrow().of_name(name) + 1),
             line: line.number,
             offset: line.start,
-            bytes: self.framer.slice(line.span()),
+            bytes,
             record: true,
             schema: self.router.checks.line(stream),
             received: self.received() + 1,

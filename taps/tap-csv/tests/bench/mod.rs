@@ -1,6 +1,6 @@
 //! A folder with files, the real binary on them, and what it sent.
 //!
-//! Used by every test program beside it; each uses its own part. The messages are parsed with serde_json, not with the
+//! Used by every test program beside it and by tap-jsonl's; each names its `BIN` and uses its own part. The messages are parsed with serde_json, not with the
 //! code under test.
 #![allow(dead_code)] // each test program uses its part
 
@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const BIN: &str = env!("CARGO_BIN_EXE_tap-csv");
+use super::BIN;
 
 pub struct Bench {
     pub home: TempDir,

@@ -1,0 +1,107 @@
+//! The settings: declared once, and as the type the rest works with.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use singer_plugin::files;
+use singer_plugin::settings::{Config, Kind, Setting};
+use singer_plugin::Result;
+
+/// All settings of the tap.
+pub fn declare() -> Vec<Setting> {
+    vec![
+        Setting::new(
+            "files",
+            Kind::Texts,
+            "Paths, globs, or s3://, gs:// and az:// addresses of the files to read.",
+        )
+        .required(),
+        Setting::new(
+            "stream",
+            Kind::Text,
+            "The stream's name; {stem}, {name} and {dir} are parts of the file's path.",
+        )
+        .default("{stem}"),
+        Setting::new(
+            "key_properties",
+            Kind::TextsOrObject,
+            "Key columns: a list, or an object from stream to list.",
+        ),
+        Setting::new(
+            "replication_key",
+            Kind::TextOrObject,
+            "The column whose bookmark says which rows are new: a name, or an object from stream to name.",
+        ),
+        files::setting(),
+    ]
+}
+
+/// A string or a list of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The same for all streams, or by stream.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum ByStream<T> {
+    All(T),
+    Each(BTreeMap<String, T>),
+}
+
+impl<T> ByStream<T> {
+    fn of(&self, stream: &str) -> Option<&T> {
+        match self {
+            ByStream::All(value) => Some(value),
+            ByStream::Each(streams) => streams.get(stream),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    files: Texts,
+    stream: String,
+    key_properties: Option<ByStream<Vec<String>>>,
+    replication_key: Option<ByStream<String>>,
+}
+
+/// The settings, ready to use.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Paths, globs and addresses.
+    pub files: Vec<String>,
+    /// Template of the stream's name.
+    pub stream: String,
+    keys: Option<ByStream<Vec<String>>>,
+    replication_key: Option<ByStream<String>>,
+}
+
+impl Settings {
+    /// Read the checked settings.
+    pub fn of(config: &Config) -> Result<Self> {
+        let raw: Raw = config.parse()?;
+        Ok(Settings {
+            files: match raw.files {
+                Texts::One(text) => vec![text],
+                Texts::Many(texts) => texts,
+            },
+            stream: raw.stream,
+            keys: raw.key_properties,
+            replication_key: raw.replication_key,
+        })
+    }
+
+    /// The key columns set for a stream.
+    pub fn keys(&self, stream: &str) -> Option<Vec<String>> {
+        self.keys.as_ref()?.of(stream).cloned()
+    }
+
+    /// The replication key set for a stream.
+    pub fn replication_key(&self, stream: &str) -> Option<String> {
+        self.replication_key.as_ref()?.of(stream).cloned()
+    }
+}
