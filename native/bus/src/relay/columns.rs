@@ -78,11 +78,11 @@ impl Relay {
         self.columns.is_some()
     }
 
-    /// A record that passed: the line that was judged last.
-    pub(super) fn gather(&mut self, line: &Line) -> Result<(), Fault> {
+    /// A record that passed: the line that was judged last. Whether it is in columns now; else it goes on as it came.
+    pub(super) fn gather(&mut self, line: &Line) -> Result<bool, Fault> {
         let stream = self.router.last_stream() as usize;
         let Some(columns) = &mut self.columns else {
-            return Ok(());
+            return Ok(false);
         };
         let bytes = self.framer.slice(line.span());
         let span = match self.router.record_span() {
@@ -90,23 +90,38 @@ impl Relay {
             None => envelope::scan(bytes)?.record.unwrap_or(0..0),
         };
         let (version, hash) = (version(bytes, &span)?, xxh3_128(bytes));
-        if columns.gathered.push(stream, &bytes[span.clone()], version, hash)? {
-            if columns.gathered.heavy() {
-                self.emit()?;
+        let pushed = match columns.gathered.push(stream, &bytes[span.clone()], version, hash) {
+            Ok(true) if columns.gathered.heavy() => self.emit(),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let record = bytes[span].to_vec();
+                self.push(stream, &record, version, hash)
             }
-        } else {
-            let record = bytes[span].to_vec();
-            self.push(stream, &record, version, hash)?;
+            Err(fault) => Err(fault),
+        };
+        let held = self.or_as_it_came(pushed)?;
+        if held {
+            self.skip();
         }
-        self.skip();
-        Ok(())
+        Ok(held)
     }
 
     /// The same of a line of our own making.
-    pub(super) fn gather_own(&mut self, line: &[u8]) -> Result<(), Fault> {
+    pub(super) fn gather_own(&mut self, line: &[u8]) -> Result<bool, Fault> {
         let span = envelope::scan(line)?.record.unwrap_or(0..0);
         let version = version(line, &span)?;
-        self.push(self.router.last_stream() as usize, &line[span], version, xxh3_128(line))
+        let pushed = self.push(self.router.last_stream() as usize, &line[span], version, xxh3_128(line));
+        self.or_as_it_came(pushed)
+    }
+
+    /// Whether columns took a record. One that none can hold goes as a RECORD, behind what is gathered: a receiver that
+    /// speaks Arrow reads those, too.
+    fn or_as_it_came(&mut self, pushed: Result<(), Fault>) -> Result<bool, Fault> {
+        match pushed {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.code == Code::Schema => self.emit().map(|()| false),
+            Err(fault) => Err(fault),
+        }
     }
 
     fn push(&mut self, stream: usize, record: &[u8], version: Option<i64>, hash: u128) -> Result<(), Fault> {
@@ -299,7 +314,11 @@ impl Relay {
             self.router.count_rows(stream, 1, text.len() as u64 + 1);
             let span = envelope::scan(&text)?.record.unwrap_or(0..0);
             let hash = xxh3_128(&text);
-            self.push(stream, &text[span], files.version, hash)?;
+            let pushed = self.push(stream, &text[span], files.version, hash);
+            if !self.or_as_it_came(pushed)? {
+                self.ledger.accept(stream as u32, hash);
+                self.outlet.send(std::mem::take(&mut text), Entry::Record);
+            }
         }
         Ok(())
     }

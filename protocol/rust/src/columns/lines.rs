@@ -67,7 +67,11 @@ impl Lines {
                 name: field.name().clone(),
                 lead: lead(field.name()),
                 form: Form::of(field, property, schema),
-                left_out: property.is_some_and(|property| !Kind::nullable(property, schema)),
+                left_out: match property.or_else(|| schema.get("additionalProperties")) {
+                    None => false,
+                    Some(Value::Bool(allowed)) => !allowed,
+                    Some(property) => !Kind::nullable(property, schema),
+                },
             }
         };
         Lines {
