@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
 use serde::Deserialize;
+use singer_plugin::by_stream::Texts;
 use singer_plugin::files::Files;
 use singer_plugin::settings::{Config, Kind, Setting};
-use singer_plugin::texts::keys::{self, Texts, Wanted};
+use singer_plugin::texts::keys::{self, Wanted};
 use singer_plugin::{PluginError, Result};
 
 use crate::kinds::Kind as Column;

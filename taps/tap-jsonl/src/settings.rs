@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use encoding_rs::Encoding;
 use serde::Deserialize;
 use serde_json::{json, Value};
+use singer_plugin::by_stream::Texts;
 use singer_plugin::files::Files;
 use singer_plugin::framing::DEFAULT_MAX_LINE;
 use singer_plugin::settings::{Config, Kind, Setting};
-use singer_plugin::texts::keys::{self, Texts, Wanted};
+use singer_plugin::texts::keys::{self, Wanted};
 use singer_plugin::{PluginError, Result};
 
 /// All settings of the tap.
