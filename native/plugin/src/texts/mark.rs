@@ -10,6 +10,15 @@ use super::source::Facts;
 use crate::error::{PluginError, Result};
 pub use crate::state::State;
 
+/// A place between two rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes of text before it.
+    pub bytes: u64,
+    /// Lines before it.
+    pub lines: u64,
+}
+
 /// How far one file was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
@@ -55,6 +64,19 @@ impl Mark {
             done: false,
             version: facts.version(),
         }
+    }
+
+    /// The place before the next row.
+    pub fn place(&self) -> Place {
+        Place {
+            bytes: self.bytes,
+            lines: self.lines,
+        }
+    }
+
+    /// The next row is at another place.
+    pub fn go_to(&mut self, place: Place) {
+        (self.bytes, self.lines) = (place.bytes, place.lines);
     }
 
     /// Compare with the file that is there now.
