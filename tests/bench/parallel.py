@@ -24,7 +24,7 @@ SPEED = 1.7
 def contest(arena: Arena) -> Contest:
     """Two taps to one."""
     rows = max(20, arena.few // (2 * STREAMS))
-    tap = End("tap-busy", "tests/fixtures/tap-busy", {"rows": rows, "every": rows // 20, "burn": BURN})
+    tap = End("tap-busy", "tests/fixtures/tap-busy", {"rows": rows, "every": rows // 5, "burn": BURN})
     states: list[Any] = []
 
     def arrived(file: Path) -> int:

@@ -3,12 +3,12 @@
 //! Each test goes on for half of `DATIVO_FUZZ_SECONDS` (default 2; CI gives 60), at least one round.
 #![cfg(feature = "arrow")]
 
-mod common;
+mod fuzzing;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::Buffer;
 use chrono::{DateTime, NaiveDateTime};
-use common::fuzz;
+use fuzzing::fuzz;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, Index};

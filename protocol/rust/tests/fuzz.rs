@@ -2,11 +2,11 @@
 //!
 //! Each test goes on for `DATIVO_FUZZ_SECONDS` (default 2; CI gives 60) in all on two cores, at least one round.
 
-mod common;
+mod fuzzing;
 
 use std::io::Read;
 
-use common::fuzz;
+use fuzzing::fuzz;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;

@@ -285,7 +285,7 @@ impl Relay {
             let span = envelope::scan(line).ok()?.schema?;
             serde_json::from_slice(&line[span]).ok()
         });
-        let lines = Lines::new(batch.schema_ref(), &schema.unwrap_or(Value::Null));
+        let lines = Lines::new(batch.schema_ref(), &schema.unwrap_or(Value::Null)).with_words();
         let mut before = b"{\"type\":\"RECORD\",\"stream\":\"".to_vec();
         before.extend_from_slice(self.router.stream_raw(stream));
         before.extend_from_slice(b"\",\"record\":");

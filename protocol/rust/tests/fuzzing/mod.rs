@@ -1,4 +1,6 @@
-//! What the fuzz tests share.
+//! What the fuzz tests share: cases from a strategy, round after round, for as long as `DATIVO_FUZZ_SECONDS` says.
+//!
+//! Seconds in a developer's run, a minute in CI; a failing case is shrunk and shown, and nothing is kept on disk.
 
 use std::time::{Duration, Instant};
 
