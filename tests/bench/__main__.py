@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench import (
@@ -90,21 +92,22 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=500, help="what goes through the bus alone")
     parser.add_argument("--only", metavar="NAME", action="append", choices=[*FIGURES, *CONTESTS], help="repeatable")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", metavar="FOLDER", type=Path, help="also benchmarks.md, .json and .svg in there")
+    parser.add_argument("--write", metavar="FOLDER", type=Path, help="also into benchmarks.md, .json and .svg in there")
     args = parser.parse_args()
     measured = []
     with tempfile.TemporaryDirectory(prefix="dativo-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
+        day = f"{datetime.date.today():%Y-%m-%d}, {args.rounds} pairs"
         for section in sections(args.only or [*FIGURES, *CONTESTS], args, scratch):
-            measured.append(section)
+            measured.append(replace(section, measured=day))
             if not args.json:
                 sys.stdout.write(section.text() + "\n\n")
                 sys.stdout.flush()
-    told = {"machine": page.machine(), "rows": args.rows, "few": args.few, "rounds": args.rounds}
-    told["sections"] = [section.as_dict() for section in measured]
+    told = {"machine": page.machine(), "rows": args.rows, "few": args.few}
     if args.json:
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        found = [section.as_dict() for section in measured]
+        sys.stdout.write(json.dumps({**told, "sections": found}, indent=1) + "\n")
     if args.write:
         page.write(args.write, told, measured)
     return 0 if all(section.kept for section in measured) else 1

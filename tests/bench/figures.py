@@ -86,6 +86,17 @@ class Section:
     rows: tuple[Row, ...] = ()
     figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()
+    measured: str = ""
+    """When, and how often, where that is known."""
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Section:
+        """What `as_dict` gave."""
+        rows = tuple(Row(**row) for row in told["rows"])
+        figures = tuple(
+            Figure(**{key: value for key, value in one.items() if key != "kept"}) for one in told["figures"]
+        )
+        return cls(told["title"], rows, figures, tuple(told["remarks"]), told["measured"])
 
     @property
     def kept(self) -> bool:
@@ -102,4 +113,5 @@ class Section:
         """For JSON."""
         rows = [asdict(row) for row in self.rows]
         figures = [figure.as_dict() for figure in self.figures]
-        return {"title": self.title, "rows": rows, "remarks": list(self.remarks), "figures": figures}
+        remarks = list(self.remarks)
+        return {"title": self.title, "measured": self.measured, "rows": rows, "remarks": remarks, "figures": figures}

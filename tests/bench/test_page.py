@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 from tests.bench import page, plot
 from tests.bench.figures import Figure, Row, Section
@@ -32,7 +33,7 @@ def test_a_bound_is_kept_or_missed():
 
 
 def test_the_page_names_all(tmp_path):
-    told = {"machine": page.machine(), "rows": 1_000_000, "few": 50_000, "rounds": 3, "sections": [SECTION.as_dict()]}
+    told = {"machine": page.machine(), "rows": 1_000_000, "few": 50_000}
     page.write(tmp_path, told, [SECTION])
     lines = (tmp_path / "benchmarks.md").read_text("utf-8").splitlines()
     assert "| **dativo run tap-postgres target-parquet** | 300,000 | 3.00 | 150 |" in lines
@@ -42,6 +43,21 @@ def test_the_page_names_all(tmp_path):
     read = json.loads((tmp_path / "benchmarks.json").read_text("utf-8"))
     assert [row["rows_s"] for row in read["sections"][0]["rows"]] == [500_000.0, 300_000.0, 6_000.0, 0.0]
     assert [figure["kept"] for figure in read["sections"][0]["figures"]] == [True, False, True, True]
+
+
+def test_a_part_that_is_measured_again_takes_its_old_place_and_the_others_stay(tmp_path):
+    told = {"machine": page.machine(), "rows": 1_000_000, "few": 50_000}
+    page.write(tmp_path, told, [SECTION, Section("b", measured="yesterday")])
+    page.write(tmp_path, told, [Section("c"), replace(SECTION, figures=(), measured="today")])
+    read = json.loads((tmp_path / "benchmarks.json").read_text("utf-8"))["sections"]
+    assert [(one["title"], one["measured"]) for one in read] == [
+        (SECTION.title, "today"),
+        ("b", "yesterday"),
+        ("c", ""),
+    ]
+    assert Section.from_dict(read[0]) == replace(SECTION, figures=(), measured="today")
+    page.write(tmp_path, told | {"machine": "another"}, [Section("c")])
+    assert [one["title"] for one in json.loads((tmp_path / "benchmarks.json").read_text("utf-8"))["sections"]] == ["c"]
 
 
 def test_the_plot_has_a_bar_for_each_that_was_measured():

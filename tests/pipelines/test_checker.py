@@ -74,6 +74,21 @@ def test_the_target_side_of_a_pipe_has_one_as_well(faulty: Faulty):
     assert (letter["dead_letter"]["rule"], letter["dead_letter"]["path"]) == ("multipleOf", "/price")
 
 
+def test_a_schema_that_refers_to_itself_without_end_costs_neither_memory_nor_a_row_unjudged(faulty: Faulty):
+    own = {"$ref": "#/definitions/own"}
+    schema = {"definitions": {"own": {"allOf": [own, own]}}, "properties": {"id": {"type": "integer"}, "endless": own}}
+    lines: list[dict[str, Any]] = [{"type": "SCHEMA", "stream": "t", "schema": schema, "key_properties": ["id"]}]
+    lines += [{"type": "RECORD", "stream": "t", "record": one} for one in ({"id": 1}, {"id": 2, "endless": 1})]
+    (faulty.folder / "stream.singer").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    target = f"dativo target-fault --path {faulty.out} --on-bad-record quarantine"
+    answer = faulty.shell(f"ulimit -v 8000000; cat stream.singer | {target}; echo codes ${{PIPESTATUS[*]}}", faulty.job)
+    assert codes(answer) == [0, 0], answer.stderr
+    assert "it refers to itself without end" in answer.stderr
+    assert faulty.rows() == [1]
+    [letter] = letters(faulty)
+    assert letter["record"]["id"] == 2
+
+
 def test_it_is_confined_and_reaches_nobody(faulty: Faulty):
     plan = json.loads(faulty.run("--dry-run", "--json").expect().stdout)
     checker = plan["checker"]

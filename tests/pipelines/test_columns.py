@@ -116,9 +116,10 @@ def test_both_encodings_have_the_same_rows_rejected(run: Columns, encoding: str)
 
 
 def test_columns_pass_and_their_files_go(run: Columns):
-    run.columns("tap-columns", rows=1_000, size=100).expect()
+    answer = run.columns("tap-columns", "--json", rows=1_000, size=100, width=100).expect()
+    assert answer.json["bytes"] > 1_000 * 100  # the files, not only the lines that name them
     assert ids(run.noted["rows"]) == list(range(1_000))
-    assert run.noted["rows"][7] == {"id": 7, "v": "x", "n": 3.5}
+    assert run.noted["rows"][7] == {"id": 7, "v": "x" * 100, "n": 3.5}
     assert run.noted["batches"] == [100] * 10
 
 

@@ -197,12 +197,11 @@ impl Relay {
                     return Ok(());
                 }
             },
-            Routed::Rewritten(own) if self.gathers() => {
-                self.gather_own(&own)?;
-                self.skip();
-                return Ok(());
-            }
             Routed::Rewritten(own) => {
+                if self.gathers() && self.gather_own(&own)? {
+                    self.skip();
+                    return Ok(());
+                }
                 self.enter(xxh3_128(&own));
                 self.outlet.send(own, Entry::Record);
                 return Ok(());
@@ -239,8 +238,10 @@ impl Relay {
                 }
                 return Ok(());
             }
-            Routed::Record if self.gathers() => return self.gather(line),
             Routed::Record => {
+                if self.gathers() && self.gather(line)? {
+                    return Ok(());
+                }
                 if self.edge {
                     self.enter(xxh3_128(self.framer.slice(line.span())));
                 }
@@ -357,6 +358,10 @@ impl Carrier for Relay {
                 Ok(None) => break,
                 Err(long) => {
                     self.stopped = true;
+                    // All that came before it is still delivered.
+                    if let Some(failure) = self.leave() {
+                        return Some(failure);
+                    }
                     let place = Place {
                         child: &self.writer,
                         stream: stream_of(&long.head),
@@ -440,11 +445,11 @@ impl Carrier for Relay {
     }
 
     fn bytes_in(&self) -> u64 {
-        self.framer.bytes_read()
+        self.framer.bytes_read() + self.file_bytes().0
     }
 
     fn bytes_out(&self) -> u64 {
-        self.outlet.written()
+        self.outlet.written() + self.file_bytes().1
     }
 
     fn singer(&mut self) -> Option<&mut Relay> {

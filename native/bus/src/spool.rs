@@ -41,6 +41,7 @@ pub struct Spooled {
     room: u64,
     lying: VecDeque<Lying>,
     used: u64,
+    laid: u64,
 }
 
 impl Spooled {
@@ -51,6 +52,7 @@ impl Spooled {
             room,
             lying: VecDeque::new(),
             used: 0,
+            laid: 0,
         }
     }
 
@@ -63,6 +65,7 @@ impl Spooled {
     pub fn lay(&mut self, end: u64, line: &[u8], mut files: Vec<PathBuf>, bytes: u64) {
         files.retain(|file| self.spool.holds(file));
         self.used += bytes;
+        self.laid += bytes;
         self.lying.push_back(Lying {
             end,
             files,
@@ -70,6 +73,11 @@ impl Spooled {
             line: xxh3_128(line),
             given_back: false,
         });
+    }
+
+    /// Bytes of all files that were ever handed on.
+    pub fn laid(&self) -> u64 {
+        self.laid
     }
 
     /// Whether no more is to be read for now.

@@ -68,6 +68,8 @@
 
 #[cfg(feature = "arrow")]
 pub mod batches;
+#[cfg(feature = "files")]
+pub mod by_stream;
 pub mod catalog;
 pub mod cli;
 pub mod error;
@@ -84,6 +86,8 @@ pub mod reader;
 pub mod settings;
 #[cfg(feature = "arrow")]
 pub mod sink;
+#[cfg(feature = "files")]
+pub mod state;
 #[cfg(feature = "texts")]
 pub mod texts;
 pub mod writer;

@@ -3,43 +3,20 @@
 //! Each test goes on for half of `DATIVO_FUZZ_SECONDS` (default 2; CI gives 60), at least one round.
 #![cfg(feature = "arrow")]
 
-use std::time::{Duration, Instant};
+mod fuzzing;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::Buffer;
 use chrono::{DateTime, NaiveDateTime};
+use fuzzing::fuzz;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, Index};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde_json::{json, Map, Value};
 use singer_protocol::columns::lines::Lines;
 use singer_protocol::columns::rows::{Pushed, Rows};
 use singer_protocol::columns::spool;
-
-fn fuzz<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>)
-where
-    S::Value: std::fmt::Debug,
-{
-    let seconds = std::env::var("DATIVO_FUZZ_SECONDS")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(2.0);
-    let until = Instant::now() + Duration::from_secs_f64(seconds / 2.0);
-    let mut runner = TestRunner::new(Config {
-        cases: 200,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    loop {
-        if let Err(e) = runner.run(&strategy, &test) {
-            panic!("{e}");
-        }
-        if Instant::now() >= until {
-            return;
-        }
-    }
-}
 
 /// What a property may be declared as.
 fn properties() -> Vec<Value> {

@@ -2,42 +2,20 @@
 //!
 //! Each test goes on for `DATIVO_FUZZ_SECONDS` (default 2; CI gives 60) in all on two cores, at least one round.
 
-use std::io::Read;
-use std::time::{Duration, Instant};
+mod fuzzing;
 
+use std::io::Read;
+
+use fuzzing::fuzz;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use singer_protocol::envelope::{self, Kind};
 use singer_protocol::framing::{Fill, Framer};
 use singer_protocol::line::{inspect, Check, Junk, Line};
 use singer_protocol::{json, state, text};
-
-fn fuzz<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>)
-where
-    S::Value: std::fmt::Debug,
-{
-    let seconds = std::env::var("DATIVO_FUZZ_SECONDS")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(2.0);
-    let until = Instant::now() + Duration::from_secs_f64(seconds / 2.0);
-    let mut runner = TestRunner::new(Config {
-        cases: 200,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    loop {
-        if let Err(e) = runner.run(&strategy, &test) {
-            panic!("{e}");
-        }
-        if Instant::now() >= until {
-            return;
-        }
-    }
-}
 
 /// White space that may stand between any two tokens.
 fn gap() -> impl Strategy<Value = String> {

@@ -6,20 +6,13 @@ use std::rc::Rc;
 
 use csv::ByteRecord;
 use singer_plugin::files::Address;
+use singer_plugin::texts::mark::Place;
+use singer_plugin::texts::shared::Text;
 use singer_plugin::texts::source::{self, explain, Facts, Meter};
 use singer_plugin::texts::streams::plain_name;
 use singer_plugin::{PluginError, Result};
 
 use crate::settings::{Header, Settings};
-
-/// A place between two rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Bytes of text before it.
-    pub bytes: u64,
-    /// Lines before it.
-    pub lines: u64,
-}
 
 /// Reads one file's rows.
 pub struct Rows {
@@ -62,30 +55,19 @@ impl Read for Endings {
 impl Rows {
     /// The rows of a file from its beginning.
     pub fn open(facts: &Facts, settings: &Settings) -> Result<Self> {
-        let meter: Meter = Rc::new(Cell::new(0));
-        let (text, _) = source::open(&settings.storage, facts, settings.encoding, 0, Rc::clone(&meter))?;
-        Ok(Rows::over(
-            &facts.found.address,
-            text,
-            settings,
-            meter,
-            Place::default(),
-        ))
+        let start = Place::default();
+        match settings.shared.text(facts, start)? {
+            Some(text) => Ok(Rows::over(&facts.found.address, text.read, settings, text.meter, start)),
+            None => unreachable!("nothing comes before the beginning"),
+        }
     }
 
     /// The rows of a file from a place where a row ended; none when the row before it has grown since.
     pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Option<Self>> {
-        let meter: Meter = Rc::new(Cell::new(0));
-        let (mut text, before) = source::open(
-            &settings.storage,
-            facts,
-            settings.encoding,
-            from.bytes,
-            Rc::clone(&meter),
-        )?;
-        if from.bytes > 0 && before.is_none() {
+        let Some(Text { read, before, meter }) = settings.shared.text(facts, from)? else {
             return Ok(None);
-        }
+        };
+        let mut text = read;
         if !matches!(before, Some(b'\n' | b'\r')) {
             let mut next = [0];
             if text

@@ -1,11 +1,11 @@
 //! Lines with their place in the file.
 
-use std::cell::Cell;
 use std::io::Read;
-use std::rc::Rc;
 
 use memchr::{memchr, memrchr};
-use singer_plugin::texts::source::{self, explain, Facts, Meter};
+use singer_plugin::texts::mark::Place;
+use singer_plugin::texts::shared::Text;
+use singer_plugin::texts::source::{explain, Facts, Meter};
 use singer_plugin::{wire_json, PluginError, Result};
 
 use crate::settings::Settings;
@@ -13,15 +13,6 @@ use crate::settings::Settings;
 /// The buffer to read into; it grows to the longest line.
 const BUFFER: usize = 512 * 1024;
 const MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// A place between two lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Bytes of text before it.
-    pub bytes: u64,
-    /// Lines before it.
-    pub lines: u64,
-}
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,19 +54,11 @@ impl Lines {
 
     /// The lines of a file from a place where a line ended; none when the line before it has grown since.
     pub fn resume(facts: &Facts, settings: &Settings, from: Place) -> Result<Option<Self>> {
-        let meter: Meter = Rc::new(Cell::new(0));
-        let (text, before) = source::open(
-            &settings.storage,
-            facts,
-            settings.encoding,
-            from.bytes,
-            Rc::clone(&meter),
-        )?;
-        if from.bytes > 0 && before.is_none() {
+        let Some(Text { read, before, meter }) = settings.shared.text(facts, from)? else {
             return Ok(None);
-        }
+        };
         let mut lines = Lines {
-            text,
+            text: read,
             facts: facts.clone(),
             meter,
             max_line: settings.max_line,

@@ -2,8 +2,9 @@
 //!
 //! Where it stands: a Singer tap on `singer-plugin`, at the head of any pipeline; it knows nothing of Dativo. The flow:
 //! [`settings`] > `singer_plugin::texts` (files and globs, here or in object stores, as UTF-8 text; how far each was read) >
-//! [`lines`] (lines with their place) > [`shape`] (what a sample's values are, as JSON Schema) > [`table`] (a stream's columns) >
-//! [`sync`](mod@sync) (SCHEMA, RECORD, STATE), where [`columns`] leaves out what the catalog does not select.
+//! [`lines`] (lines with their place) > [`shape`] (what a sample's values are, as JSON Schema) > [`table`] (what a sample says of a
+//! stream's columns) > [`sync`](mod@sync) (a file's lines as RECORDs, within `singer_plugin::texts::run`, which sends SCHEMA and
+//! STATE), where [`columns`] leaves out what the catalog does not select.
 //!
 //! Guards I3 (a record is its line, byte for byte), I9 (a line is sent, or counted as the settings say, or the run fails, with
 //! file and line), I10 (one line and one buffer in memory) and I12 (names are data).
@@ -16,21 +17,9 @@ mod shape;
 mod sync;
 mod table;
 
-use singer_plugin::{Kind, Needs, Plugin};
+use singer_plugin::texts::run;
 
 fn main() -> std::process::ExitCode {
-    let plugin = Plugin {
-        name: "tap-jsonl",
-        version: env!("CARGO_PKG_VERSION"),
-        description: "JSON Lines files, plain or compressed, here or in an object store",
-        kind: Kind::Tap,
-        capabilities: &[],
-        settings: settings::declare(),
-        needs: Needs {
-            read: &["{config:files}"],
-            network: singer_plugin::files::NETWORK,
-            ..Needs::default()
-        },
-    };
-    plugin.run_tap(sync::discover, sync::sync)
+    let description = "JSON Lines files, plain or compressed, here or in an object store";
+    run::main::<settings::Settings>(env!("CARGO_PKG_VERSION"), description)
 }

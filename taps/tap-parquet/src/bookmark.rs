@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{json, Map, Value};
+use serde_json::{json, Value};
+use singer_plugin::state::State;
 use singer_plugin::{PluginError, Result};
 
 /// How far one file was read.
@@ -40,36 +41,10 @@ pub struct Bookmark {
     pub reached: Option<Value>,
 }
 
-/// The tap's state: what was handed in, kept up to date. Keys of other streams and other taps stay as they are.
-#[derive(Clone, Debug)]
-pub struct State {
-    value: Map<String, Value>,
-}
-
-impl State {
-    /// Take over the state that was handed in.
-    pub fn of(mut value: Map<String, Value>) -> Result<Self> {
-        let bookmarks = value.entry("bookmarks").or_insert(Value::Null);
-        if bookmarks.is_null() {
-            *bookmarks = json!({});
-        }
-        match bookmarks.is_object() {
-            true => Ok(State { value }),
-            false => Err(PluginError::config(
-                "state.invalid",
-                "the state's \"bookmarks\" is not an object",
-            )),
-        }
-    }
-
-    /// The whole value, for a STATE message.
-    pub fn value(&self) -> &Map<String, Value> {
-        &self.value
-    }
-
-    /// A stream's bookmark.
-    pub fn get(&self, stream: &str) -> Result<Bookmark> {
-        match self.value["bookmarks"].get(stream) {
+impl Bookmark {
+    /// Of a stream.
+    pub fn of(state: &State, stream: &str) -> Result<Self> {
+        match state.bookmark(stream) {
             None | Some(Value::Null) => Ok(Bookmark::default()),
             Some(found) => Bookmark::deserialize(found).map_err(|_| {
                 let what = format!("the bookmark of stream {stream:?} is not one of tap-parquet");
@@ -78,8 +53,8 @@ impl State {
         }
     }
 
-    /// Note a stream's bookmark.
-    pub fn set(&mut self, stream: &str, bookmark: &Bookmark) {
-        self.value["bookmarks"][stream] = json!(bookmark);
+    /// Note it in the state.
+    pub fn note(&self, state: &mut State, stream: &str) {
+        *state.bookmark_mut(stream) = json!(self);
     }
 }

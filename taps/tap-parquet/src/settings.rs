@@ -1,8 +1,7 @@
 //! The settings: declared once, and as the type the rest works with.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
+use singer_plugin::by_stream::{ByStream, Texts};
 use singer_plugin::files;
 use singer_plugin::settings::{Config, Kind, Setting};
 use singer_plugin::Result;
@@ -36,31 +35,6 @@ pub fn declare() -> Vec<Setting> {
     ]
 }
 
-/// A string or a list of them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// The same for all streams, or by stream.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum ByStream<T> {
-    All(T),
-    Each(BTreeMap<String, T>),
-}
-
-impl<T> ByStream<T> {
-    fn of(&self, stream: &str) -> Option<&T> {
-        match self {
-            ByStream::All(value) => Some(value),
-            ByStream::Each(streams) => streams.get(stream),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Raw {
     files: Texts,
@@ -85,10 +59,7 @@ impl Settings {
     pub fn of(config: &Config) -> Result<Self> {
         let raw: Raw = config.parse()?;
         Ok(Settings {
-            files: match raw.files {
-                Texts::One(text) => vec![text],
-                Texts::Many(texts) => texts,
-            },
+            files: raw.files.into(),
             stream: raw.stream,
             keys: raw.key_properties,
             replication_key: raw.replication_key,

@@ -8,9 +8,10 @@ use singer_plugin::catalog::Catalog;
 use singer_plugin::files::{Files, Found};
 use singer_plugin::plain::plain;
 use singer_plugin::settings::Config;
+use singer_plugin::state::State;
 use singer_plugin::{PluginError, Result, Sync};
 
-use crate::bookmark::{Bookmark, Mark, State};
+use crate::bookmark::{Bookmark, Mark};
 use crate::settings::Settings;
 use crate::since::Since;
 use crate::source::Source;
@@ -62,7 +63,7 @@ struct Run<'a, W: Write> {
 
 impl<W: Write> Run<'_, W> {
     fn stream(&mut self, table: &Table) -> Result<()> {
-        let mut bookmark = self.state.get(&table.stream)?;
+        let mut bookmark = Bookmark::of(&self.state, &table.stream)?;
         let version = match table.full {
             true => Some(full_load(&mut bookmark)),
             false => None,
@@ -91,7 +92,7 @@ impl<W: Write> Run<'_, W> {
             let reached = bookmark.reached.take();
             bookmark.replication_key_value = reached.or(bookmark.replication_key_value);
         }
-        self.state.set(&table.stream, &bookmark);
+        bookmark.note(&mut self.state, &table.stream);
         self.rows = 0;
         self.out.state(self.state.value())
     }
@@ -125,7 +126,7 @@ impl<W: Write> Run<'_, W> {
             bookmark.files.insert(address.into(), mark.clone());
             bookmark.reached = since.as_ref().and_then(|since| since.reached.clone());
             if self.rows >= ROWS_FOR_EACH_FILE * bookmark.files.len() {
-                self.state.set(&table.stream, bookmark);
+                bookmark.note(&mut self.state, &table.stream);
                 self.out.state(self.state.value())?;
                 self.rows = 0;
             }

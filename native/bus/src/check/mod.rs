@@ -16,6 +16,7 @@ pub mod changes;
 pub mod columnar;
 pub mod columns;
 mod dialect;
+mod endless;
 pub mod held;
 pub mod number;
 pub mod referee;

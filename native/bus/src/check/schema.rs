@@ -6,6 +6,7 @@
 //! nothing about validity here.
 
 use super::dialect::dialect;
+use super::endless;
 use super::number::{small, Decimal};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -181,6 +182,7 @@ fn without_floats(schema: &Value) -> Value {
 
 fn foreign(schema: &Value) -> Result<jsonschema::Validator, String> {
     let schema = &without_floats(schema);
+    endless::check(schema)?;
     let mut options = jsonschema::options()
         .should_validate_formats(false)
         .should_ignore_unknown_formats(true);

@@ -156,7 +156,9 @@ impl Relay {
             fault.code,
             Code::InvalidJson | Code::InvalidUtf8 | Code::RecordBeforeSchema | Code::BadMessage
         );
-        of_the_line && !self.rejects.borrow().fails()
+        // Of a BATCH whose file or row cannot be read nobody knows how many rows would be lost with it (I9).
+        let of_files = self.detail.is_some();
+        of_the_line && !of_files && !self.rejects.borrow().fails()
     }
 
     /// Sets a line aside that cannot be used as a message.

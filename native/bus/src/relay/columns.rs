@@ -26,6 +26,8 @@ use xxhash_rust::xxh3::xxh3_128;
 pub struct Columns {
     pub(super) gathered: Transcode,
     pub(crate) spooled: Spooled,
+    /// Bytes of the files that BATCHes named.
+    came: u64,
     /// Nothing came since then, and all that lies in the spool was given back.
     still: Option<Instant>,
 }
@@ -36,6 +38,7 @@ impl Columns {
         Columns {
             gathered: Transcode::default(),
             spooled: Spooled::new(spool, room),
+            came: 0,
             still: None,
         }
     }
@@ -75,11 +78,11 @@ impl Relay {
         self.columns.is_some()
     }
 
-    /// A record that passed: the line that was judged last.
-    pub(super) fn gather(&mut self, line: &Line) -> Result<(), Fault> {
+    /// A record that passed: the line that was judged last. Whether it is in columns now; else it goes on as it came.
+    pub(super) fn gather(&mut self, line: &Line) -> Result<bool, Fault> {
         let stream = self.router.last_stream() as usize;
         let Some(columns) = &mut self.columns else {
-            return Ok(());
+            return Ok(false);
         };
         let bytes = self.framer.slice(line.span());
         let span = match self.router.record_span() {
@@ -87,23 +90,38 @@ impl Relay {
             None => envelope::scan(bytes)?.record.unwrap_or(0..0),
         };
         let (version, hash) = (version(bytes, &span)?, xxh3_128(bytes));
-        if columns.gathered.push(stream, &bytes[span.clone()], version, hash)? {
-            if columns.gathered.heavy() {
-                self.emit()?;
+        let pushed = match columns.gathered.push(stream, &bytes[span.clone()], version, hash) {
+            Ok(true) if columns.gathered.heavy() => self.emit(),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let record = bytes[span].to_vec();
+                self.push(stream, &record, version, hash)
             }
-        } else {
-            let record = bytes[span].to_vec();
-            self.push(stream, &record, version, hash)?;
+            Err(fault) => Err(fault),
+        };
+        let held = self.or_as_it_came(pushed)?;
+        if held {
+            self.skip();
         }
-        self.skip();
-        Ok(())
+        Ok(held)
     }
 
     /// The same of a line of our own making.
-    pub(super) fn gather_own(&mut self, line: &[u8]) -> Result<(), Fault> {
+    pub(super) fn gather_own(&mut self, line: &[u8]) -> Result<bool, Fault> {
         let span = envelope::scan(line)?.record.unwrap_or(0..0);
         let version = version(line, &span)?;
-        self.push(self.router.last_stream() as usize, &line[span], version, xxh3_128(line))
+        let pushed = self.push(self.router.last_stream() as usize, &line[span], version, xxh3_128(line));
+        self.or_as_it_came(pushed)
+    }
+
+    /// Whether columns took a record. One that none can hold goes as a RECORD, behind what is gathered: a receiver that
+    /// speaks Arrow reads those, too.
+    fn or_as_it_came(&mut self, pushed: Result<(), Fault>) -> Result<bool, Fault> {
+        match pushed {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.code == Code::Schema => self.emit().map(|()| false),
+            Err(fault) => Err(fault),
+        }
     }
 
     fn push(&mut self, stream: usize, record: &[u8], version: Option<i64>, hash: u128) -> Result<(), Fault> {
@@ -230,6 +248,9 @@ impl Relay {
             hash = hash.wrapping_add(xxh3_128(path.as_os_str().as_encoded_bytes()));
             batches.extend(read);
         }
+        if let Some(columns) = &mut self.columns {
+            columns.came += size;
+        }
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         if batches.iter().all(|batch| self.router.checks.proven(stream, batch)) {
             self.router.count_rows(stream, rows, size);
@@ -264,7 +285,7 @@ impl Relay {
             let span = envelope::scan(line).ok()?.schema?;
             serde_json::from_slice(&line[span]).ok()
         });
-        let lines = Lines::new(batch.schema_ref(), &schema.unwrap_or(Value::Null));
+        let lines = Lines::new(batch.schema_ref(), &schema.unwrap_or(Value::Null)).with_words();
         let mut before = b"{\"type\":\"RECORD\",\"stream\":\"".to_vec();
         before.extend_from_slice(self.router.stream_raw(stream));
         before.extend_from_slice(b"\",\"record\":");
@@ -293,7 +314,11 @@ impl Relay {
             self.router.count_rows(stream, 1, text.len() as u64 + 1);
             let span = envelope::scan(&text)?.record.unwrap_or(0..0);
             let hash = xxh3_128(&text);
-            self.push(stream, &text[span], files.version, hash)?;
+            let pushed = self.push(stream, &text[span], files.version, hash);
+            if !self.or_as_it_came(pushed)? {
+                self.ledger.accept(stream as u32, hash);
+                self.outlet.send(std::mem::take(&mut text), Entry::Record);
+            }
         }
         Ok(())
     }
@@ -355,6 +380,12 @@ impl Relay {
             columns.gathered.touch(now);
             columns.still = Some(now);
         }
+    }
+
+    /// Bytes of files that came with BATCHes, and of those that went with them.
+    pub(super) fn file_bytes(&self) -> (u64, u64) {
+        let of = |columns: &Columns| (columns.came, columns.spooled.laid());
+        self.columns.as_ref().map_or((0, 0), of)
     }
 
     /// Whether the spool has no room.

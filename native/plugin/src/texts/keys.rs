@@ -1,10 +1,9 @@
 //! The settings that taps of text files share, and each stream's keys.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
 
+use crate::by_stream::ByStream;
 use crate::catalog::{Metadata, Stream};
 use crate::error::{PluginError, Result};
 use crate::files;
@@ -54,56 +53,11 @@ pub fn settings() -> Vec<Setting> {
     ]
 }
 
-/// A string or a list of them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Texts {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl From<Texts> for Vec<String> {
-    fn from(texts: Texts) -> Self {
-        match texts {
-            Texts::One(text) => vec![text],
-            Texts::Many(texts) => texts,
-        }
-    }
-}
-
-/// One for all streams, or by stream.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Each<T> {
-    All(T),
-    ByStream(BTreeMap<String, T>),
-}
-
-impl<T> Each<T> {
-    fn of(&self, stream: &str) -> Option<&T> {
-        match self {
-            Each::All(one) => Some(one),
-            Each::ByStream(streams) => streams.get(stream),
-        }
-    }
-
-    fn streams(&self) -> impl Iterator<Item = &String> {
-        match self {
-            Each::All(_) => None,
-            Each::ByStream(streams) => Some(streams.keys()),
-        }
-        .into_iter()
-        .flatten()
-    }
-}
-
 /// What the settings say of keys.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Wanted {
-    key_properties: Option<Each<Vec<String>>>,
-    replication_key: Option<Each<String>>,
+    key_properties: Option<ByStream<Vec<String>>>,
+    replication_key: Option<ByStream<String>>,
 }
 
 impl Wanted {
@@ -115,8 +69,8 @@ impl Wanted {
     /// Streams that the settings name must be there.
     pub fn check<'a>(&self, plugin: &str, streams: impl Iterator<Item = &'a str>) -> Result<()> {
         let there: Vec<&str> = streams.collect();
-        let keys = self.key_properties.iter().flat_map(Each::streams);
-        let replication = self.replication_key.iter().flat_map(Each::streams);
+        let keys = self.key_properties.iter().flat_map(ByStream::streams);
+        let replication = self.replication_key.iter().flat_map(ByStream::streams);
         let mut named = keys
             .map(|s| ("key_properties", s))
             .chain(replication.map(|s| ("replication_key", s)));

@@ -8,6 +8,16 @@ use serde_json::{json, Map, Value};
 
 use super::source::Facts;
 use crate::error::{PluginError, Result};
+pub use crate::state::State;
+
+/// A place between two rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes of text before it.
+    pub bytes: u64,
+    /// Lines before it.
+    pub lines: u64,
+}
 
 /// How far one file was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +66,19 @@ impl Mark {
         }
     }
 
+    /// The place before the next row.
+    pub fn place(&self) -> Place {
+        Place {
+            bytes: self.bytes,
+            lines: self.lines,
+        }
+    }
+
+    /// The next row is at another place.
+    pub fn go_to(&mut self, place: Place) {
+        (self.bytes, self.lines) = (place.bytes, place.lines);
+    }
+
     /// Compare with the file that is there now.
     pub fn judge(mark: Option<&Mark>, facts: &Facts) -> Verdict {
         match mark {
@@ -70,33 +93,7 @@ impl Mark {
     }
 }
 
-/// The tap's state: what was handed in, kept up to date. Keys of other streams and other taps stay as they are.
-#[derive(Clone, Debug)]
-pub struct State {
-    value: Map<String, Value>,
-}
-
 impl State {
-    /// Take over the state that was handed in.
-    pub fn of(mut value: Map<String, Value>) -> Result<Self> {
-        let bookmarks = value.entry("bookmarks").or_insert(Value::Null);
-        if bookmarks.is_null() {
-            *bookmarks = json!({});
-        }
-        match bookmarks.is_object() {
-            true => Ok(State { value }),
-            false => Err(PluginError::config(
-                "state.invalid",
-                "the state's \"bookmarks\" is not an object",
-            )),
-        }
-    }
-
-    /// The whole value, for a STATE message.
-    pub fn value(&self) -> &Map<String, Value> {
-        &self.value
-    }
-
     /// The object under `bookmarks.<stream>.<part>`, made if it is missing.
     fn part(&mut self, stream: &str, part: &str) -> &mut Map<String, Value> {
         let object = |value: &mut Value| {
@@ -104,7 +101,7 @@ impl State {
                 *value = json!({});
             }
         };
-        let bookmark = &mut self.value["bookmarks"][stream];
+        let bookmark = self.bookmark_mut(stream);
         object(bookmark);
         let part = &mut bookmark[part];
         object(part);
@@ -116,9 +113,7 @@ impl State {
 
     /// How far a file was read.
     pub fn mark(&self, stream: &str, path: &str) -> Result<Option<Mark>> {
-        let found = self.value["bookmarks"]
-            .get(stream)
-            .and_then(|s| s.get("files")?.get(path));
+        let found = self.bookmark(stream).and_then(|s| s.get("files")?.get(path));
         let Some(value) = found.filter(|v| !v.is_null()) else {
             return Ok(None);
         };
@@ -143,7 +138,7 @@ impl State {
 
     /// What a column was last sent as, as far as the tap noted it.
     pub fn column(&self, stream: &str, column: &str) -> Option<&Value> {
-        self.value["bookmarks"].get(stream)?.get("columns")?.get(column)
+        self.bookmark(stream)?.get("columns")?.get(column)
     }
 
     /// Note what a column is sent as.

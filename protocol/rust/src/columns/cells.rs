@@ -65,6 +65,7 @@ fn open<'a>(array: &'a dyn Array, form: &'a Form, rows: Option<&Range<usize>>) -
         DataType::UInt16 => Box::new(Int::<UInt16Type>::of(array)),
         DataType::UInt32 => Box::new(Int::<UInt32Type>::of(array)),
         DataType::UInt64 => Box::new(Int::<UInt64Type>::of(array)),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 if form.words => words(array),
         DataType::Float16 => {
             let values = array.as_primitive::<Float16Type>().values();
             Box::new(By(values, |v, out| spelling::float(f32::from(v), out)))
@@ -142,6 +143,23 @@ fn open<'a>(array: &'a dyn Array, form: &'a Form, rows: Option<&Range<usize>>) -
         DataType::FixedSizeBinary(_) => Box::new(Base64(array.as_fixed_size_binary())),
         _ => return nested::open(array, form),
     })
+}
+
+/// Floats of which some may be none.
+fn words(array: &dyn Array) -> Box<dyn Cell + '_> {
+    match array.data_type() {
+        DataType::Float16 => Box::new(By(array.as_primitive::<Float16Type>().values(), |v, out| {
+            spelling::float_or_word(f32::from(v), out)
+        })),
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>().values();
+            Box::new(By(values, spelling::float_or_word::<f32>))
+        }
+        _ => {
+            let values = array.as_primitive::<Float64Type>().values();
+            Box::new(By(values, spelling::float_or_word::<f64>))
+        }
+    }
 }
 
 fn places(unit: &TimeUnit) -> u32 {

@@ -52,6 +52,8 @@ pub(crate) struct Form {
     pub(crate) json: bool,
     /// Decimals are numbers, not strings.
     pub(crate) numbers: bool,
+    /// NaN and the infinities are written as bare words.
+    pub(crate) words: bool,
     /// The fields of a struct, with their names as `lead`; the item of a list; key and value of a map.
     pub(crate) below: Vec<(Vec<u8>, Form)>,
 }
@@ -67,12 +69,24 @@ impl Lines {
                 name: field.name().clone(),
                 lead: lead(field.name()),
                 form: Form::of(field, property, schema),
-                left_out: property.is_some_and(|property| !Kind::nullable(property, schema)),
+                left_out: match property.or_else(|| schema.get("additionalProperties")) {
+                    None => false,
+                    Some(Value::Bool(allowed)) => !allowed,
+                    Some(property) => !Kind::nullable(property, schema),
+                },
             }
         };
         Lines {
             columns: arrow.fields().iter().map(|field| column(field)).collect(),
         }
+    }
+
+    /// Lets NaN and the infinities be written, as the bare words that a RECORD may have (SPEC.md, section 2).
+    pub fn with_words(mut self) -> Lines {
+        for column in &mut self.columns {
+            column.form.say_words();
+        }
+        self
     }
 
     /// Appends to `out`, for each of the rows, `before`, the record as compact JSON, and `after`.
@@ -135,6 +149,11 @@ fn lead(name: &str) -> Vec<u8> {
 }
 
 impl Form {
+    fn say_words(&mut self) {
+        self.words = true;
+        self.below.iter_mut().for_each(|(_, form)| form.say_words());
+    }
+
     fn of(field: &Field, property: Option<&Value>, root: &Value) -> Form {
         let numbers = property.is_some_and(|property| match Kind::of(property, root) {
             Kind::Integer | Kind::Number => true,
@@ -160,6 +179,7 @@ impl Form {
         Form {
             json: is_json(field),
             numbers,
+            words: false,
             below,
         }
     }

@@ -65,6 +65,19 @@ pub(crate) fn float<F: zmij::Float + Copy + Into<f64>>(value: F, out: &mut Vec<u
     Ok(())
 }
 
+/// The same, and NaN and the infinities as the bare words that Python's `json` writes and a RECORD may have.
+pub(crate) fn float_or_word<F: zmij::Float + Copy + Into<f64>>(value: F, out: &mut Vec<u8>) -> Result<(), Why> {
+    let double: f64 = value.into();
+    let word: &[u8] = match double {
+        f64::INFINITY => b"Infinity",
+        f64::NEG_INFINITY => b"-Infinity",
+        _ if double.is_nan() => b"NaN",
+        _ => return float(value, out),
+    };
+    out.extend_from_slice(word);
+    Ok(())
+}
+
 /// The digits of a whole number, leading zeros left out, and its sign.
 pub(crate) struct Digits {
     text: [u8; 80],
