@@ -98,7 +98,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="dativo-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
-        day = f"{datetime.date.today():%Y-%m-%d}, {args.rounds} pairs"
+        quick = os.environ.get("CARGO_PROFILE_RELEASE_LTO") == "off"
+        how = ", our plugins built without link-time optimisation" if quick else ""
+        day = f"{datetime.date.today():%Y-%m-%d}, {args.rounds} pairs{how}"
         for section in sections(args.only or [*FIGURES, *CONTESTS], args, scratch):
             measured.append(replace(section, measured=day))
             if not args.json:
