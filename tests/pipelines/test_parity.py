@@ -228,6 +228,25 @@ def test_states(both: Both, case: Case) -> None:
     must_agree(runs)
 
 
+@pytest.mark.parametrize("wrong", ["file", "value"])
+def test_a_batch_that_cannot_be_read_ends_the_run_whatever_the_policy(tmp_path: Path, wrong: str) -> None:
+    place = tmp_path / "sealed"
+    place.mkdir()
+    if wrong == "file":
+        (place / "0.arrow").write_bytes(b"ARROW1, and then nothing")
+    else:  # the other column has a bound, so that the rows are judged one by one; no text says this moment
+        table = pa.table({"p": [1.0], "t": pa.array([1 << 62], pa.timestamp("us", "UTC"))})
+        with pa.ipc.new_file(place / "0.arrow", table.schema) as file:
+            file.write_table(table)
+    properties = {"p": {"type": "number", "maximum": 0}, "t": {"type": "string", "format": "date-time"}}
+    lines = message("SCHEMA", "s", schema={"properties": properties}, key_properties=[])
+    lines += message("BATCH", "s", encoding={"format": "arrow"}, manifest=["file://{spool}/0.arrow"])
+    lines += message("STATE", "s", value={"s": 1})
+    ran = play(tmp_path / "run", lines, True, {**POLICIES["judged"], "batch": "forward"}, files=place)
+    assert (ran.end["reason"], ran.end["line"]) == ("data.bad_message", 2)
+    assert ran.letters == [] == ran.all("bookmark")
+
+
 @pytest.fixture(scope="module")
 def tap_parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Our tap-parquet, built from this checkout: the program itself."""

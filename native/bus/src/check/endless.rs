@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// Rules that stand together, at most.
@@ -26,15 +27,20 @@ pub(super) fn check(schema: &Value) -> Result<(), String> {
     if references > 0 && all.iter().skip(1).any(|part| said(part, "$id") || said(part, "id")) {
         return Err("its references depend on an $id within it".into());
     }
-    let anchors = ["$anchor", "$dynamicAnchor"].into_iter().flat_map(|key| {
-        let named = all
+    let mut anchors = HashMap::new();
+    for part in &all {
+        for name in ["$anchor", "$dynamicAnchor"]
             .iter()
-            .filter_map(move |part| Some((part.get(key)?.as_str()?, *part)));
-        named.collect::<Vec<_>>()
-    });
+            .filter_map(|key| part.get(key)?.as_str())
+        {
+            if anchors.insert(name, *part).is_some() {
+                return Err(format!("its anchor {name:?} is in two places"));
+            }
+        }
+    }
     let mut found = Unfolded {
         root: schema,
-        anchors: anchors.collect(),
+        anchors,
         sizes: HashMap::new(),
         way: Vec::new(),
     };
@@ -110,24 +116,9 @@ impl<'a> Unfolded<'a> {
     /// What a reference within the SCHEMA names: a place, or an anchor.
     fn named(&self, reference: &str) -> Option<&'a Value> {
         let (_, name) = reference.split_once('#').unwrap_or((reference, ""));
-        let name = unescaped(name);
+        let name = percent_decode_str(name).decode_utf8_lossy();
         self.root.pointer(&name).or_else(|| self.anchors.get(&*name).copied())
     }
-}
-
-/// A fragment of a URI without its `%` escapes.
-fn unescaped(name: &str) -> String {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((&first, others)) = rest.split_first() {
-        let code = others.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        let code = code
-            .filter(|_| first == b'%')
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { &others[2..] } else { others };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -150,6 +141,8 @@ mod tests {
         assert!(check(&json!({"$ref": "#"})).is_err());
         let anchored = json!({"$anchor": "me", "allOf": [{"$ref": "#me"}]});
         assert!(check(&json!({"properties": {"p": anchored}})).is_err());
+        let twice = json!({"$ref": "#me", "items": {"$anchor": "me"}, "not": {"$anchor": "me"}});
+        assert_eq!(check(&twice), Err("its anchor \"me\" is in two places".into()));
         let escaped = json!({"definitions": {"a b": {"$ref": "#/definitions/a%20b"}}});
         assert!(check(&escaped).is_err());
         let moved = json!({"$id": "x", "definitions": {"a": {"$ref": "#/definitions/a"}}});

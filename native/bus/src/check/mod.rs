@@ -4,7 +4,8 @@
 //! [`scan`] reads a record against it in the same pass that checks its JSON, [`number`] compares numbers digit by digit,
 //! [`breach`] says what is wrong, `seen` which columns came, `dialect` which words a SCHEMA is written in. [`changes`] is
 //! what a stream's policy makes of another SCHEMA, [`columnar`] sees it of whole columns, [`columns`] takes columns out of a record, [`rejects`] is the book of
-//! what is not delivered, [`held`] keeps ACTIVATE_VERSION back, [`referee`] is asked where a SCHEMA cannot be made ready.
+//! what is not delivered, [`held`] keeps ACTIVATE_VERSION back, [`referee`] is asked where a SCHEMA cannot be made
+//! ready, as one that `endless` finds to unfold without end.
 //!
 //! Invariants it guards: I9 (what breaks its SCHEMA is set aside with its reason, or the run fails), I3 (a record is only
 //! rewritten where a policy says so), I10 (one table for each stream, nothing for each record).

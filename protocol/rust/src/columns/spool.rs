@@ -16,6 +16,15 @@ use arrow_ipc::reader::FileDecoder;
 use arrow_ipc::writer::FileWriter;
 use arrow_ipc::{root_as_footer, root_as_message, Block};
 use arrow_schema::{ArrowError, DataType};
+use percent_encoding::{percent_decode_str, percent_encode, AsciiSet, NON_ALPHANUMERIC};
+
+/// What is escaped in the path of a URI.
+const NAMED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 /// What an Arrow file begins and ends with.
 const MAGIC: &[u8] = b"ARROW1";
@@ -201,39 +210,13 @@ pub fn path_of(uri: &str) -> Option<PathBuf> {
         Some(rest) => rest.strip_prefix("localhost").unwrap_or(rest),
         None => rest,
     };
-    let decoded = decoded(path.as_bytes());
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
     (path.starts_with('/') && !decoded.contains(&0)).then(|| PathBuf::from(std::ffi::OsString::from_vec(decoded)))
-}
-
-fn decoded(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let digit = |i: usize| text.get(i).and_then(|b| char::from(*b).to_digit(16));
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high << 4 | low) as u8);
-                at += 3;
-            }
-            _ => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 /// The `file://` URI of an absolute path.
 pub fn uri_of(path: &Path) -> String {
-    let mut uri = String::from("file://");
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(*byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri
+    format!("file://{}", percent_encode(path.as_os_str().as_bytes(), NAMED))
 }
 
 fn wrong(what: &str) -> io::Error {
