@@ -1,5 +1,6 @@
 //! One hop at run time: where its bytes come from, what judges them, where they go.
 
+use crate::lull::Lull;
 use crate::recorder::Wire;
 use dativo_bus_engine::relay::Carrier;
 use dativo_bus_engine::wiring::End;
@@ -52,6 +53,8 @@ pub struct Hop {
     writable: bool,
     /// Records what goes over it.
     wire: Option<Wire>,
+    /// How often its writer is read.
+    lull: Lull,
 }
 
 /// What pushing bytes out came to.
@@ -77,6 +80,7 @@ impl Hop {
             output: Output::Open(output),
             writable,
             wire: None,
+            lull: Lull::default(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Hop {
                     wire.came(&space[..count]);
                 }
                 self.carrier.filled(count);
+                self.lull.came(count, Instant::now());
             }
             Moved::Later => {}
             Moved::Closed => {
@@ -108,6 +113,14 @@ impl Hop {
             }
         }
         Ok(true)
+    }
+
+    /// Until when its writer is left to write, if that is not over.
+    pub fn unread_until(&self, now: Instant) -> Option<Instant> {
+        match &self.input {
+            Input::Open(_) if self.carrier.hungry() => self.lull.until(now),
+            _ => None,
+        }
     }
 
     /// Writes as much of what waits as the receiver takes.

@@ -24,6 +24,7 @@ mod hop;
 mod launch;
 mod leash;
 mod letters;
+mod lull;
 mod options;
 mod play;
 mod play_letters;

@@ -285,13 +285,15 @@ impl Supervisor {
     /// Polls until something happens or the next deadline.
     fn wait(&mut self) -> io::Result<Vec<(Token, PollFlags)>> {
         let resting = self.hops.iter().any(|hop| hop.carrier.resting());
-        let timeout = self.next_deadline().into_iter().chain(resting.then(Instant::now)).min();
-        let timeout = timeout.map(|at| {
-            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            Timespec {
-                tv_sec: left.as_secs() as i64,
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
+        let now = Instant::now();
+        let deadline = self.next_deadline().into_iter().chain(resting.then_some(now)).min();
+        // A deadline must be over when the poll is.
+        let deadline = deadline.map(|at| at.saturating_duration_since(now) + Duration::from_millis(1));
+        let lulls = self.hops.iter().filter_map(|hop| hop.unread_until(now));
+        let timeout = deadline.into_iter().chain(lulls.map(|until| until - now)).min();
+        let timeout = timeout.map(|left| Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: i64::from(left.subsec_nanos()),
         });
         let mut wanted: Vec<(Token, BorrowedFd<'_>, PollFlags)> = Vec::with_capacity(16);
         wanted.push((Token::Signals, self.signals.as_fd(), PollFlags::IN));
@@ -328,7 +330,7 @@ impl Supervisor {
         let crowded = self.journal.crowded() && !self.abandoned;
         for (index, hop) in self.hops.iter().enumerate() {
             match &hop.input {
-                Input::Open(stream) if hop.carrier.hungry() && !crowded => {
+                Input::Open(stream) if hop.carrier.hungry() && !crowded && hop.unread_until(now).is_none() => {
                     wanted.push((Token::HopIn(index), stream.as_fd(), PollFlags::IN));
                 }
                 _ => {}
