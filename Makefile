@@ -8,6 +8,8 @@ VENV ?= .venv
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dativo
 export CARGO_TARGET_DIR ?= $(CACHE)/cargo-target
 export DATIVO_FUZZ_SECONDS ?= 5
+# Processes of pytest; each test file is one's.
+WORKERS ?= 2
 BIN := $(CURDIR)/$(VENV)/bin
 UV := $(BIN)/uv
 CARGO := cargo
@@ -69,7 +71,7 @@ test-rust: ## Rust tests, vectors and fuzzing
 
 .PHONY: test-python
 test-python: $(VENV)/.dev ## Python tests, vectors, pipelines, docs, architecture
-	@PATH="$(BIN):$$PATH" $(BIN)/pytest -q
+	@PATH="$(BIN):$$PATH" $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: chaos
 chaos: $(VENV)/.dev packages ## 500 faults: kills, stops, full disks, cut power, cut connections, stolen leases …

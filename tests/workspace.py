@@ -122,10 +122,12 @@ class Workspace:
 
 
 def installed(name: str, requests: Sequence[str | Path], temporary: Path) -> Workspace:
-    """A project with these plugins, below `temporary`, or below DATIVO_TEST_HOME, which is kept and filled once."""
+    """A project with these plugins, below `temporary`, or below DATIVO_TEST_HOME, which is kept and filled once.
+
+    Environments are shared by all projects of the tests, also by those of pytest's other workers."""
     kept = os.environ.get("DATIVO_TEST_HOME")
-    place = Path(kept) if kept else temporary
-    workspace = Workspace(place / name, place / "home")
+    shared = temporary.parents[1 if "PYTEST_XDIST_WORKER" in os.environ else 0]
+    workspace = Workspace((Path(kept) if kept else temporary) / name, (Path(kept) if kept else shared) / "home")
     if not (workspace.folder / "dativo.lock").exists():
         workspace.dativo("add", *requests).expect()
     return workspace

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.jobs import VARIANTS, Bench
-from tests.chaos.survival import INJECTED
 from tests.servers import postgres
 from tests.workspace import ROOT, Workspace
 
 SHIM = Path(__file__).with_name("shim.c")
-SEED = int(os.environ.get("DATIVO_CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
+SEED = int(os.environ["DATIVO_CHAOS_SEED"])
 OURS = (
     *("taps/tap-jsonl", "taps/tap-parquet", "taps/tap-postgres"),
     *("targets/target-csv", "targets/target-parquet", "targets/target-postgres"),
@@ -61,10 +59,3 @@ def bench(chaos_plugins: Workspace, shim: Path, tmp_path_factory: pytest.TempPat
         # A commit that was confirmed is in the server's log: its own crash must not be what loses it.
         server.sql("alter database destinations set synchronous_commit = on")
         yield bench
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many faults were really injected, by kind."""
-    if INJECTED:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(INJECTED.items()))
-        terminalreporter.write_line(f"chaos: seed {SEED}, {INJECTED.total()} faults injected: {kinds}")

@@ -37,6 +37,10 @@ pub struct Stream {
     settled: bool,
     staged_left: u32,
     staged_next: u32,
+    /// Whether this run made the table: then it holds no version but those that were loaded.
+    made: bool,
+    /// The oldest version that this run loaded.
+    oldest: Option<i64>,
 }
 
 impl Stream {
@@ -55,6 +59,8 @@ impl Stream {
             settled: false,
             staged_left: 0,
             staged_next: 1,
+            made: false,
+            oldest: None,
         };
         stream.declare(declared, settings);
         stream
@@ -120,7 +126,10 @@ impl Stream {
                 };
                 match Table::find(database, doing, &name)? {
                     Some(table) => table,
-                    None => Table::create(database, doing, &name, columns.clone(), &keys)?,
+                    None => {
+                        self.made = true;
+                        Table::create(database, doing, &name, columns.clone(), &keys)?
+                    }
                 }
             }
         };
@@ -194,7 +203,8 @@ impl Stream {
             batch.check_keys()?;
         }
         let version = slice.version.map(|version| (VERSION, version));
-        if version.is_some() {
+        if let Some((_, version)) = version {
+            self.oldest = Some(self.oldest.map_or(version, |oldest| oldest.min(version)));
             batch.parts.retain(|part| part.column != VERSION);
         }
         self.prepare(database, &mut batch, version.is_some())?;
@@ -247,7 +257,9 @@ impl Stream {
     pub fn activate(&mut self, database: &mut Database, version: i64, share: f64) -> Result<()> {
         let table = self.settle(database, vec![])?;
         let path = table.path().to_string();
-        if table.held(VERSION).is_none() {
+        let has_versions = table.held(VERSION).is_some();
+        let all_new = self.made && self.oldest.is_none_or(|oldest| oldest >= version);
+        if all_new || !has_versions {
             return Ok(());
         }
         let doing = &self.doing;
