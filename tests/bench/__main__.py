@@ -35,7 +35,7 @@ from tests.bench.contest import Contest
 from tests.bench.figures import Section
 from tests.bench.workload import write_singer_file
 
-FEW = 50_000
+FEW = 150_000
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dativo" / "bench"
 
 CONTESTS: dict[str, Callable[[Arena], list[Contest]]] = {
