@@ -1,4 +1,4 @@
-"""What several folders of tests share: the flights' CSV, a home with our own three plugins, and how faults are counted."""
+"""What several folders of tests share: the flights' CSV, a home with our own three plugins, how faults are counted."""
 
 from __future__ import annotations
 

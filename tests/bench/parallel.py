@@ -23,7 +23,7 @@ SPEED = 1.7
 
 def contest(arena: Arena) -> Contest:
     """Two taps to one."""
-    rows = max(20, arena.few // (2 * STREAMS))
+    rows = max(20, arena.few // (6 * STREAMS))
     tap = End("tap-busy", "tests/fixtures/tap-busy", {"rows": rows, "every": rows // 5, "burn": BURN})
     states: list[Any] = []
 
