@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,8 +131,18 @@ def installed(name: str, requests: Sequence[str | Path], temporary: Path) -> Wor
     shared = temporary.parents[1 if "PYTEST_XDIST_WORKER" in os.environ else 0]
     workspace = Workspace((Path(kept) if kept else temporary) / name, (Path(kept) if kept else shared) / "home")
     if not (workspace.folder / "dativo.lock").exists():
-        workspace.dativo("add", *requests).expect()
+        with building(workspace.home):
+            workspace.dativo("add", *requests).expect()
     return workspace
+
+
+@contextlib.contextmanager
+def building(home: Path) -> Iterator[None]:
+    """Nobody else builds for this home: two builds of one plugin at once are in each other's way in cargo's folder."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.building").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def unique(name: str) -> str:

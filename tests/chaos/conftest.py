@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.jobs import VARIANTS, Bench
 from tests.servers import postgres
-from tests.workspace import ROOT, Workspace
+from tests.workspace import ROOT, Workspace, building
 
 SHIM = Path(__file__).with_name("shim.c")
 SEED = int(os.environ["DATIVO_CHAOS_SEED"])
@@ -32,10 +32,11 @@ FOREIGN = {
 def chaos_plugins(our_plugins: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Our plugins, and beside them foreign ones, which have names of their own here."""
     workspace = our_plugins.branch(tmp_path_factory.mktemp("chaos-plugins"))
-    workspace.dativo("add", *(ROOT / path for path in OURS)).expect()
-    for name, request in FOREIGN.items():
-        kind = "tap" if "tap-" in request else "target"
-        workspace.dativo("add", request, "--as", name, "--kind", kind).expect()
+    with building(workspace.home):
+        workspace.dativo("add", *(ROOT / path for path in OURS)).expect()
+        for name, request in FOREIGN.items():
+            kind = "tap" if "tap-" in request else "target"
+            workspace.dativo("add", request, "--as", name, "--kind", kind).expect()
     return workspace
 
 
