@@ -126,7 +126,8 @@ class Workspace:
 def installed(name: str, requests: Sequence[str | Path], temporary: Path) -> Workspace:
     """A project with these plugins, below `temporary`, or below DATIVO_TEST_HOME, which is kept and filled once.
 
-    Environments are shared by all projects of the tests, also by those of pytest's other workers."""
+    Environments are shared by all projects of the tests, also by those of pytest's other workers.
+    """
     kept = os.environ.get("DATIVO_TEST_HOME")
     shared = temporary.parents[1 if "PYTEST_XDIST_WORKER" in os.environ else 0]
     workspace = Workspace((Path(kept) if kept else temporary) / name, (Path(kept) if kept else shared) / "home")
@@ -138,7 +139,7 @@ def installed(name: str, requests: Sequence[str | Path], temporary: Path) -> Wor
 
 @contextlib.contextmanager
 def building(home: Path) -> Iterator[None]:
-    """Nobody else builds for this home: two builds of one plugin at once are in each other's way in cargo's folder."""
+    """Nobody else adds plugins to this home: two workers that built them at once, with cold caches, failed."""
     home.parent.mkdir(parents=True, exist_ok=True)
     with home.with_name(f"{home.name}.building").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
