@@ -64,6 +64,37 @@ def test_a_new_table_its_key_and_its_bookmark(target: Target) -> None:
     assert stored == [{"job": "shop", "value": '{"id": 2}'}]
 
 
+MANY = 150_000
+"""Rows of three batches, which one COPY takes."""
+
+
+def test_a_key_that_is_there_already_is_found_behind_batches_that_went_straight(target: Target) -> None:
+    target.load(ORDERS, order(MANY - 1, "of the run before"))
+    target.load(ORDERS, *(order(n) for n in range(MANY)), order(5, "again"), order(MANY, "new"), state(1))
+    found = target.rows("select count(*) as rows, count(distinct id) as keys from orders")
+    assert found == [{"rows": MANY + 1, "keys": MANY + 1}]
+    kept = target.rows(f"select name from orders where id in (4, 5, {MANY - 1}, {MANY}) order by id")
+    assert [row["name"] for row in kept] == ["order 4", "again", f"order {MANY - 1}", "new"]
+
+
+def test_a_row_that_the_server_refuses_is_named_in_whichever_batch_it_is(target: Target) -> None:
+    target.load(ORDERS)
+    target.sql("alter table orders add check (id <> 100000)")
+    refused = target.refuse(ORDERS, *(order(n) for n in range(MANY)), state(1), code=4)
+    assert "the row with id = 100000:" in refused and 'violates check constraint "orders_id_check"' in refused
+    assert target.sql("select count(*) from orders") == "0"
+
+
+def test_streams_in_turn_and_a_statement_timeout(target: Target) -> None:
+    target.sql(f"alter role {target.server.user} in database {target.database} set statement_timeout = '1ms'")
+    lines = schema("lines", {"id": INTEGER, "order": INTEGER})
+    turns = [row for n in range(400) for row in (order(n % 100), record("lines", id=n, order=n % 100), state(n))]
+    target.load(ORDERS, lines, *turns)
+    assert target.rows("select (select count(*) from orders) as orders, (select count(*) from lines) as lines") == [
+        {"orders": 100, "lines": 400}
+    ]
+
+
 def test_a_stream_without_rows_has_a_table_all_the_same(target: Target) -> None:
     target.load(ORDERS)
     assert (names(target), target.bookmark()) == ({}, None)

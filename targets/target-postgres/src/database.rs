@@ -1,7 +1,5 @@
 //! The one connection of a run: its session, its transaction, COPY, and what the server says as errors of this target.
 
-use std::io::Write;
-
 use postgres::error::SqlState;
 use postgres::types::ToSql;
 use postgres::{Client, Row};
@@ -9,12 +7,9 @@ use singer_plugin::postgres::Access;
 use singer_plugin::{PluginError, Result};
 
 use crate::cell::Cell;
+use crate::copying::Copying;
 use crate::name::{literal, quoted};
 use crate::settings::Settings;
-
-/// COPY's data leave in pieces of this size.
-const PIECE: usize = 256 * 1024;
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// Why a COPY failed.
 #[derive(Debug)]
@@ -27,10 +22,17 @@ pub enum Refused {
     Failed(PluginError),
 }
 
-/// A run's connection.
+/// Who has the connection.
+enum Link {
+    Here(Client),
+    Copying(Copying),
+    Gone,
+}
+
+/// A run's connection. While a COPY is under way nothing else is asked of the server: [`Database::land`] comes first.
 pub struct Database {
     access: Access,
-    client: Client,
+    link: Link,
     /// The schema's name, quoted.
     pub schema: String,
     /// The schema's name.
@@ -44,15 +46,15 @@ impl Database {
         let client = access.connect()?;
         let mut database = Database {
             access,
-            client,
+            link: Link::Here(client),
             schema: quoted(&settings.schema),
             schema_name: settings.schema.clone(),
             open: false,
         };
-        // I2: a commit that is confirmed must survive the server's crash, whatever its default is.
+        // A COPY takes as long as its tap. I2: a commit that is confirmed must survive the server's crash, whatever its default is.
         let session = format!(
             "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning; \
-             SET lock_timeout = '{}s'; SET idle_in_transaction_session_timeout = 0; \
+             SET lock_timeout = '{}s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
             settings.lock_timeout
         );
@@ -61,7 +63,7 @@ impl Database {
             literal(&format!("target-postgres {} {job}", settings.schema))
         );
         for sql in [session, lock] {
-            let ran = database.client.batch_execute(&sql);
+            let ran = database.client()?.batch_execute(&sql);
             ran.map_err(|e| database.failed("cannot begin", &e))?;
         }
         Ok(database)
@@ -70,20 +72,20 @@ impl Database {
     /// Runs statements in the transaction, which it begins where there is none.
     pub fn run(&mut self, doing: &str, sql: &str) -> Result<()> {
         self.begin(doing)?;
-        let ran = self.client.batch_execute(sql);
+        let ran = self.client()?.batch_execute(sql);
         ran.map_err(|e| self.failed(doing, &e))
     }
 
     /// The rows of a query.
     pub fn rows(&mut self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         self.begin(doing)?;
-        let found = self.client.query(sql, values);
+        let found = self.client()?.query(sql, values);
         found.map_err(|e| self.failed(doing, &e))
     }
 
     fn begin(&mut self, doing: &str) -> Result<()> {
         if !self.open {
-            let ran = self.client.batch_execute("BEGIN");
+            let ran = self.client()?.batch_execute("BEGIN");
             ran.map_err(|e| self.failed(doing, &e))?;
             self.open = true;
         }
@@ -93,27 +95,16 @@ impl Database {
     /// Makes the transaction durable.
     pub fn commit(&mut self) -> Result<()> {
         if self.open {
-            let ran = self.client.batch_execute("COMMIT");
+            let ran = self.client()?.batch_execute("COMMIT");
             ran.map_err(|e| self.failed("cannot commit", &e))?;
             self.open = false;
         }
         Ok(())
     }
 
-    /// Copies rows into a table: one cell for each of its columns.
-    pub fn copy(
-        &mut self,
-        doing: &str,
-        table: &str,
-        columns: &[String],
-        cells: &[Cell<'_>],
-        rows: usize,
-    ) -> std::result::Result<(), Refused> {
-        self.begin(doing).map_err(Refused::Failed)?;
-        for (column, cell) in columns.iter().zip(cells) {
-            cell.check()
-                .map_err(|(row, why)| Refused::Value(Some(row), Some(column.clone()), why))?;
-        }
+    /// Begins to copy rows into columns of a table.
+    pub fn copy(&mut self, doing: &str, table: &str, columns: &[String]) -> Result<()> {
+        self.begin(doing)?;
         let names: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
         let list = if names.is_empty() {
             String::new()
@@ -121,10 +112,50 @@ impl Database {
             format!("({})", names.join(", "))
         };
         let sql = format!("COPY {table} {list} FROM STDIN (FORMAT binary)");
-        match send(&mut self.client, &sql, columns, cells, rows) {
-            Ok(()) => Ok(()),
-            Err(Broken::Value(row, column, why)) => Err(Refused::Value(Some(row), Some(column), why)),
-            Err(Broken::Server(error)) => Err(self.refused(doing, &error)),
+        self.client()?;
+        if let Link::Here(client) = std::mem::replace(&mut self.link, Link::Gone) {
+            self.link = Link::Copying(Copying::begin(client, sql));
+        }
+        Ok(())
+    }
+
+    /// Copies rows, one cell for each of the columns. `false`: the server has ended the COPY; [`Database::land`] tells why.
+    pub fn put(&mut self, columns: &[String], cells: &[Cell<'_>], rows: usize) -> std::result::Result<bool, Refused> {
+        let Link::Copying(copying) = &mut self.link else {
+            return Err(Refused::Failed(elsewhere()));
+        };
+        let refused = |at: usize, (row, why)| Refused::Value(Some(row), Some(columns[at].clone()), why);
+        for (at, cell) in cells.iter().enumerate() {
+            cell.check().map_err(|unfit| refused(at, unfit))?;
+        }
+        let count = (cells.len() as i16).to_be_bytes();
+        for row in 0..rows {
+            let piece = copying.piece();
+            piece.extend_from_slice(&count);
+            for (at, cell) in cells.iter().enumerate() {
+                cell.put(row, piece).map_err(|unfit| refused(at, unfit))?;
+            }
+            if !copying.pass_on() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends the COPY. Rows are counted from its begin.
+    pub fn land(&mut self, doing: &str) -> std::result::Result<(), Refused> {
+        let Link::Copying(copying) = std::mem::replace(&mut self.link, Link::Gone) else {
+            return Err(Refused::Failed(elsewhere()));
+        };
+        let (client, ended) = copying.end();
+        self.link = Link::Here(client);
+        ended.map_err(|error| self.refused(doing, &error))
+    }
+
+    fn client(&mut self) -> Result<&mut Client> {
+        match &mut self.link {
+            Link::Here(client) => Ok(client),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -173,38 +204,12 @@ impl Database {
     }
 }
 
-enum Broken {
-    Value(usize, String, String),
-    Server(postgres::Error),
-}
-
-/// Writes the rows and ends the COPY.
-fn send(
-    client: &mut Client,
-    sql: &str,
-    columns: &[String],
-    cells: &[Cell<'_>],
-    rows: usize,
-) -> std::result::Result<(), Broken> {
-    let mut writer = client.copy_in(sql).map_err(Broken::Server)?;
-    let mut piece = Vec::with_capacity(PIECE + PIECE / 4);
-    piece.extend_from_slice(SIGNATURE);
-    let count = (cells.len() as i16).to_be_bytes();
-    for row in 0..rows {
-        piece.extend_from_slice(&count);
-        for (at, cell) in cells.iter().enumerate() {
-            if let Err((row, why)) = cell.put(row, &mut piece) {
-                return Err(Broken::Value(row, columns[at].clone(), why));
-            }
-        }
-        if piece.len() >= PIECE {
-            if writer.write_all(&piece).is_err() {
-                break; // the server's reason comes with the end
-            }
-            piece.clear();
-        }
+/// An error of this program.
+fn elsewhere() -> PluginError {
+    PluginError {
+        code: "database.failed",
+        message: "a COPY has the connection: this is a bug of target-postgres".into(),
+        hint: None,
+        exit: 1,
     }
-    piece.extend_from_slice(&(-1_i16).to_be_bytes());
-    drop(writer.write_all(&piece));
-    writer.finish().map(drop).map_err(Broken::Server)
 }

@@ -21,6 +21,8 @@ struct Tables {
     job: String,
     streams: BTreeMap<String, Stream>,
     stages: Stages,
+    /// The stream whose rows a COPY is taking.
+    copying: Option<String>,
 }
 
 /// Loads all of the input.
@@ -38,6 +40,7 @@ pub fn load(load: Load) -> Result<End> {
         job: load.job.clone(),
         streams: BTreeMap::new(),
         stages: Stages::default(),
+        copying: None,
     };
     sink::run(load, pace, &mut tables)
 }
@@ -64,8 +67,22 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// Ends the COPY that is under way: anything else that is asked of the server comes after it.
+    fn land(&mut self) -> Result<()> {
+        match self.copying.take() {
+            Some(name) => {
+                let (stream, database, stages) = self.stream(&name)?;
+                stream.land(database, stages)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Sink for Tables {
     fn declare(&mut self, declared: &Declared) -> Result<()> {
+        self.land()?;
         match self.streams.get_mut(&declared.stream) {
             Some(stream) => stream.declare(declared, &self.settings),
             None => {
@@ -77,18 +94,25 @@ impl Sink for Tables {
     }
 
     fn load(&mut self, slice: &Slice<'_>) -> Result<()> {
+        if self.copying.as_deref().is_some_and(|name| name != slice.stream) {
+            self.land()?;
+        }
         let hard_delete = self.settings.hard_delete;
         let (stream, database, stages) = self.stream(slice.stream)?;
-        stream.load(database, stages, slice, hard_delete)
+        stream.load(database, stages, slice, hard_delete)?;
+        self.copying = stream.is_copying().then(|| slice.stream.to_string());
+        Ok(())
     }
 
     fn activate(&mut self, stream: &str, version: i64) -> Result<()> {
+        self.land()?;
         let share = self.settings.max_delete_share;
         let (stream, database, _) = self.stream(stream)?;
         stream.activate(database, version, share)
     }
 
     fn commit(&mut self, state: Option<&[u8]>, last: bool) -> Result<()> {
+        self.land()?;
         for stream in self.streams.values_mut() {
             stream.finish(&mut self.database, last)?;
         }

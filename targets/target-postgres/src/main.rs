@@ -2,7 +2,8 @@
 //!
 //! Where it stands: a Singer target on `singer-plugin`, whose driver (`sink`) hands it record batches and says when to commit; it
 //! knows nothing of Dativo but the job's name in its environment. The flow: [`load`](mod@load) (a run) > [`stream`] (a stream's rows) >
-//! [`batch`] and [`fit`] (each field, its column, the way into it) > [`cell`] (the bytes of COPY) > [`database`]; beside them
+//! [`batch`] and [`fit`] (each field, its column, the way into it) > [`cell`] (the bytes of COPY) > [`database`] and
+//! [`copying`] (one COPY for many batches, a [`flight`]); beside them
 //! [`table`] (what is there and what it becomes), [`merge`] (what cannot be copied straight), [`bookmark`].
 //!
 //! Guards I1 and I2 (a STATE is printed when the transaction that holds its rows and itself is committed), I9 (a value
@@ -12,8 +13,10 @@
 mod batch;
 mod bookmark;
 mod cell;
+mod copying;
 mod database;
 mod fit;
+mod flight;
 mod load;
 mod merge;
 mod name;

@@ -86,8 +86,9 @@ impl Stages {
             .collect();
         let mut cells = batch.cells();
         cells.push(Cell::Row);
-        database
-            .copy(doing, &stage, &names, &cells, batch.rows)
+        database.copy(doing, &stage, &names)?;
+        let put = database.put(&names, &cells, batch.rows);
+        put.and_then(|_| database.land(doing))
             .map_err(|refused| batch.error(doing, refused))?;
         let selected: Vec<_> = values
             .iter()

@@ -1,17 +1,19 @@
 //! One stream: its SCHEMA, its table, and how its rows get there.
 //!
-//! Rows are copied straight into the table, its key included. Only when a key turns out to be there already is the batch staged
-//! and merged, and so are some of those behind it: after each such batch twice as many as before, until one goes straight again.
+//! Rows are copied straight into the table, its key included, several batches by one COPY. Only when a key turns out to be there
+//! already are these batches staged and merged, and so are some of those behind them: each time twice as many as before, until one
+//! goes straight again.
 
 use std::collections::BTreeMap;
 
 use singer_plugin::sink::{Declared, Slice};
 use singer_plugin::{PluginError, Result};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Part};
 use crate::cell::Cell;
 use crate::database::{Database, Refused};
 use crate::fit::{fit, Fit};
+use crate::flight::Flight;
 use crate::merge::{How, Staged, Stages, DELETED_AT};
 use crate::name;
 use crate::settings::{Mode, Settings};
@@ -41,6 +43,8 @@ pub struct Stream {
     made: bool,
     /// The oldest version that this run loaded.
     oldest: Option<i64>,
+    /// The COPY under way.
+    flight: Option<Flight>,
 }
 
 impl Stream {
@@ -61,6 +65,7 @@ impl Stream {
             staged_next: 1,
             made: false,
             oldest: None,
+            flight: None,
         };
         stream.declare(declared, settings);
         stream
@@ -165,30 +170,41 @@ impl Stream {
         if !self.settled || self.table.as_ref().is_none_or(lacks) {
             self.settle(database, more)?;
         }
-        let (doing, Some(table)) = (&self.doing, &mut self.table) else {
-            return Ok(());
-        };
-        loop {
-            let mut widen = Vec::new();
-            for part in &mut batch.parts {
-                let Some(held) = table.held(&part.column) else { continue };
-                part.held = held.clone();
-                part.fit = fit(part.source, held);
-                if let Fit::Widen(wider) = &part.fit {
-                    widen.push(Column {
-                        name: part.column.clone(),
-                        held: wider.clone(),
-                    });
-                }
-            }
-            if widen.is_empty() {
+        while !self.fits(batch, versioned) {
+            let (doing, Some(table)) = (&self.doing, &mut self.table) else {
                 return Ok(());
-            }
-            table.change(database, doing, vec![], widen)?;
+            };
+            let wider = |part: &Part<'_>| match &part.fit {
+                Fit::Widen(wider) => Some(Column {
+                    name: part.column.clone(),
+                    held: wider.clone(),
+                }),
+                _ => None,
+            };
+            table.change(database, doing, vec![], batch.parts.iter().filter_map(wider).collect())?;
         }
+        Ok(())
     }
 
-    /// Puts rows into the table.
+    /// Finds the columns of a batch and the ways into them; whether the table can take it as it is.
+    fn fits(&self, batch: &mut Batch<'_>, versioned: bool) -> bool {
+        let Some(table) = self.table.as_ref().filter(|_| self.settled) else {
+            return false;
+        };
+        let mut all = !versioned || table.held(VERSION).is_some();
+        for part in &mut batch.parts {
+            let Some(held) = table.held(&part.column) else {
+                all = false;
+                continue;
+            };
+            part.held = held.clone();
+            part.fit = fit(part.source, held);
+            all &= !matches!(part.fit, Fit::Widen(_));
+        }
+        all
+    }
+
+    /// Puts rows into the table, or gives them to a COPY that does.
     pub fn load(
         &mut self,
         database: &mut Database,
@@ -202,55 +218,123 @@ impl Stream {
         if !keys.is_empty() {
             batch.check_keys()?;
         }
-        let version = slice.version.map(|version| (VERSION, version));
-        if let Some((_, version)) = version {
+        if let Some(version) = slice.version {
             self.oldest = Some(self.oldest.map_or(version, |oldest| oldest.min(version)));
             batch.parts.retain(|part| part.column != VERSION);
         }
-        self.prepare(database, &mut batch, version.is_some())?;
-        let Some(table) = &self.table else { return Ok(()) };
-        let doing = &self.doing;
+        if !self.fits(&mut batch, slice.version.is_some()) {
+            self.land(database, stages)?;
+            self.prepare(database, &mut batch, slice.version.is_some())?;
+        }
         let deletes = hard_delete && !keys.is_empty() && deletes(&batch);
         let how = match (keys.is_empty(), slice.partial) {
             (true, _) => How::Add,
             (false, true) => How::Change,
             (false, false) => How::Upsert,
         };
-        if how != How::Change && !deletes && batch.is_direct() && self.staged_left == 0 {
-            let mut columns = batch.columns();
-            let mut cells = batch.cells();
-            if let Some((column, version)) = version {
-                columns.push(column.into());
-                cells.push(Cell::Number(version));
-            }
-            if how == How::Add {
-                let copied = database.copy(doing, table.path(), &columns, &cells, batch.rows);
-                return copied.map_err(|refused| batch.error(doing, refused));
-            }
-            database.run(doing, "SAVEPOINT straight")?;
-            match database.copy(doing, table.path(), &columns, &cells, batch.rows) {
-                Ok(()) => {
-                    self.staged_next = 1;
-                    return database.run(doing, "RELEASE straight");
-                }
-                Err(Refused::Duplicate) => {
-                    database.run(doing, "ROLLBACK TO straight; RELEASE straight")?;
-                    self.staged_left = self.staged_next;
-                    self.staged_next = (self.staged_next * 2).min(MOST_STAGED);
-                }
-                Err(refused) => return Err(batch.error(doing, refused)),
+        if how == How::Change || deletes || !batch.is_direct() {
+            self.land(database, stages)?;
+        } else if self.staged_left == 0 && self.copy(database, stages, &batch, slice, how)? {
+            return Ok(());
+        }
+        self.stage(database, stages, &batch, slice.version, how, deletes)
+    }
+
+    /// Whether a COPY is under way.
+    pub fn is_copying(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// Gives rows to a COPY. `false`: keys were found in those before, these are to be staged too.
+    fn copy(
+        &mut self,
+        database: &mut Database,
+        stages: &mut Stages,
+        batch: &Batch<'_>,
+        slice: &Slice<'_>,
+        how: How,
+    ) -> Result<bool> {
+        let (mut columns, mut cells) = (batch.columns(), batch.cells());
+        if let Some(version) = slice.version {
+            columns.push(VERSION.into());
+            cells.push(Cell::Number(version));
+        }
+        if self.flight.as_ref().is_some_and(|flight| !flight.takes(&columns)) {
+            self.land(database, stages)?;
+            if self.staged_left > 0 {
+                return Ok(false);
             }
         }
+        let flight = match &mut self.flight {
+            Some(flight) => flight,
+            None => {
+                let Some(table) = &self.table else { return Ok(false) };
+                if how == How::Upsert {
+                    database.run(&self.doing, "SAVEPOINT straight")?;
+                }
+                database.copy(&self.doing, table.path(), &columns)?;
+                self.flight.insert(Flight::new(columns.clone(), how == How::Upsert))
+            }
+        };
+        flight.keep(slice.batch, slice.version);
+        let put = database.put(&columns, &cells, batch.rows);
+        if !put.map_err(|refused| batch.error(&self.doing, refused))? {
+            self.land(database, stages)?;
+        }
+        Ok(true)
+    }
+
+    /// Ends the COPY under way; what it could not add because of keys that are there is staged and merged.
+    pub fn land(&mut self, database: &mut Database, stages: &mut Stages) -> Result<()> {
+        let Some(flight) = self.flight.take() else {
+            return Ok(());
+        };
+        match database.land(&self.doing) {
+            Ok(()) if flight.undone_alone => {
+                self.staged_next = 1;
+                database.run(&self.doing, "RELEASE straight")
+            }
+            Ok(()) => Ok(()),
+            Err(Refused::Duplicate) if flight.undone_alone => {
+                database.run(&self.doing, "ROLLBACK TO straight; RELEASE straight")?;
+                let (name, keys, more) = (self.name.clone(), self.keys.clone(), self.staged_next);
+                for kept in flight.into_kept() {
+                    let mut batch = Batch::of(&name, &keys, &kept.batch)?;
+                    if kept.version.is_some() {
+                        batch.parts.retain(|part| part.column != VERSION);
+                    }
+                    self.fits(&mut batch, kept.version.is_some());
+                    self.stage(database, stages, &batch, kept.version, How::Upsert, false)?;
+                }
+                self.staged_left = more - 1;
+                self.staged_next = (more * 2).min(MOST_STAGED);
+                Ok(())
+            }
+            Err(refused) => Err(flight.error(&self.doing, &self.name, &self.keys, refused)),
+        }
+    }
+
+    /// Puts rows into a temporary table and has the server merge them.
+    fn stage(
+        &mut self,
+        database: &mut Database,
+        stages: &mut Stages,
+        batch: &Batch<'_>,
+        version: Option<i64>,
+        how: How,
+        hard_delete: bool,
+    ) -> Result<()> {
         self.staged_left = self.staged_left.saturating_sub(1);
+        let Some(table) = &self.table else { return Ok(()) };
         let staged = Staged {
             table,
-            batch: &batch,
-            keys: &keys,
-            version,
+            batch,
+            keys: &self.key_columns(),
+            version: version.map(|version| (VERSION, version)),
             how,
-            hard_delete: deletes,
+            hard_delete,
         };
-        stages.merge(database, doing, &staged)
+        stages.merge(database, &self.doing, &staged)
     }
 
     /// Deletes the rows of older versions; rows without a version were never versioned, and stay.
