@@ -20,13 +20,13 @@ pub type Ended = std::result::Result<(), postgres::Error>;
 /// A COPY in binary form.
 pub struct Copying {
     pieces: SyncSender<Vec<u8>>,
-    thread: JoinHandle<(Client, Ended)>,
+    thread: JoinHandle<(Box<Client>, Ended)>,
     piece: Vec<u8>,
 }
 
 impl Copying {
     /// Begins one, with the connection for itself.
-    pub fn begin(mut client: Client, sql: String) -> Copying {
+    pub fn begin(mut client: Box<Client>, sql: String) -> Copying {
         let (pieces, taken) = sync_channel(WAITING);
         let thread = std::thread::spawn(move || {
             let ended = write(&mut client, &sql, taken);
@@ -48,7 +48,7 @@ impl Copying {
     }
 
     /// Ends it, and gives the connection back.
-    pub fn end(mut self) -> (Client, Ended) {
+    pub fn end(mut self) -> (Box<Client>, Ended) {
         self.piece.extend_from_slice(&END);
         // Where this fails the server has ended the COPY, and its reason is what comes back.
         drop(self.pieces.send(self.piece));

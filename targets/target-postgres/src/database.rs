@@ -24,7 +24,7 @@ pub enum Refused {
 
 /// Who has the connection.
 enum Link {
-    Here(Client),
+    Here(Box<Client>),
     Copying(Copying),
     Gone,
 }
@@ -46,7 +46,7 @@ impl Database {
         let client = access.connect()?;
         let mut database = Database {
             access,
-            link: Link::Here(client),
+            link: Link::Here(Box::new(client)),
             schema: quoted(&settings.schema),
             schema_name: settings.schema.clone(),
             open: false,

@@ -65,9 +65,7 @@ impl Tables {
             )),
         }
     }
-}
 
-impl Tables {
     /// Ends the COPY that is under way: anything else that is asked of the server comes after it.
     fn land(&mut self) -> Result<()> {
         match self.copying.take() {
