@@ -171,7 +171,7 @@ fn unwritable(stream: &str, before: u64, found: &Unwritable) -> PluginError {
 }
 
 /// Bytes of the rows of a batch; of a slice only its part counts.
-pub(crate) fn memory(batch: &RecordBatch) -> usize {
+pub fn memory(batch: &RecordBatch) -> usize {
     let size = |column: &dyn Array| column.to_data().get_slice_memory_size();
     let all = batch.columns().iter().map(|column| {
         // Only nested and unknown layouts cannot tell the part: the whole is too much, never too little.

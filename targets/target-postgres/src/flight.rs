@@ -2,6 +2,7 @@
 //! whether a key was there already, or which row was refused.
 
 use arrow_array::RecordBatch;
+use singer_plugin::batches::memory;
 use singer_plugin::PluginError;
 
 use crate::batch::Batch;
@@ -48,7 +49,7 @@ impl Flight {
 
     /// Rows are about to be added.
     pub fn keep(&mut self, batch: &RecordBatch, version: Option<i64>) {
-        self.bytes += batch.get_array_memory_size();
+        self.bytes += memory(batch);
         self.kept.push(Kept {
             batch: batch.clone(),
             version,
