@@ -86,10 +86,12 @@ def test_a_row_that_the_server_refuses_is_named_in_whichever_batch_it_is(target:
 
 
 def test_streams_in_turn_and_a_statement_timeout(target: Target) -> None:
-    target.sql(f"alter role {target.server.user} in database {target.database} set statement_timeout = '1ms'")
+    whose = f"role {target.server.user} in database {target.database}"
+    target.sql(f"alter {whose} set statement_timeout = '1ms'")
     lines = schema("lines", {"id": INTEGER, "order": INTEGER})
     turns = [row for n in range(400) for row in (order(n % 100), record("lines", id=n, order=n % 100), state(n))]
     target.load(ORDERS, lines, *turns)
+    target.sql(f"set statement_timeout = 0; alter {whose} reset statement_timeout")
     assert target.rows("select (select count(*) from orders) as orders, (select count(*) from lines) as lines") == [
         {"orders": 100, "lines": 400}
     ]
