@@ -14,6 +14,7 @@ def test_every_event_of_the_brief_is_typed():
         '{"event":"connection","child":"tap-x","host":"db","port":null,"outcome":"denied"}': events.Connection,
         '{"event":"access","child":"t","kind":"read","what":"/srv/x","exists":true}': events.Access,
         '{"event":"schema","stream":"t","schema":{},"key_properties":null,"changed":false}': events.Schema,
+        '{"event":"adapted","child":"t","stream":"a-b","as":"b","changes":{"multiple-of":2}}': events.Adapted,
         '{"event":"counters","streams":{"t":{"records":1,"bytes":2}},"junk":{"blank":0},"records":1}': events.Counters,
         '{"event":"bookmark","records":1,"of":2,"seq":1,"value":{"a":1}}': events.Bookmark,
         '{"event":"lost","child":"t","role":"tap","code":"plugin.killed","exit":null,"signal":9,"tail":0}': (
@@ -32,6 +33,9 @@ def test_every_event_of_the_brief_is_typed():
     for line, kind in lines.items():
         assert type(events.parse(line)) is kind
     assert set(events.TYPES.values()) == set(lines.values())
+    adapted = events.parse('{"event":"adapted","child":"t","stream":"a-b","as":"b","changes":{}}')
+    assert isinstance(adapted, events.Adapted)
+    assert (adapted.stream, adapted.alias) == ("a-b", "b")
 
 
 def test_a_newer_bus_may_say_more():
