@@ -16,6 +16,8 @@ use std::ops::Range;
 
 /// More waiting bytes than this, and nothing is read.
 const ENOUGH: u64 = 128 << 10;
+/// Lines of our own making wait as one piece until they are so many bytes.
+const TOGETHER: usize = 32 << 10;
 /// More waiting pieces than this (junk lies between them), and no further line is judged.
 const MOST_PIECES: usize = 1024;
 
@@ -24,7 +26,7 @@ const MOST_PIECES: usize = 1024;
 enum Piece {
     /// Bytes of the framer's buffer, as they came.
     Span(Range<u64>),
-    /// A line of our own making, and how much of it is written.
+    /// Lines of our own making, and how much of them is written.
     Own(Vec<u8>, usize),
 }
 
@@ -107,7 +109,11 @@ impl Outlet {
             line.insert(0, b'\n');
         }
         line.push(b'\n');
-        self.ready.push_back(Piece::Own(line, 0));
+        match self.ready.back_mut() {
+            // One write for many.
+            Some(Piece::Own(waiting, _)) if waiting.len() < TOGETHER => waiting.extend_from_slice(&line),
+            _ => self.ready.push_back(Piece::Own(line, 0)),
+        }
     }
 
     /// A SCHEMA is about to be forwarded: a receiver that is started again must know it.

@@ -146,6 +146,7 @@ impl Router {
                     stream.totals.bytes += size;
                     self.records += 1;
                     self.messages += 1;
+                    self.span = None;
                     return Ok(Routed::Record);
                 }
             }
