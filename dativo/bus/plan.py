@@ -30,6 +30,8 @@ class Sink:
     name: str
     quiet: bool = False
     fd: int = 1
+    adapt: dict[str, Any] | None = None
+    """What is changed for who reads there, as in a child."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dativo.observe import figures
 @click.command("verify", short_help="Compare a job's source with its destination.")
 @click.argument("words", nargs=-1, required=True, metavar="TAP [MAPPER…] TARGET | JOB | JOB.yml")
 @options.streams_option
+@click.option("--stream-name", metavar="TEMPLATE", help="What streams are called at the target, as '{table}'.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Streams and columns, like 'a.*' '!a.b'.")
 @options.job_option
 @options.env_option

@@ -17,6 +17,7 @@ from dativo import errors
 from dativo.config.keys import ADAPTATIONS
 
 if TYPE_CHECKING:
+    from dativo.config.specs import JobSpec
     from dativo.plugins.installed import Installed
     from dativo.run.options import RunOptions
     from dativo.run.step import Step
@@ -41,6 +42,16 @@ def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> d
     if not chosen and template is None:
         return None
     return {"rules": chosen, "bounds": bounds, "stream_name": template}
+
+
+def names(template: str | None) -> dict[str, Any] | None:
+    """The `adapt` that gives streams the names of the target, and changes nothing else."""
+    return None if template is None else {"rules": [], "bounds": "inclusive", "stream_name": template}
+
+
+def template_of(options: RunOptions, spec: JobSpec) -> str | None:
+    """The template for the names of a job's streams, checked."""
+    return checked_template(options.stream_name or spec.stream_name)
 
 
 def wanted(options: RunOptions, job: str | Sequence[str]) -> str | Sequence[str]:

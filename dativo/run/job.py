@@ -210,7 +210,7 @@ def plan_of(
     spool = encoding.chosen(spec, options, steps, quarantines=policy.on_bad_record != "fail")
     children = [encoding.dressed(tap.child(job=job.name, run=run, catalog=catalog_text, state=state), tap, spool)]
     adapt = adapting.wanted(options, spec.adapt)
-    template = adapting.checked_template(options.stream_name or spec.stream_name)
+    template = adapting.template_of(options, spec)
     for step in others:
         child = {**step.child(job=job.name, run=run), "adapt": adapting.block(step, adapt, template)}
         children.append(encoding.dressed(child, step, spool))

@@ -19,7 +19,7 @@ def test_the_document_has_the_fields_of_the_schema():
     assert document["plan"] == 1
     assert document["control_fd"] == 9
     assert document["source"] == {"fd": 0, "name": "tap-x", "await_verdict": True}
-    assert document["sink"] == {"fd": 1, "name": "target-x", "quiet": True}
+    assert document["sink"] == {"fd": 1, "name": "target-x", "quiet": True, "adapt": None}
     assert document["limits"] == {"max_line": 67108864, "pipe": 262144, "capture": 67108864, "log_line": 16384}
     assert document["policy"] == {
         "junk": "drop",

@@ -69,6 +69,24 @@ def test_a_source_and_a_destination_that_are_equal(ours: Workspace) -> None:
 
 
 @pytest.mark.timeout(900)
+def test_streams_that_have_other_names_at_the_target(
+    our_plugins: Workspace, flights_csv: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "air.duckdb"
+    ours = with_job(our_plugins.branch(tmp_path / "project"), "target-duckdb", flights_csv, {"path": str(path)})
+    named = ("--stream-name", "raw_{name}")
+    answer = ours.dativo("run", "air", "--json", "--encoding", "arrow", "--verify", "never", *named).expect().json
+    assert answer["renamed"] == {"airlines": "raw_airlines", "airports": "raw_airports"}
+    again = ours.dativo("run", "air", "--json", "--full-refresh", *named).expect().json
+    assert {one["stream"]: (one["equal"], one["rows"]) for one in again["verify"]} == {
+        "raw_airlines": (True, 16),
+        "raw_airports": (True, 1458),
+    }
+    assert "equal: 1,474 rows of 2 streams" in ours.dativo("verify", "air", *named).expect().stdout
+    assert ours.dativo("verify", "air").code == 1
+
+
+@pytest.mark.timeout(900)
 def test_what_somebody_changed_in_the_destination(our_plugins: Workspace, flights_csv: Path, tmp_path: Path) -> None:
     path = tmp_path / "air.duckdb"
     ours = with_job(our_plugins.branch(tmp_path / "project"), "target-duckdb", flights_csv, {"path": str(path)})

@@ -18,7 +18,7 @@ from dativo import errors
 from dativo.bus.plan import Plan, Sink
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress
-from dativo.run import catalog, conclusion, rundirs
+from dativo.run import adapting, catalog, conclusion, rundirs
 from dativo.run.attempt import Attempt
 from dativo.run.disclosure import disclosed
 from dativo.run.interrupts import Interrupts
@@ -66,7 +66,7 @@ def verify(job: Job, tell: Callable[[str], None] = lambda _: None) -> Verified:
         found = landing.of(steps[-1])
         database.ready()
         with disclosed(steps) as steps:
-            _read_source(job, steps, folder, interrupts)
+            renamed = _read_source(job, steps, folder, interrupts)
             comparison = Comparison(folder)
             try:
                 aside(lambda: comparison.take(folder / SOURCE), stop=comparison.stop)
@@ -76,7 +76,7 @@ def verify(job: Job, tell: Callable[[str], None] = lambda _: None) -> Verified:
                 rows = sum(comparison.streams[name].rows for name in wanted)
                 tell(f"{rows:,} rows read from {steps[0].name}, now {steps[-1].name}")
                 read = read_back(steps[-1], found, wanted, folder, interrupts=interrupts) if wanted else {}
-                marks = positions(job)
+                marks = {renamed.get(name, name): mark for name, mark in positions(job).items()}
                 for name in wanted:
                     how: dict[str, Any] = {
                         "upserts": found.upserts,
@@ -94,8 +94,11 @@ def verify(job: Job, tell: Callable[[str], None] = lambda _: None) -> Verified:
                 comparison.close()
 
 
-def _read_source(job: Job, steps: Sequence[Step], folder: Path, interrupts: Interrupts) -> None:
-    """Everything that the tap sends without a state, behind the job's mappers, into one file."""
+def _read_source(job: Job, steps: Sequence[Step], folder: Path, interrupts: Interrupts) -> dict[str, str]:
+    """Everything that the tap sends without a state, behind the job's mappers, into one file.
+
+    Streams have the names that the target knows them by; those that have another from the tap are returned.
+    """
     options, log = job.options, PluginLog(shown=job.options.verbose)
     chosen = catalog.read(options.catalog) if options.catalog else None
     text = catalog.prepare(steps[0], options, chosen, interrupts, log)
@@ -111,7 +114,7 @@ def _read_source(job: Job, steps: Sequence[Step], folder: Path, interrupts: Inte
             tap.child(job=job.name, run=run, catalog=text),
             *(step.child(job=job.name, run=run) for step in mappers),
         ],
-        sink=Sink("the comparison", quiet=True),
+        sink=Sink("the comparison", quiet=True, adapt=adapting.names(adapting.template_of(options, job.spec))),
         limits=options.limits({**lines(steps[:-1]), **job.spec.limits}),
         policy=options.policy(job.spec.policy, batch=True),
         grace=options.graces(job.spec.grace),
@@ -126,6 +129,7 @@ def _read_source(job: Job, steps: Sequence[Step], folder: Path, interrupts: Inte
     problem = conclusion.problem(seen, summary, steps, log, interrupts)
     if problem is not None:
         raise problem
+    return seen.renamed
 
 
 def positions(job: Job) -> dict[str, Any]:

@@ -130,6 +130,9 @@ pub struct Sink {
     /// For the control plane: whether a closed pipe is worth a word.
     #[serde(default)]
     pub quiet: bool,
+    /// What is changed in what goes there.
+    #[serde(default)]
+    pub adapt: Option<Adapt>,
 }
 
 /// What a child is for.

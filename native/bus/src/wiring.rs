@@ -1,6 +1,7 @@
 //! Who writes to whom: the plan's children, source and sink as a row of hops.
 
-use crate::plan::{Child, Plan, PlanError, Role};
+use crate::adapt::Adapt;
+use crate::plan::{Plan, PlanError, Role};
 
 /// One end of a hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,12 @@ pub fn name(plan: &Plan, end: End) -> &str {
     }
 }
 
-/// The child at an end, if there is one.
-pub fn child(plan: &Plan, end: End) -> Option<&Child> {
+/// What is changed for who reads at an end.
+pub fn adapt(plan: &Plan, end: End) -> Option<&Adapt> {
     match end {
-        End::Child(index) => plan.children.get(index),
-        End::Source | End::Sink => None,
+        End::Child(index) => plan.children[index].adapt.as_ref(),
+        End::Source => None,
+        End::Sink => plan.sink.as_ref()?.adapt.as_ref(),
     }
 }
 

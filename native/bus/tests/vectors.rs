@@ -6,6 +6,7 @@ use dativo_bus_engine::plan::Plan;
 use dativo_bus_engine::relay::{Carrier, Relay};
 use dativo_bus_engine::tally::Sum;
 use dativo_bus_engine::verdict::Failure;
+use dativo_bus_engine::wiring::End;
 use serde_json::Value;
 use singer_protocol::state::fingerprint;
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ fn plan(case: &Value) -> Plan {
 /// Feeds a hop in steps of `chunk` bytes and takes its output in steps of `gulp`.
 fn receive(bytes: &[u8], case: &Value, chunk: usize, gulp: usize) -> (Relay, Option<Failure>, Vec<u8>, Journal) {
     let plan = plan(case);
-    let mut relay = Relay::new(&plan, "tap", true).with_reader(plan.children.last());
+    let mut relay = Relay::new(&plan, "tap", true).with_reader(&plan, End::Child(1));
     if case.get("upstream").is_none() {
         relay.ended_well();
     }

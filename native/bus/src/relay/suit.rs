@@ -5,10 +5,11 @@ use crate::adapt::{Adapter, Changes};
 use crate::check::changes::Passage;
 use crate::event::Event;
 use crate::journal::Journal;
-use crate::plan::Child;
+use crate::plan::Plan;
 use crate::route::{fault, SchemaSeen};
 use crate::tally::Entry;
 use crate::verdict::Failure;
+use crate::wiring::{self, End};
 use singer_protocol::envelope;
 use singer_protocol::error::{Code, Fault};
 use singer_protocol::framing::Line;
@@ -34,10 +35,9 @@ impl Receiver {
 
 impl Relay {
     /// The same, where the receiver has its own ways.
-    pub fn with_reader(self, child: Option<&Child>) -> Relay {
-        let receiver = child.and_then(|child| Some((child, child.adapt.as_ref()?)));
-        let receiver = receiver.map(|(child, adapt)| Receiver {
-            name: child.name.clone(),
+    pub fn with_reader(self, plan: &Plan, reader: End) -> Relay {
+        let receiver = wiring::adapt(plan, reader).map(|adapt| Receiver {
+            name: wiring::name(plan, reader).to_string(),
             adapter: Adapter::new(adapt),
         });
         Relay { receiver, ..self }
