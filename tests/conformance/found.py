@@ -7,14 +7,13 @@ import gzip
 import io
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.pipelines import rows
-from tests.pipelines.rows import Table
+from tests.pipelines.rows import COLUMNS, Table
 from tests.servers.buckets import Buckets
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
@@ -24,12 +23,15 @@ Place = Callable[[], Iterator[tuple[str, Rows]]]
 """All that lies there: names of files, objects or tables, with their rows."""
 
 
-def table(name: str, place: Place) -> Table:
-    """The rows of a table of ours, wherever its name occurs; of their columns those that the source has."""
-    columns = rows.COLUMNS[name]
-    found = (row for one, some in place() if name in one.lower() for row in some)
-    lowered = ({key.lower(): value for key, value in row.items()} for row in found)
-    return Table(name, ({column: row.get(column) for column in columns} for row in lowered))
+def tables(names: Iterable[str], place: Place) -> dict[str, Table]:
+    """The rows of tables of ours, wherever their names occur; of their columns those that the source has."""
+    there = [(one.lower(), rows) for one, rows in place()]
+    return {name: _table(name, [row for one, some in there if name in one for row in some]) for name in names}
+
+
+def _table(name: str, there: Rows) -> Table:
+    lowered = ({key.lower(): value for key, value in row.items()} for row in there)
+    return Table(name, ({column: row.get(column) for column in COLUMNS[name]} for row in lowered))
 
 
 def total(place: Place) -> int:
@@ -61,12 +63,19 @@ def parsed(name: str, content: bytes) -> Rows:
 
         return list(pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist())
     text = content.decode("utf-8-sig", errors="replace")
+    if name.endswith(".json") and text.startswith("{\n"):
+        return _records([json.loads(text, parse_float=Decimal)])
     if ".csv" in name or ".tsv" in name:
         delimiter = "\t" if ".tsv" in name else ","
         return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
     if text.lstrip().startswith("["):
         return list(json.loads(text, parse_float=Decimal))
     found = [json.loads(line, parse_float=Decimal) for line in text.split("\n") if line.strip()]
+    return _records(found)
+
+
+def _records(found: Rows) -> Rows:
+    """What Singer messages hold, or the rows as they are."""
     if found and found[0].get("type") in ("SCHEMA", "RECORD"):
         return [one["record"] for one in found if one["type"] == "RECORD"]
     return found

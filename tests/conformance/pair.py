@@ -20,8 +20,6 @@ from tests.pipelines.rows import Table
 from tests.workspace import Answer, Workspace
 
 LONGEST = 160
-MINUTES = 10
-"""What a run may take."""
 
 
 def tried(
@@ -39,7 +37,7 @@ def without(installed: Workspace, tap: Tap, target: Target, world: World, folder
     """One run with nothing adapted: `ok` when every row has arrived, else why not."""
     ready = _Pair(installed, tap, target, world, folder, None)
     answer = ready.run("--no-adapt")
-    return why(answer) or ready.missing(ready.wanted) or "ok"
+    return why(answer) or missing(ready.lying(), ready.wanted) or "ok"
 
 
 class _Pair:
@@ -64,30 +62,28 @@ class _Pair:
         return self.workspace.dativo("run", *words)
 
     def lying(self) -> dict[str, Table]:
-        return {name: found.table(name, self.destination.place) for name in self.wanted}
-
-    def missing(self, wanted: Mapping[str, Table]) -> str:
-        """How the destination differs from the source; empty when it does not."""
-        return "; ".join(difference(table, wanted[name]) for name, table in self.lying().items() if table.rows != wanted[name].rows)
+        """What is at the destination now, by table."""
+        return found.tables(self.wanted, self.destination.place)
 
     def twice(self) -> Outcome:
-        outcome = Outcome(self.names[0], self.names[-1], self.mapper.plugin.name if self.mapper else None, self.reading.source)
+        """Both runs."""
+        mapper = self.mapper.plugin.name if self.mapper else None
+        outcome = Outcome(self.names[0], self.names[-1], mapper, self.reading.source)
         answer = self.run()
-        outcome.first = why(answer) or self.missing(self.wanted) or "ok"
-        outcome.rows = {name: len(table) for name, table in self.lying().items()}
+        there = self.lying()
+        outcome.first = why(answer) or missing(there, self.wanted) or "ok"
+        outcome.rows = {name: len(table) for name, table in there.items()}
         if answer.code != 0:
             return outcome
-        outcome.adapted, outcome.notes = adapted(answer.json), list(answer.json.get("notes", ()))
+        outcome.adapted, outcome.notes = adapted(answer.json), list(answer.json["notes"])
         outcome.bookmark = self.workspace.bookmark(self.job) is not None
         time.sleep(1.1)  # files are named by the second
         answer = self.run()
         outcome.second = why(answer)
         if answer.code == 0:
-            outcome.again = int(answer.json["records"])
-            after = self.lying()
+            outcome.again, after = int(answer.json["records"]), self.lying()
             outcome.kept = kept(after, self.wanted, outcome.again)
-            strange = "; ".join(foreign(after, self.wanted))
-            outcome.second = strange or "ok"
+            outcome.second = "; ".join(foreign(after, self.wanted)) or "ok"
         return outcome
 
 
@@ -108,6 +104,11 @@ def short(text: str) -> str:
     """One line of it."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def missing(there: Mapping[str, Table], wanted: Mapping[str, Table]) -> str:
+    """How the destination differs from the source; empty when it does not."""
+    return "; ".join(difference(one, wanted[name]) for name, one in there.items() if one.rows != wanted[name].rows)
 
 
 def difference(there: Table, wanted: Table) -> str:
