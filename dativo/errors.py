@@ -159,7 +159,11 @@ CATALOG: dict[str, Entry] = {
     "data.line_too_long": Entry(4, "a message is longer than the cap", "raise limits.max_line (--max-line)"),
     "data.record_before_schema": Entry(4, "a record came before its SCHEMA", "report it to the plugin's author"),
     "data.bad_message": Entry(4, "a message is not a Singer message", "report it to the plugin's author"),
-    "data.batch_refused": Entry(4, "the target cannot load BATCH messages", "turn batch_config off in the tap"),
+    "data.batch_refused": Entry(
+        4,
+        "the target cannot load BATCH messages, and the bus cannot read their files",
+        "turn batch_config off in the tap",
+    ),
     "data.batch_outside": Entry(
         4, "a BATCH names a file that its tap may not hand over", "the files must be in a folder that the tap may write"
     ),
@@ -179,6 +183,9 @@ CATALOG: dict[str, Entry] = {
         4,
         "records could not be checked against their SCHEMA",
         "the SCHEMA needs Python's jsonschema, and its process ended or hung; to go on without a check: --no-validate",
+    ),
+    "data.stream_name": Entry(
+        4, "two streams would have one name at the target", "take another --stream-name, as '{schema}_{table}'"
     ),
     "data.schema_changed": Entry(
         4, "a SCHEMA changed where it may not", "if the change is meant, set schema_change: evolve for the stream"

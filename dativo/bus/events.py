@@ -85,6 +85,18 @@ class Schema(Event):
 
 
 @dataclass(frozen=True)
+class Adapted(Event):
+    """What was changed in a stream for the plugin that reads it."""
+
+    child: str = ""
+    stream: str = ""
+    alias: str | None = None
+    """The name that it knows the stream by, where that is another."""
+    changes: dict[str, int] = field(default_factory=dict)
+    """How often, by rule."""
+
+
+@dataclass(frozen=True)
 class Counters(Event):
     """Totals at the target's edge."""
 
@@ -238,6 +250,7 @@ TYPES: dict[str, type[Event]] = {
     "connection": Connection,
     "access": Access,
     "schema": Schema,
+    "adapted": Adapted,
     "counters": Counters,
     "bookmark": Bookmark,
     "lost": Lost,
@@ -272,6 +285,8 @@ def parse(line: bytes | str) -> Event | None:
     exact = _EXACT.get(kind)
     if exact is not None and exact in data:
         data["text"] = _member_text(text, exact)
+    if kind is Adapted:
+        data["alias"] = data.pop("as", None)
     known = _FIELDS[kind]
     return kind(**{name: value for name, value in data.items() if name in known and value is not None})
 

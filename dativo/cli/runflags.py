@@ -76,6 +76,10 @@ def options(*, tap: bool = True) -> list[click.Option]:
             ["--validate/--no-validate"], default=None, help="Check records against their SCHEMA (on).", is_flag=True
         ),
         click.Option(
+            ["--adapt/--no-adapt"], default=None, help="Put SCHEMA as its reader understands it (on).", is_flag=True
+        ),
+        click.Option(["--stream-name"], metavar="TEMPLATE", help="Call streams so at the target, as '{table}'."),
+        click.Option(
             ["--confirm"], type=click.Choice(["auto", "never"]), help="never: the target prints no STATE by design."
         ),
         click.Option(
@@ -139,6 +143,8 @@ def run_options(values: dict[str, Any]) -> RunOptions:
         "confirm",
         "on_bad_record",
         "validate",
+        "adapt",
+        "stream_name",
         "sandbox",
         "max_line",
         "grace",

@@ -197,6 +197,26 @@ SECRETS: Table = {
     "azure": {"vault": _text, "ca": _text},
     "exec": _commands,
 }
+ADAPTATIONS = (
+    "schema-keyword",
+    "exclusive-bounds",
+    "multiple-of",
+    "large-bounds",
+    "key-properties",
+    "sdc-columns",
+)
+"""What the data plane may change in a SCHEMA for a plugin that does not understand it (SPEC.md, section 4)."""
+
+
+def _adapt(value: Any) -> str | None:
+    if value in ("auto", "off", True, False):
+        return None
+    if not isinstance(value, list):
+        return "auto, off or a list of what may be changed is expected"
+    unknown = next((str(one) for one in value if one not in ADAPTATIONS), None)
+    return None if unknown is None else f"{unknown} is not one of {', '.join(ADAPTATIONS)}"
+
+
 JOB: Table = {
     "description": _text,
     "tenant": _text,
@@ -205,7 +225,7 @@ JOB: Table = {
     "policy": {
         "junk": _one_of("drop", "fail"),
         "check": _one_of("json", "envelope"),
-        "batch": _one_of("refuse", "forward"),
+        "batch": _one_of("refuse", "forward", "expand"),
         "confirm": _one_of("auto", "never"),
     },
     "limits": {**LIMITS, "job": {"memory": SIZE, "free": SIZE, "cpu": _cores}},
@@ -220,6 +240,8 @@ JOB: Table = {
         "breaker": {"failures": _count, "pause": DURATION},
     },
     "encoding": _one_of("auto", "records", "arrow"),
+    "adapt": _adapt,
+    "stream_name": _text,
     "spool": SIZE,
     "spill": {"memory": SIZE, "disk": SIZE, "age": DURATION},
     "parallel": _parallel,

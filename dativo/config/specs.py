@@ -52,6 +52,10 @@ class JobSpec:
     retry: dict[str, Any] = field(default_factory=dict)
     encoding: str = "auto"
     """auto, records or arrow: how rows go to the target."""
+    adapt: str | tuple[str, ...] = "auto"
+    """auto, off, or what may be changed in a SCHEMA for the plugin that reads it."""
+    stream_name: str | None = None
+    """A template for the names that the target knows streams by."""
     spool: int | None = None
     """Bytes of columns that may lie between tap and target."""
     spill: dict[str, Any] = field(default_factory=dict)
@@ -115,6 +119,8 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
         grace=numbers(data.get("grace"), f"{name}.grace"),
         retry=retrying(data.get("retry") or {}, f"{name}.retry"),
         encoding=data.get("encoding") or "auto",
+        adapt=_adapt(data.get("adapt")),
+        stream_name=data.get("stream_name"),
         spool=None if data.get("spool") is None else int(_read(parse_size, data["spool"], f"{name}.spool")),
         spill={
             key: _read(parse_duration if key == "age" else parse_size, value, f"{name}.spill.{key}")
@@ -139,6 +145,12 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
 
 def _parallel(said: Any) -> dict[str, Any]:
     return dict(said) if isinstance(said, Mapping) else {"taps": said or 1}
+
+
+def _adapt(said: Any) -> str | tuple[str, ...]:
+    if isinstance(said, list):
+        return tuple(said)
+    return "off" if said in ("off", False) else "auto"
 
 
 def _bad_records(said: Any) -> dict[str, Any]:

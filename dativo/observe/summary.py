@@ -9,6 +9,18 @@ from typing import Any
 from dativo.observe import figures
 
 ROWS = 30
+NAMES = 5
+"""How many streams with another name are named."""
+CHANGES = {
+    "schema-keyword": "$schema left out",
+    "exclusive-bounds": "exclusive bounds put in its way",
+    "multiple-of": "multipleOf left out",
+    "large-bounds": "bounds beyond 64 bits left out",
+    "key-properties": "key_properties: [] added",
+    "sdc-columns": "undeclared _sdc columns declared",
+    "batch": "files of BATCHes read for it",
+}
+"""What each rule did."""
 CAUSE = 160
 
 
@@ -66,6 +78,10 @@ class Summary:
 
     parallel: dict[str, Any] = field(default_factory=dict)
     """Of several taps at once: how many, of how many shares, the most memory of all processes; empty for one."""
+    adapted: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """By plugin that reads, by rule: how much was changed in SCHEMAs for it, in how many streams."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """By stream: the name that the target knows it by."""
     relieved: list[str] = field(default_factory=list)
     """Settings that were changed because the data plane does that work, as PLUGIN.SETTING."""
 
@@ -105,6 +121,8 @@ class Summary:
             "books": self.books,
             "verify": self.verify,
             "parallel": self.parallel,
+            "adapted": self.adapted,
+            "renamed": self.renamed,
             "relieved": self.relieved,
             "notes": self.notes,
         }
@@ -204,6 +222,18 @@ class Summary:
         if self.sandbox == "off":
             yield "sandbox: off"
         yield from self._side_by_side()
+        for plugin, changes in self.adapted.items():
+            told = ", ".join(_change(rule, one) for rule, one in changes.items())
+            yield f"changed for {figures.clean(plugin)}: {told} (--no-adapt sends all as it came)"
+        if self.renamed:
+            shown = [f"{one} as {other}" for one, other in list(self.renamed.items())[:NAMES]]
+            more = f" and {len(self.renamed) - NAMES} more" if len(self.renamed) > NAMES else ""
+            yield f"streams under other names: {figures.clean(', '.join(shown))}{more}"
         for setting in self.relieved:
             yield f"{figures.clean(setting)}: false, as records are checked before they reach it (set it to keep it on)"
         yield from (figures.clean(note) for note in self.notes)
+
+
+def _change(rule: str, one: dict[str, int]) -> str:
+    """`multipleOf left out (11 in 4 streams)`."""
+    return f"{CHANGES.get(rule, rule)} ({one['changes']:,} in {figures.count(one['streams'], 'stream')})"

@@ -78,6 +78,10 @@ class Seen:
     """The first lines of each stream that were not delivered; the data plane bounds them."""
     letters: str | None = None
     """The file for them."""
+    adapted: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """By plugin that reads, by rule: how much was changed for it, in how many streams."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """By stream: the name that the target knows it by."""
     accesses: list[events.Access] = field(default_factory=list)
     """What observed plugins tried; the data plane bounds it."""
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -98,6 +102,15 @@ class Seen:
             self.streams.append(event.stream)
         self.schemas[event.stream] = (event.schema, event.key_properties or [])
         (self.keyless.discard if event.key_properties else self.keyless.add)(event.stream)
+
+    def changed(self, event: events.Adapted) -> None:
+        """A stream goes on in another way than it came."""
+        for rule, number in event.changes.items():
+            held = self.adapted.setdefault(event.child, {}).setdefault(rule, {"changes": 0, "streams": 0})
+            held["changes"] += number
+            held["streams"] += 1
+        if event.alias is not None:
+            self.renamed[event.stream] = event.alias
 
     def keyed(self) -> bool:
         """Whether every stream so far has a key."""
@@ -224,6 +237,8 @@ class Attempt:
                 self.log.line(event.child, event.text, event.dropped)
             case events.Schema():
                 seen.declared(event)
+            case events.Adapted():
+                seen.changed(event)
             case events.Exited():
                 seen.exits[event.child] = event
             case events.Confined():

@@ -47,6 +47,8 @@ def summarise(
         rejected=dict(end.rejected),
         letters=seen.letters if any(end.rejected.values()) else None,
         books=dict(seen.books),
+        adapted=dict(seen.adapted),
+        renamed=dict(seen.renamed),
         keeps_bookmark=hold is not None,
         notes=list(_notes(seen)),
         sandbox=min(seen.profiles.values(), key=PROFILES.index, default=None),

@@ -14,7 +14,20 @@ from dativo.config.specs import JobSpec
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
-from dativo.run import attempt, breaker, catalog, checker, encoding, letterbox, parallel, probe, relief, rundirs, tape
+from dativo.run import (
+    adapting,
+    attempt,
+    breaker,
+    catalog,
+    checker,
+    encoding,
+    letterbox,
+    parallel,
+    probe,
+    relief,
+    rundirs,
+    tape,
+)
 from dativo.run.attempts import Attempts, Work
 from dativo.run.cut import Tightening
 from dativo.run.disclosure import disclosed
@@ -196,7 +209,11 @@ def plan_of(
     policy = policy_of(job, others)
     spool = encoding.chosen(spec, options, steps, quarantines=policy.on_bad_record != "fail")
     children = [encoding.dressed(tap.child(job=job.name, run=run, catalog=catalog_text, state=state), tap, spool)]
-    children += [encoding.dressed(step.child(job=job.name, run=run), step, spool) for step in others]
+    adapt = adapting.wanted(options, spec.adapt)
+    template = adapting.checked_template(options.stream_name or spec.stream_name)
+    for step in others:
+        child = {**step.child(job=job.name, run=run), "adapt": adapting.block(step, adapt, template)}
+        children.append(encoding.dressed(child, step, spool))
     return Plan(
         run=run,
         job=job.name,

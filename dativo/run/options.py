@@ -27,6 +27,10 @@ class RunOptions:
     on_bad_record: str | None = None
     encoding: str | None = None
     """auto, records or arrow; of `dativo run` only."""
+    adapt: bool | None = None
+    """False: a SCHEMA goes to the plugin that reads it as it came."""
+    stream_name: str | None = None
+    """A template for the names that the target knows streams by."""
     validate: bool | None = None
     """Whether records are checked against their SCHEMA; not said: yes, unless lines are only skimmed."""
     max_line: int | None = None
@@ -64,7 +68,8 @@ class RunOptions:
         bad: Mapping[str, Any] | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> Policy:
-        """The policy: the command line over the job's. BATCH passes only to a receiver that can load it.
+        """The policy: the command line over the job's. BATCH passes only to a receiver that can load it; for another
+        the rows of its files become records.
 
         `edge`: the last receiver is at the other end, so that records are checked here. `bad` and `changes` are the
         job's words about bad records and about SCHEMAs that change.
@@ -77,7 +82,7 @@ class RunOptions:
         return Policy(
             junk=self.junk or job.get("junk", Policy.junk),
             check=check,
-            batch=job.get("batch") or ("forward" if batch else "refuse"),
+            batch=job.get("batch") or ("forward" if batch else "expand"),
             confirm=self.confirm or job.get("confirm", Policy.confirm),
             validate="on" if validate and edge else "off",
             on_bad_record=chosen.get("policy", Policy.on_bad_record),

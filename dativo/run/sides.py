@@ -18,7 +18,7 @@ from dativo.config.project import Project
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
-from dativo.run import attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
+from dativo.run import adapting, attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -67,6 +67,9 @@ class Side:
         # Records are checked where they leave the pipe. Lines that cannot be read are met on every side.
         policy = self.options.policy({}, batch=batch, edge=step.role == "target")
         spool = encoding.of_a_side(step, self.options)
+        if step.role != "tap":
+            template = adapting.checked_template(self.options.stream_name)
+            child = {**child, "adapt": adapting.block(step, adapting.wanted(self.options, "auto"), template)}
         return Plan(
             run=run,
             job=job,

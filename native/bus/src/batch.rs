@@ -6,6 +6,8 @@
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -30,6 +32,8 @@ pub enum Place {
 pub trait Gate: fmt::Debug {
     /// Where an absolute path without `..` leads.
     fn place(&self, path: &Path) -> Place;
+    /// Opens a file within what is granted, as [`Gate::place`] finds it: whoever may write there may have changed it since.
+    fn open(&self, path: &Path) -> io::Result<File>;
 }
 
 /// The first name in a BATCH that may not be handed over, and why not.
@@ -158,6 +162,10 @@ mod tests {
                 Ok(_) => Place::Inside,
                 Err(_) => Place::Outside,
             }
+        }
+
+        fn open(&self, path: &Path) -> io::Result<File> {
+            File::open(path)
         }
     }
 

@@ -1,12 +1,18 @@
 //! What a hop's router has counted, as it is told.
 
 use crate::event::{Account, Streams};
+use crate::policy::BatchPolicy;
 use crate::route::Router;
 use crate::tally::Sum;
 use singer_protocol::text::Text;
 use std::collections::BTreeMap;
 
 impl Router {
+    /// Whether the rows of a BATCH go on as records.
+    pub fn expands(&self) -> bool {
+        self.policy.batch == BatchPolicy::Expand
+    }
+
     /// Records of a stream that passed: how many, and how many bytes they took.
     pub fn count_rows(&mut self, index: usize, rows: u64, size: u64) {
         self.records += rows;

@@ -115,6 +115,14 @@ pub enum Event<'a> {
         key_properties: Option<Vec<String>>,
         changed: bool,
     },
+    /// What is changed in what a child reads, how often by rule; and the stream's other name.
+    Adapted {
+        child: &'a str,
+        stream: &'a str,
+        #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+        alias: Option<&'a str>,
+        changes: &'a BTreeMap<&'static str, u64>,
+    },
     Counters {
         streams: Streams<'a>,
         junk: JunkCounts,

@@ -2,7 +2,7 @@
 //!
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON, columns). The way of a line: [`relay`] frames it, [`route`] judges and counts it
-//! (`counts`) with [`check`] against its SCHEMA, [`transcode`] gathers it into columns for a target that speaks Arrow,
+//! (`counts`) with [`check`] against its SCHEMA, [`adapt`] puts it as the receiver understands it, [`transcode`] gathers it into columns for a target that speaks Arrow,
 //! whose files [`spool`] keeps, [`outlet`] holds it for the receiver and keeps it until a bookmark covers it ([`spill`],
 //! [`shelf`], [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers STATEs until the target confirms
 //! them, [`verdict`] keeps the first failure, and [`event`] and [`journal`] tell the control plane, in texts without
@@ -18,6 +18,7 @@
 //! Who may import it: `native/dativo-bus`, and tests.
 #![forbid(unsafe_code)]
 
+pub mod adapt;
 pub mod batch;
 pub mod beside;
 pub mod capture;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use crate::adapt::Adapt;
 pub use crate::beside::{CopyTo, DeadLetters, KnownSchema, Tape};
 pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
 pub use crate::policy::{
@@ -191,6 +192,9 @@ pub struct Child {
     /// A target that speaks Arrow: records are made into columns for it. Needs a `spool`.
     #[serde(default)]
     pub arrow: bool,
+    /// What is changed in what it reads.
+    #[serde(default)]
+    pub adapt: Option<Adapt>,
     /// What it gets when its input broke off.
     #[serde(default)]
     pub on_upstream_failure: OnUpstreamFailure,

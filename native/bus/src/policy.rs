@@ -60,6 +60,8 @@ pub enum BatchPolicy {
     Refuse,
     /// The receiver can load them.
     Forward,
+    /// It cannot: the rows of their files go on as RECORDs.
+    Expand,
 }
 
 /// Whether the target must confirm the last STATE.

@@ -9,12 +9,12 @@ use crate::check::changes::Passage;
 use crate::check::held::Held;
 use crate::check::referee::Shared;
 use crate::check::rejects::{Book, Rejects};
-use crate::check::{names, Checks};
+use crate::check::Checks;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::outlet::Outlet;
 use crate::plan::Plan;
-use crate::route::{fault, Routed, Router, SchemaSeen};
+use crate::route::{fault, Routed, Router};
 use crate::tally::Entry;
 use crate::verdict::{data_failure, Failure, Place};
 use singer_protocol::envelope;
@@ -27,6 +27,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 mod aside;
 pub mod columns;
+mod expand;
+mod suit;
 
 /// How long judging goes on while somebody else is asked for each record.
 const TURN: Duration = Duration::from_millis(250);
@@ -63,6 +65,10 @@ pub struct Relay {
     resting: bool,
     /// The receiver speaks Arrow.
     pub(crate) columns: Option<columns::Columns>,
+    /// The receiver has its own ways.
+    receiver: Option<suit::Receiver>,
+    /// A BATCH whose rows go on as records.
+    expansion: Option<expand::Expansion>,
 }
 
 impl Relay {
@@ -86,6 +92,8 @@ impl Relay {
             stopped: false,
             resting: false,
             columns: None,
+            receiver: None,
+            expansion: None,
         }
     }
 
@@ -175,33 +183,37 @@ impl Relay {
                 self.held.state(bytes);
                 entry = Entry::State;
             }
-            Routed::Schema(seen) => match self.adopt(line, &seen, journal)? {
-                Passage::AsItCame => {
-                    if self.gathers() && !seen.repeated {
-                        let bytes = self.framer.slice(line.span()).to_vec();
-                        self.declare_columns(seen.stream, &bytes)?;
+            Routed::Schema(seen) => {
+                let passage = self.adopt(line, &seen, journal)?;
+                match self.suit(line, &seen, passage, journal)? {
+                    Passage::AsItCame => {
+                        if self.gathers() && !seen.repeated {
+                            let bytes = self.framer.slice(line.span()).to_vec();
+                            self.declare_columns(seen.stream, &bytes)?;
+                        }
+                        let bytes = self.framer.slice(line.span());
+                        self.outlet.declare(seen.stream, seen.repeated, bytes);
                     }
-                    let bytes = self.framer.slice(line.span());
-                    self.outlet.declare(seen.stream, seen.repeated, bytes);
-                }
-                Passage::Instead(own) => {
-                    if self.gathers() && !seen.repeated {
-                        self.declare_columns(seen.stream, &own)?;
+                    Passage::Instead(own) => {
+                        if self.gathers() && !seen.repeated {
+                            self.declare_columns(seen.stream, &own)?;
+                        }
+                        self.outlet.declare(seen.stream, seen.repeated, &own);
+                        self.outlet.send(own, Entry::Other);
+                        return Ok(());
                     }
-                    self.outlet.declare(seen.stream, seen.repeated, &own);
-                    self.outlet.send(own, Entry::Other);
-                    return Ok(());
+                    Passage::Nothing => {
+                        self.skip();
+                        return Ok(());
+                    }
                 }
-                Passage::Nothing => {
-                    self.skip();
-                    return Ok(());
-                }
-            },
+            }
             Routed::Rewritten(own) => {
                 if self.gathers() && self.gather_own(&own)? {
                     self.skip();
                     return Ok(());
                 }
+                let own = self.dress(line, Some(&own), journal)?.unwrap_or(own);
                 self.enter(xxh3_128(&own));
                 self.outlet.send(own, Entry::Record);
                 return Ok(());
@@ -210,12 +222,18 @@ impl Relay {
             Routed::Rejected(stream, breach) => return self.reject(line, stream, &breach, journal),
             Routed::Activate(stream) => {
                 let rows = self.router.records_of(stream) + self.rejects.borrow().of(self.router.stream_name(stream));
-                if self.held.take(stream, rows, self.framer.slice(line.span())) {
+                let own = self.under_its_name(stream, self.framer.slice(line.span()))?;
+                let bytes = own.as_deref().unwrap_or_else(|| self.framer.slice(line.span()));
+                if self.held.take(stream, rows, bytes) {
                     self.router.messages -= 1;
                     self.skip();
                     return Ok(());
                 }
                 self.emit()?;
+                if let Some(own) = own {
+                    self.outlet.send(own, Entry::Other);
+                    return Ok(());
+                }
             }
             Routed::Batch(stream) => {
                 let bytes = self.framer.slice(line.span());
@@ -226,12 +244,18 @@ impl Relay {
                         "a BATCH names a file that may not be handed over",
                     ));
                 }
+                if self.router.expands() {
+                    return self.begin_expansion(stream, line, journal);
+                }
                 let own = bytes.to_vec();
                 let Some((files, size, sum)) = self.batch(stream, line, journal)? else {
                     self.skip();
                     return Ok(());
                 };
-                self.outlet.accept(&mut self.framer, line, Entry::Batch(sum));
+                match self.under_its_name(stream, &own)? {
+                    Some(renamed) => self.outlet.send(renamed, Entry::Batch(sum)),
+                    None => self.outlet.accept(&mut self.framer, line, Entry::Batch(sum)),
+                }
                 if let Some(columns) = &mut self.columns {
                     let end = self.outlet.accepted();
                     columns.spooled.lay(end, &own, files, size);
@@ -240,6 +264,11 @@ impl Relay {
             }
             Routed::Record => {
                 if self.gathers() && self.gather(line)? {
+                    return Ok(());
+                }
+                if let Some(own) = self.dress(line, None, journal)? {
+                    self.enter(xxh3_128(&own));
+                    self.outlet.send(own, Entry::Record);
                     return Ok(());
                 }
                 if self.edge {
@@ -262,17 +291,6 @@ impl Relay {
     fn tell_junk(&self, line: &Line, kind: Junk, journal: &mut Journal) {
         let bytes = self.framer.slice(line.span());
         journal.junk(&self.writer, kind.name(), line.number, line.start, bytes);
-    }
-
-    fn tell_schema(&self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) {
-        let bytes = self.framer.slice(line.span());
-        let keys = seen.keys.clone().and_then(|span| names(&bytes[span]));
-        journal.schema(
-            self.router.stream_name(seen.stream),
-            &bytes[seen.schema.clone()],
-            keys,
-            seen.changed,
-        );
     }
 
     /// The last line, if it has no newline.
@@ -336,7 +354,7 @@ impl Relay {
 
 impl Carrier for Relay {
     fn hungry(&self) -> bool {
-        !self.stopped && !self.resting && self.outlet.hungry() && !self.spool_full()
+        !self.stopped && !self.resting && self.expansion.is_none() && self.outlet.hungry() && !self.spool_full()
     }
 
     fn space(&mut self) -> &mut [u8] {
@@ -353,6 +371,14 @@ impl Carrier for Relay {
         let since = Instant::now();
         self.resting = false;
         while !self.stopped && !self.outlet.scattered() && !self.spool_full() {
+            if self.expansion.is_some() {
+                if let Some(failure) = self.go_on_expanding(journal) {
+                    return Some(failure);
+                }
+                if self.expansion.is_some() {
+                    break;
+                }
+            }
             let line = match self.framer.advance() {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
@@ -387,7 +413,7 @@ impl Carrier for Relay {
     }
 
     fn idle(&self) -> bool {
-        self.stopped || !(self.resting || self.outlet.scattered() || self.spool_full())
+        self.stopped || !(self.resting || self.expansion.is_some() || self.outlet.scattered() || self.spool_full())
     }
 
     fn resting(&self) -> bool {

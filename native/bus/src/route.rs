@@ -74,7 +74,7 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 pub struct Router {
     check: Check,
-    policy: Policy,
+    pub(crate) policy: Policy,
     pub(crate) streams: Vec<Stream>,
     pub(crate) index: HashMap<Vec<u8>, usize>,
     last: usize,

@@ -1,6 +1,6 @@
 //! Who writes to whom: the plan's children, source and sink as a row of hops.
 
-use crate::plan::{Plan, PlanError, Role};
+use crate::plan::{Child, Plan, PlanError, Role};
 
 /// One end of a hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,14 @@ pub fn name(plan: &Plan, end: End) -> &str {
             .and_then(|s| s.name.as_deref())
             .unwrap_or("the source"),
         End::Sink => plan.sink.as_ref().and_then(|s| s.name.as_deref()).unwrap_or("the sink"),
+    }
+}
+
+/// The child at an end, if there is one.
+pub fn child(plan: &Plan, end: End) -> Option<&Child> {
+    match end {
+        End::Child(index) => plan.children.get(index),
+        End::Source | End::Sink => None,
     }
 }
 

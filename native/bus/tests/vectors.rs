@@ -55,14 +55,15 @@ fn plan(case: &Value) -> Plan {
         .unwrap_or_else(|| serde_json::json!({}));
     let document = serde_json::json!({
         "known_schemas": known, "plan": 1, "run": "r", "job": "j", "run_dir": "/x", "policy": policy, "limits": {"max_line": max_line},
-        "children": [{"name": "tap", "role": "tap", "argv": ["t"]}, {"name": "target", "role": "target", "argv": ["t"]}],
+        "children": [{"name": "tap", "role": "tap", "argv": ["t"]}, {"name": "target", "role": "target", "argv": ["t"], "adapt": case.get("adapt")}],
     });
     Plan::parse(document.to_string().as_bytes()).unwrap()
 }
 
 /// Feeds a hop in steps of `chunk` bytes and takes its output in steps of `gulp`.
 fn receive(bytes: &[u8], case: &Value, chunk: usize, gulp: usize) -> (Relay, Option<Failure>, Vec<u8>, Journal) {
-    let mut relay = Relay::new(&plan(case), "tap", true);
+    let plan = plan(case);
+    let mut relay = Relay::new(&plan, "tap", true).with_reader(plan.children.last());
     if case.get("upstream").is_none() {
         relay.ended_well();
     }
@@ -175,6 +176,16 @@ fn check(topic: &str) {
             let kept = Value::from("data.schema_kept");
             notices.retain(|code| **code != kept);
             differ("notices", notices == expected.iter().collect::<Vec<_>>());
+            let mut told: Vec<Value> = events.iter().filter(|e| e["event"] == "adapted").cloned().collect();
+            for event in told.iter_mut().filter_map(Value::as_object_mut) {
+                event.retain(|key, _| key != "event" && key != "at");
+            }
+            let wanted = case
+                .get("adapted")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            differ(&format!("adapted {told:?} wanted {wanted:?}"), told == wanted);
             let told = events.iter().filter(|e| e["event"] == "reject");
             let told: Vec<Value> = told
                 .map(|e| serde_json::json!({"line": e["line"], "rule": e["rule"], "path": e["path"]}))
@@ -208,6 +219,11 @@ fn order() {
 #[test]
 fn malformed() {
     check("malformed");
+}
+
+#[test]
+fn adapt() {
+    check("adapt");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use dativo_bus_engine::plan::{Plan, Profile, Sandbox};
 use dativo_bus_engine::wiring::{End, Hop};
 use rustix::fs::{fstat, open, openat2, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The places that a hop's BATCH files may be in.
@@ -45,32 +47,52 @@ impl Grants {
     }
 }
 
+impl Grants {
+    /// The file that a path leads to below each root that it is below, by no symbolic link.
+    fn found<'a>(&'a self, path: &'a Path, how: OFlags) -> impl Iterator<Item = Result<OwnedFd, Errno>> + 'a {
+        let below = move |(root, fd): &'a (PathBuf, OwnedFd)| {
+            let rest = path.strip_prefix(root).ok()?;
+            let strict = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            Some(match rest.as_os_str().is_empty() {
+                // The root is a file itself: the one that was granted, whatever has its name now.
+                true => open(format!("/proc/self/fd/{}", fd.as_raw_fd()), how, Mode::empty()),
+                false => openat2(fd, rest, how, Mode::empty(), strict),
+            })
+        };
+        self.roots.iter().filter_map(below)
+    }
+}
+
+fn regular(fd: &OwnedFd) -> Result<bool, Errno> {
+    // A pipe or a device would hold its reader up.
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::RegularFile)
+}
+
 impl Gate for Grants {
     fn place(&self, path: &Path) -> Place {
         let mut place = Place::Outside;
-        for (root, fd) in &self.roots {
-            let Ok(rest) = path.strip_prefix(root) else { continue };
-            let rest = if rest.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                rest
-            };
-            let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            let kind = if rest == Path::new(".") {
-                fstat(fd).map(|about| about.st_mode)
-            } else {
-                openat2(fd, rest, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how)
-                    .and_then(|f| Ok(fstat(f)?.st_mode))
-            };
-            match kind {
-                // A pipe or a device would hold its reader up.
-                Ok(mode) if FileType::from_raw_mode(mode) == FileType::RegularFile => return Place::Inside,
+        for found in self.found(path, OFlags::PATH | OFlags::CLOEXEC) {
+            match found.and_then(|fd| regular(&fd)) {
+                Ok(true) => return Place::Inside,
                 Err(Errno::NOENT) => place = Place::Missing,
                 // Also where the kernel cannot say: then it is refused (I7).
                 Ok(_) | Err(_) => {}
             }
         }
         place
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let mut last = Errno::ACCESS;
+        for found in self.found(path, how) {
+            match found.and_then(|fd| Ok((regular(&fd)?, fd))) {
+                Ok((true, fd)) => return Ok(File::from(fd)),
+                Ok((false, _)) => {}
+                Err(error) => last = error,
+            }
+        }
+        Err(last.into())
     }
 }
 

@@ -211,7 +211,9 @@ impl Supervisor {
                     let gate = gates[number].take().map(|grants| Box::new(grants) as Box<dyn Gate>);
                     let last = number + 1 == wiring.len();
                     let relay = Relay::new(&self.plan, writer, last).with_gate(gate);
-                    let relay = relay.with_rejects(self.rejects.clone());
+                    let relay = relay
+                        .with_reader(wiring::child(&self.plan, hop.to))
+                        .with_rejects(self.rejects.clone());
                     match last {
                         true => {
                             let columns = spool::columns(&self.plan, self.spool.as_ref());

@@ -68,6 +68,18 @@ impl Relay {
         Ok(adopted.passage)
     }
 
+    /// Tells the SCHEMA that came.
+    fn tell_schema(&self, line: &Line, seen: &SchemaSeen, journal: &mut Journal) {
+        let bytes = self.framer.slice(line.span());
+        let keys = seen.keys.clone().and_then(|span| names(&bytes[span]));
+        journal.schema(
+            self.router.stream_name(seen.stream),
+            &bytes[seen.schema.clone()],
+            keys,
+            seen.changed,
+        );
+    }
+
     /// Sets a record aside that breaks its SCHEMA.
     pub(super) fn reject(
         &mut self,

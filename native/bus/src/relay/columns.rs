@@ -181,6 +181,7 @@ impl Relay {
     }
 
     fn emit_rows(&mut self, piece: &Piece) -> Result<(), Fault> {
+        let name = self.name_for_receiver(piece.stream as usize).to_vec();
         let Some(columns) = &mut self.columns else {
             return Ok(());
         };
@@ -188,9 +189,8 @@ impl Relay {
             Ok(sealed) => sealed,
             Err(e) => return Err(self.spool_failed(&e)),
         };
-        let name = self.router.stream_raw(piece.stream as usize);
         let mut line = b"{\"type\":\"BATCH\",\"stream\":\"".to_vec();
-        line.extend_from_slice(name);
+        line.extend_from_slice(&name);
         line.extend_from_slice(b"\",\"encoding\":{\"format\":\"arrow\"},\"manifest\":[");
         line.extend_from_slice(Value::from(spool::uri_of(&path)).to_string().as_bytes());
         line.push(b']');

@@ -1,0 +1,106 @@
+"""What a plugin that reads a stream understands, and what is changed for it: SCHEMA and names, never records.
+
+Four dialects of JSON Schema are on the wire, and a target that was written for one dies of another's words. The data
+plane checks each record against the SCHEMA as it came, so a foreign receiver can do with one that asks for less
+(SPEC.md, section 4). Which words it gets is read off its environment: the library that it reads Singer with, and the
+validator that its own code names. Nothing is started for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dativo import errors
+from dativo.config.keys import ADAPTATIONS
+
+if TYPE_CHECKING:
+    from dativo.plugins.installed import Installed
+    from dativo.run.options import RunOptions
+    from dativo.run.step import Step
+
+FIELDS = ("stream", "schema", "table", "name")
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+_VALIDATOR = re.compile(rb"\bDraft(\d+)Validator\b")
+_NOT_ITS_OWN = frozenset({"sys", "re", "os", "importlib"})
+_MOST_FILES, _MOST_BYTES = 400, 1 << 20
+_LATER = 6
+"""The first draft whose exclusive bounds are numbers."""
+
+
+def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> dict[str, Any] | None:
+    """The `adapt` of a child that reads a stream; None when nothing is to be changed for it.
+
+    `wanted` is `auto`, `off`, or the names of what may be changed; `stream_name` a template for the target alone.
+    """
+    template = stream_name if step.role == "target" else None
+    rules, bounds = ([], "inclusive") if wanted == "off" or step.ours else _needed(step.plugin)
+    chosen = [rule for rule in rules if wanted == "auto" or rule in wanted]
+    if not chosen and template is None:
+        return None
+    return {"rules": chosen, "bounds": bounds, "stream_name": template}
+
+
+def wanted(options: RunOptions, job: str | Sequence[str]) -> str | Sequence[str]:
+    """What the command line says over the job."""
+    return "off" if options.adapt is False else job
+
+
+def checked_template(template: str | None) -> str | None:
+    """A template for the names of streams, or `config.invalid` saying what is wrong with it."""
+    if template is None:
+        return None
+    fields = re.findall(r"\{([^{}]*)\}", template)
+    rest = re.sub(r"\{[^{}]*\}", "", template)
+    unknown = next((one for one in fields if one not in FIELDS), None)
+    wrong = None
+    if unknown is not None or "{" in rest or "}" in rest:
+        what = template if unknown is None else f"{{{unknown}}}"
+        wrong = f"{what} is none of {', '.join(f'{{{one}}}' for one in FIELDS)}"
+    elif not set(fields) - {"schema"}:
+        wrong = f"{template!r} calls all streams the same"
+    if wrong is not None:
+        raise errors.ConfigError("config.invalid", f"stream name: {wrong}", hint="as in {table}, raw_{name}")
+    return template
+
+
+def _needed(plugin: Installed) -> tuple[list[str], str]:
+    """What may have to be changed for a foreign plugin, and how it knows exclusive bounds."""
+    if plugin.env_dir is not None and any(plugin.env_dir.glob("lib/python3*/site-packages/singer_sdk/__init__.py")):
+        # The Meltano SDK validates SCHEMA by draft 7 or later, does without key_properties and takes any $schema.
+        return [one for one in ADAPTATIONS if one not in ("schema-keyword", "key-properties")], "number"
+    drafts = _drafts(plugin)
+    if drafts and min(drafts) >= _LATER:
+        return list(ADAPTATIONS), "number"
+    return list(ADAPTATIONS), "boolean" if drafts and max(drafts) < _LATER else "inclusive"
+
+
+def _drafts(plugin: Installed) -> set[int]:
+    """The drafts of JSON Schema whose validators the plugin's own code names."""
+    found = set()
+    for file in _sources(plugin):
+        try:
+            text = file.read_bytes()[:_MOST_BYTES]
+        except OSError:
+            continue
+        found |= {int(number) for number in _VALIDATOR.findall(text)}
+    return found
+
+
+def _sources(plugin: Installed) -> Iterator[Path]:
+    """The plugin's own Python files: of the packages that its command imports."""
+    try:
+        command = plugin.executable.read_text("utf-8", errors="replace")[:_MOST_BYTES]
+    except OSError:
+        return
+    if plugin.env_dir is None:
+        yield plugin.executable
+        return
+    for name in dict.fromkeys(_IMPORT.findall(command)):
+        for place in () if name in _NOT_ITS_OWN else plugin.env_dir.glob(f"lib/python3*/site-packages/{name}*"):
+            if place.name == f"{name}.py":
+                yield place
+            elif place.name == name:
+                yield from sorted(place.rglob("*.py"))[:_MOST_FILES]
