@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.conformance import hostile, page, pair, plan, streams
+from tests.conformance import bare, hostile, page, pair, plan, streams
 from tests.conformance.ledger import Ledger, key
 from tests.conformance.mappers import MAPPERS
 from tests.conformance.plugin import Plugin
@@ -69,15 +69,19 @@ class Trial:
         """Both runs of a pair, and one with --no-adapt."""
         tap, target, mapper = TAPS[names[0]], TARGETS[names[1]], MAPPERS[names[2]] if names[2] else None
         wanted = [tap.plugin, target.plugin, *([mapper.plugin] if mapper else [])]
-        if not all([self.has(plugin) for plugin in wanted]):
+        missing = [plugin for plugin in wanted if not self.has(plugin)]
+        if missing:
             return
         found = pair.tried(self.installed, tap, target, self.world, self.place(), mapper)
-        if plainly:
+        if found.ok and not found.adapted:
+            found.plain = "ok"  # every byte was passed on as it came
+        elif plainly:
             found.plain = pair.without(self.installed, tap, target, self.world, self.place())
+        if plainly:
+            found.bare = bare.tried(self.installed, tap, target, self.world, self.place())
         self.ledger.pairs[key(*names)] = found
         self.save()
-        plain = f" · plain: {found.plain}" if found.plain else ""
-        say(f"{key(*names)}: {found.first} · {found.second} · {sum(found.rows.values()):,} rows, again {found.again:,}{plain}")
+        say(f"{key(*names)}: {found.first} · {found.second} · {sum(found.rows.values()):,} rows, again {found.again:,}")
 
     def streams(self, names: Iterable[str]) -> None:
         """All streams into each of some targets."""

@@ -15,7 +15,7 @@ QUICK = (
     ("pipelinewise-tap-postgres", "meltanolabs-target-csv"),
     ("meltanolabs-tap-postgres", "target-sqlite-sdk"),
     ("tap-mysql", "target-jsonl"),
-    ("tap-csv-folder", "meltanolabs-target-postgres"),
+    ("tap-spreadsheets", "target-jsonl"),
 )
 
 

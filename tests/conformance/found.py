@@ -55,7 +55,7 @@ def bucket(service: Buckets, name: str) -> Place:
 
 
 def parsed(name: str, content: bytes) -> Rows:
-    """The rows of a file, by what it begins with and how its name ends. Singer messages and plain JSON are told apart."""
+    """The rows of a file, by what it begins with and how its name ends. Singer messages are told from plain JSON."""
     if content[:2] == b"\x1f\x8b":
         return parsed(name.removesuffix(".gz"), gzip.decompress(content))
     if content[:4] == b"PAR1":
@@ -129,5 +129,3 @@ def duckdb(file: Path) -> Place:
                 yield str(one), [json.loads(line, parse_float=Decimal) for (line,) in lines]
 
     return all_of_it
-
-

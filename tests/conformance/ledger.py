@@ -1,4 +1,4 @@
-"""What is known so far: docs/reference/plugins.json, which is written after each pair, so that a run can go on later."""
+"""What is known so far: docs/reference/plugins.json, written after each pair, so that a run can go on later."""
 
 from __future__ import annotations
 

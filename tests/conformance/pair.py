@@ -58,7 +58,8 @@ class _Pair:
         self.job = f"{tap.plugin.name}-to-{target.plugin.name}"
 
     def run(self, *flags: str) -> Answer:
-        words = [*self.names, "--sandbox", "standard", "--json", "--job", self.job, *self.destination.flags, *flags]
+        words = [*self.names, "--sandbox", "standard", "--json", "--job", self.job]
+        words += [*self.reading.flags, *self.destination.flags, *flags]
         return self.workspace.dativo("run", *words)
 
     def lying(self) -> dict[str, Table]:
@@ -139,8 +140,9 @@ def kept(there: Mapping[str, Table], wanted: Mapping[str, Table], again: int) ->
 
 
 def adapted(summary: Mapping[str, Any]) -> list[str]:
-    """What Dativo changed for the target, as the summary lists it."""
-    return [str(one) for one in summary.get("adapted", ())]
+    """What Dativo changed for those that read, rule by rule: how often."""
+    found = [f"{rule} ({one['changes']})" for rules in summary["adapted"].values() for rule, one in rules.items()]
+    return [*sorted(found), *(["streams' names"] if summary["renamed"] else [])]
 
 
 def install(workspace: Workspace, plugin: Plugin) -> str:

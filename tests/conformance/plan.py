@@ -33,7 +33,7 @@ OTHER_TARGETS = tuple(
 THROUGH_MAPPERS = tuple(("meltanolabs-tap-postgres", "target-jsonl", mapper) for mapper in MAPPERS)
 ACROSS = (
     ("tap-rest-api-msdk", "pipelinewise-target-postgres", None),
-    ("tap-csv-folder", "meltanolabs-target-postgres", None),
+    ("tap-spreadsheets", "meltanolabs-target-postgres", None),
     ("pipelinewise-tap-s3-csv", "plinxore-target-s3", None),
 )
 PAIRS = (*MATRIX, *OTHER_TAPS, *OTHER_TARGETS, *THROUGH_MAPPERS, *ACROSS)

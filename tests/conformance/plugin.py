@@ -49,6 +49,8 @@ class Reading:
     tables: dict[str, Table]
     source: str
     """In words, for the page."""
+    flags: tuple[str, ...] = ()
+    """What `dativo run` is told besides."""
 
 
 @dataclass
@@ -107,6 +109,8 @@ class Outcome:
     adapted: list[str] = field(default_factory=list)
     plain: str = ""
     """The first run with --no-adapt: `ok`, why not, or empty where it was not tried."""
+    bare: str = ""
+    """Both programs in a pipe of a shell, without Dativo: `ok`, why not, or empty where it was not tried."""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 

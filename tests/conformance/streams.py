@@ -85,7 +85,10 @@ def ours(folder: Path) -> list[Stream]:
         "null-key": ("key_properties is null", schema(key_properties=None) + ONE + TWO + STATE),
         "empty-key": ("key_properties is []", schema(key_properties=[]) + ONE + TWO + STATE),
         "empty-schema": ("the schema is {}", schema(schema={}, key_properties=[]) + ONE + STATE),
-        "draft-4": ("draft-4 exclusiveMaximum, multipleOf 1e-38", schema(columns={**COLUMNS, "number": DRAFT_4}) + ONE + STATE),
+        "draft-4": (
+            "draft-4 exclusiveMaximum, multipleOf 1e-38",
+            schema(columns={**COLUMNS, "number": DRAFT_4}) + ONE + STATE,
+        ),
         "dollar-schema": ("$schema of 2020-12", schema(schema=_dated()) + ONE + TWO + STATE),
         "lacks-key": ("a record without its key", SCHEMA + message("RECORD", stream="t", record={"text": "a"}) + STATE),
         "lacks-column": ("a record without a column", SCHEMA + message("RECORD", stream="t", record={"id": 1}) + STATE),
@@ -141,7 +144,10 @@ def of_the_sdk(environment: Path) -> list[Stream]:
 
 def _type_last(line: bytes) -> bytes:
     fields = json.loads(line)
-    return json.dumps({**{key: value for key, value in fields.items() if key != "type"}, "type": fields["type"]}).encode() + b"\n"
+    return (
+        json.dumps({**{key: value for key, value in fields.items() if key != "type"}, "type": fields["type"]}).encode()
+        + b"\n"
+    )
 
 
 def _kind(fields: dict[str, Any]) -> dict[str, Any]:

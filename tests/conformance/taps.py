@@ -92,7 +92,9 @@ def as_dbf(path: Path, rows: list[dict[str, Any]]) -> None:
     size = 1 + sum(widths.values())
     head = struct.pack("<BBBBLHH20x", 3, 126, 1, 1, len(rows), 33 + 32 * len(widths), size)
     fields = b"".join(struct.pack("<11sc4xBB14x", name.encode(), b"C", width, 0) for name, width in widths.items())
-    lines = (b" " + b"".join(str(row[name] or "").encode().ljust(width) for name, width in widths.items()) for row in rows)
+    lines = (
+        b" " + b"".join(str(row[name] or "").encode().ljust(width) for name, width in widths.items()) for row in rows
+    )
     path.write_bytes(head + fields + b"\r" + b"".join(lines) + b"\x1a")
 
 
@@ -168,7 +170,9 @@ def geo(world: World, folder: Path) -> Reading:
     """tap-geo."""
     (file,) = _files(world, folder, ".geojson", as_points, ["airports"])
     fields = list(world.rows["airports"][0])
-    config = {"files": [{"paths": [str(file)], "table_name": "airports", "expose_fields": fields, "primary_keys": ["faa"]}]}
+    config = {
+        "files": [{"paths": [str(file)], "table_name": "airports", "expose_fields": fields, "primary_keys": ["faa"]}]
+    }
     return _reading(world, config, ["airports"], "a GeoJSON file", sandbox={"read": [str(folder)]})
 
 
@@ -189,18 +193,33 @@ def rest_api_msdk(world: World, _folder: Path) -> Reading:
         "pagination_request_style": "jsonpath_paginator",
         "pagination_response_style": "page",
         "streams": [
-            {"name": one, "path": f"/{one}", "primary_keys": [keys[one]], "records_path": "$.data[*]", "num_inference_records": 400}
+            {
+                "name": one,
+                "path": f"/{one}",
+                "primary_keys": [keys[one]],
+                "records_path": "$.data[*]",
+                "schema": _schema(world, one),
+            }
             for one in tables
         ],
     }
     return _reading(world, config, tables, "a paged HTTP API")
 
 
+def _schema(world: World, table: str) -> dict[str, Any]:
+    """Any of the columns may be null, a text or a number."""
+    columns = {name: {"type": ["null", "string", "number"]} for name in world.rows[table][0]}
+    return {"type": "object", "properties": columns}
+
+
 def rest_api(world: World, folder: Path) -> Reading:
-    """tap-rest-api (anelendata's): its schemas come from files."""
+    """tap-rest-api (anelendata's): schemas come from files, and it looks for the selection in the schema itself."""
     folder.mkdir(parents=True)
-    columns = {name: {"type": ["null", "string"]} for name in world.rows["airlines"][0]}
-    (folder / "airlines.json").write_text(json.dumps({"type": "object", "properties": columns}), "utf-8")
+    schema = _schema(world, "airlines")
+    (folder / "airlines.json").write_text(json.dumps(schema), "utf-8")
+    stream = {"tap_stream_id": "airlines", "stream": "airlines", "key_properties": ["carrier"]}
+    selected = {**stream, "schema": {**schema, "selected": True}, "metadata": []}
+    (folder / "catalog.json").write_text(json.dumps({"streams": [selected]}), "utf-8")
     config = {
         "url": world.site.url + "/{stream}?page={current_page_one_base}&limit=500",
         "streams": "airlines",
@@ -211,7 +230,9 @@ def rest_api(world: World, folder: Path) -> Reading:
         "start_index": "",
         "auth_method": "no_auth",
     }
-    return _reading(world, config, ["airlines"], "an HTTP API", sandbox={"read": [str(folder)]})
+    reading = _reading(world, config, ["airlines"], "an HTTP API", sandbox={"read": [str(folder)]})
+    reading.flags = ("--catalog", str(folder / "catalog.json"), "--select", "airlines.*")
+    return reading
 
 
 def s3_csv(world: World, folder: Path) -> Reading:
@@ -221,7 +242,13 @@ def s3_csv(world: World, folder: Path) -> Reading:
     for file in files:
         world.buckets.put(bucket, file.name, file.read_bytes())
     tables = [
-        {"table_name": name, "search_pattern": f"{name}.csv$", "search_prefix": "", "key_properties": [], "delimiter": ","}
+        {
+            "table_name": name,
+            "search_pattern": f"{name}.csv$",
+            "search_prefix": "",
+            "key_properties": [],
+            "delimiter": ",",
+        }
         for name in TABLES
     ]
     config = {
@@ -264,7 +291,7 @@ TAPS = {
         _tap(singer_mysql, "pipelinewise-tap-mysql", "1.6.0"),
         _tap(meltanolabs_mysql, "meltanolabs-tap-mysql", "0.0.1a1"),
         _tap(csv_folder, "tap-csv-folder", "0.0.1a1"),
-        _tap(jsonl, "tap-jsonl", "0.3.1"),
+        _tap(jsonl, "tap-jsonl", "0.3.1", variant="pypi"),
         _tap(jsonfile, "tap-jsonfile", "0.1.2"),
         _tap(spreadsheets, "tap-spreadsheets", "1.1.2"),
         _tap(dbf, "tap-dbf", "0.1.25"),

@@ -43,7 +43,9 @@ def test_each_plugin_is_in_a_pair() -> None:
 
 def test_values_are_compared_whatever_types_a_target_keeps(tmp_path: Path) -> None:
     wanted = Table("airlines", AIRLINES)
-    (tmp_path / "public-airlines-1.csv").write_text("name,carrier,_sdc_batched_at\nUnited,UA,x\nAmerican,AA,x\n", "utf-8")
+    (tmp_path / "public-airlines-1.csv").write_text(
+        "name,carrier,_sdc_batched_at\nUnited,UA,x\nAmerican,AA,x\n", "utf-8"
+    )
     assert found.tables(["airlines"], found.folder(tmp_path))["airlines"].checksum == wanted.checksum
     (tmp_path / "public-airlines-2.jsonl").write_text('{"CARRIER":"UA","NAME":"United"}\n', "utf-8")
     there = found.tables(["airlines"], found.folder(tmp_path))["airlines"]

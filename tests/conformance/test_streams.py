@@ -23,5 +23,7 @@ def test_each_stream_has_the_verdict_that_is_told(plugins: Workspace, world: Wor
     told = Ledger(ROOT / "docs" / "reference")
     assert {one.name: one.what for one in found} == told.streams
     read = dict(hostile.verdicts(plugins, TARGETS[TARGET], found, world, tmp_path / "each"))
-    wrong = {name: (one, told.verdicts[TARGET][name]) for name, one in read.items() if one != told.verdicts[TARGET][name]}
+    wrong = {
+        name: (one, told.verdicts[TARGET][name]) for name, one in read.items() if one != told.verdicts[TARGET][name]
+    }
     assert not wrong

@@ -53,7 +53,9 @@ class World(contextlib.ExitStack):
         found = {}
         for table in TABLES:
             with (source / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-                found[table] = [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+                found[table] = [
+                    {name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)
+                ]
         for place, row in enumerate(sorted(found["planes"], key=lambda one: str(one["tailnum"])), 1):
             row["updated_at"] = (BEGIN + timedelta(seconds=place)).strftime("%Y-%m-%dT%H:%M:%SZ")
         assert {name: len(table) for name, table in found.items()} == rows.SIZES

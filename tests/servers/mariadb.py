@@ -68,7 +68,13 @@ class MariaDB:
         options = ["--skip-column-names", "--batch", "--raw", "--default-character-set=utf8mb4"]
         where = [f"--host={self.host}", f"--port={self.port}", "--protocol=TCP", f"--user={self.user}"]
         done = subprocess.run(
-            [program("mariadb"), "--no-defaults", *where, *options, *([] if database == "" else [database or self.database])],
+            [
+                program("mariadb"),
+                "--no-defaults",
+                *where,
+                *options,
+                *([] if database == "" else [database or self.database]),
+            ],
             input=statements,
             env={"PATH": "/usr/bin:/bin", "MYSQL_PWD": self.password, "LC_ALL": "C.UTF-8"},
             capture_output=True,
