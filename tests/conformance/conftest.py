@@ -15,7 +15,6 @@ QUICK = (
     ("pipelinewise-tap-postgres", "meltanolabs-target-csv"),
     ("meltanolabs-tap-postgres", "target-sqlite-sdk"),
     ("tap-mysql", "target-jsonl"),
-    ("tap-spreadsheets", "target-jsonl"),
 )
 
 

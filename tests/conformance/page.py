@@ -99,8 +99,8 @@ def _matrix(ledger: Ledger) -> Iterator[str]:
         sum(one.bare == "ok" for one in tried),
     )
     yield "## Four taps into nine targets\n"
-    yield f"{loaded} of {len(tried)} pairs load every row through Dativo, {plain} of them with `--no-adapt`, {bare} in a pipe"
-    yield "of a shell with the same settings (`tap | target`), without Dativo.\n"
+    yield f"{loaded} of {len(tried)} pairs load every row through Dativo, {plain} of them with `--no-adapt`; {bare} do"
+    yield "in a pipe of a shell with the same settings (`tap | target`), without Dativo.\n"
     short = [target.removeprefix("meltanolabs-") for target in plan.NINE]
     yield from table(
         ("", *short),
