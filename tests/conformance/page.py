@@ -96,11 +96,11 @@ def _matrix(ledger: Ledger) -> Iterator[str]:
     loaded, plain, bare = (
         sum(one.ok for one in tried),
         sum(one.plain == "ok" for one in tried),
-        sum(one.bare == "ok" for one in tried),
+        [one.bare == "ok" for one in tried if one.bare],
     )
     yield "## Four taps into nine targets\n"
-    yield f"{loaded} of {len(tried)} pairs load every row through Dativo, {plain} of them with `--no-adapt`; {bare} do"
-    yield "in a pipe of a shell with the same settings (`tap | target`), without Dativo.\n"
+    yield f"{loaded} of {len(tried)} pairs load every row through Dativo, {plain} of them with `--no-adapt`. Without"
+    yield f"Dativo, in a pipe of a shell with the same settings (`tap | target`), {sum(bare)} of {len(bare)} do.\n"
     short = [target.removeprefix("meltanolabs-") for target in plan.NINE]
     yield from table(
         ("", *short),

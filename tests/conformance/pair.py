@@ -97,8 +97,8 @@ def why(answer: Answer) -> str:
     except ValueError:
         error = {"code": f"exit {answer.code}", "message": (answer.stderr.strip().splitlines() or [""])[-1]}
     error = error.get("error", error) if isinstance(error.get("error", error), dict) else error
-    said = [str(error.get("message", "")), *map(str, error.get("details") or ())]
-    return short(f"{error.get('code')}: {' · '.join(said)}")
+    more = error.get("details") or () if error.get("code") == "plugin.install_failed" else ()
+    return short(f"{error.get('code')}: {' · '.join([str(error.get('message', '')), *map(str, more)])}")
 
 
 def short(text: str) -> str:

@@ -6,11 +6,16 @@ SQLite refuses. Only the tests of conformance use it.
 
 from __future__ import annotations
 
+import sqlite3
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from singer_sdk.sinks import SQLSink
 from singer_sdk.sql import SQLConnector
 from singer_sdk.target_base import SQLTarget
+
+
+sqlite3.register_adapter(Decimal, str)  # the SDK gives numbers so, and Python's sqlite3 takes none
 
 
 class SQLiteConnector(SQLConnector):
