@@ -72,7 +72,7 @@ def _plugin(ledger: Ledger, name: str) -> Sequence[object]:
     python = plugin.python or "3.11"
     shown = f"`{name}`" if plugin.path is None else f"`{name}` (ours)"
     front = (shown, plugin.version, plugin.kind, python)
-    mine = [one for one in ledger.pairs.values() if name in (one.tap, one.target, one.mapper)]
+    mine = [one for _, one in sorted(ledger.pairs.items()) if name in (one.tap, one.target, one.mapper)]
     if facts.get("install"):
         return (*front, "", "", "not installed", "", "", "", facts["install"])
     if not mine:

@@ -8,6 +8,7 @@ appended, or stand alone where the target writes its files anew.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.pipelines.rows import Table
 from tests.workspace import Answer, Workspace
 
 LONGEST = 160
+FOLDERS = re.compile(r"(?<![:/\w])/(?:[^\s/]+/)+")
 
 
 def tried(
@@ -102,8 +104,8 @@ def why(answer: Answer) -> str:
 
 
 def short(text: str) -> str:
-    """One line of it."""
-    line = " ".join(text.split())
+    """One line of it, files without their folders."""
+    line = FOLDERS.sub("", " ".join(text.split()))
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

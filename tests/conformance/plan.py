@@ -26,7 +26,11 @@ OTHER_TAPS = tuple(
     if tap not in SQL_TAPS
 )
 OTHER_TARGETS = tuple(
-    ("tap-jsonl" if target == "target-localjson" else "meltanolabs-tap-postgres", target, None)
+    (
+        "tap-jsonl" if target in ("target-localjson", "target-universal-file") else "meltanolabs-tap-postgres",
+        target,
+        None,
+    )
     for target in TARGETS
     if target not in NINE
 )

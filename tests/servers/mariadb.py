@@ -124,8 +124,9 @@ def _literal(value: Any) -> str:
     return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def _run(command: Iterable[str | Path]) -> None:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+def _run(command: Iterable[str | Path], folder: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(folder)}  # two servers made at once would share tables' names in /tmp
+    done = subprocess.run(list(command), env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{done.args[0]}: {done.stdout}{done.stderr}")
 
@@ -146,7 +147,7 @@ def server() -> Iterator[MariaDB]:
         if user:
             os.chown(folder, user.pw_uid, user.pw_gid)
         quick = ["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]
-        _run(as_user(user, program("mariadb-install-db"), *quick, f"--datadir={data}"))
+        _run(as_user(user, program("mariadb-install-db"), *quick, f"--datadir={data}"), folder)
         port = free_port()
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -157,6 +158,7 @@ def server() -> Iterator[MariaDB]:
                     f"--datadir={data}",
                     f"--socket={folder}/socket",
                     f"--pid-file={folder}/pid",
+                    f"--tmpdir={folder}",
                     f"--port={port}",
                     f"--init-file={first}",
                     *SETTINGS,

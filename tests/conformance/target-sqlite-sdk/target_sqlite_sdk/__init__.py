@@ -14,7 +14,6 @@ from singer_sdk.sinks import SQLSink
 from singer_sdk.sql import SQLConnector
 from singer_sdk.target_base import SQLTarget
 
-
 sqlite3.register_adapter(Decimal, str)  # the SDK gives numbers so, and Python's sqlite3 takes none
 
 
@@ -34,6 +33,11 @@ class SQLiteSink(SQLSink[SQLiteConnector]):
     """One table."""
 
     connector_class = SQLiteConnector
+
+    def generate_insert_statement(self, full_table_name: Any, schema: dict[str, Any]) -> Any:
+        """A row whose key is there takes its place."""
+        plain = str(super().generate_insert_statement(full_table_name, schema))
+        return plain.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1)
 
 
 class SQLiteTarget(SQLTarget):
