@@ -95,12 +95,13 @@ def _matrix(ledger: Ledger) -> Iterator[str]:
     tried = [one for one in found.values() if one is not None]
     loaded, plain, bare = (
         sum(one.ok for one in tried),
-        sum(one.plain == "ok" for one in tried),
+        [one.plain == "ok" for one in tried if one.plain],
         [one.bare == "ok" for one in tried if one.bare],
     )
     yield "## Four taps into nine targets\n"
-    yield f"{loaded} of {len(tried)} pairs load every row through Dativo, {plain} of them with `--no-adapt`. Without"
-    yield f"Dativo, in a pipe of a shell with the same settings (`tap | target`), {sum(bare)} of {len(bare)} do.\n"
+    yield f"{loaded} of {len(tried)} pairs load every row through Dativo, {sum(plain)} of {len(plain)} tried so with"
+    yield "`--no-adapt`. Without Dativo, in a pipe of a shell with the same settings (`tap | target`),"
+    yield f"{sum(bare)} of {len(bare)} do.\n"
     short = [target.removeprefix("meltanolabs-") for target in plan.NINE]
     yield from table(
         ("", *short),
