@@ -89,6 +89,10 @@ escape: $(VENV)/.dev ## attack the sandbox, in every profile; as root the matrix
 bench: $(VENV)/.dev packages ## speed and memory beside peers and limits, into docs/reference (a part: BENCH='--only csv-jsonl')
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench $(or $(BENCH),--write docs/reference)
 
+.PHONY: plugins
+plugins: $(VENV)/.dev packages ## plugins of the index in pairs, into docs/reference (a part: PLUGINS='--only tap-mysql')
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.conformance $(PLUGINS)
+
 .PHONY: docs
 docs: $(VENV)/.dev ## regenerate the reference pages and protocol/errors.toml
 	@$(BIN)/python -m dativo.cli.reference docs/reference

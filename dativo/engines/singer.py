@@ -79,7 +79,7 @@ def child(
     files = {"config": _file(config, mode, back_fd)}
     argv = [str(installed.executable), "--config", "{file:config}"]
     if role == "tap" and catalog is not None:
-        argv += [_catalog_flag(installed), "{file:catalog}"]
+        argv += [word for flag in _catalog_flags(installed) for word in (flag, "{file:catalog}")]
         files["catalog"] = _file(catalog, mode)
     # an empty state is not handed over: an empty file or `null` crashes taps, no flag at all never does (SINGER.md A.3)
     if role == "tap" and state is not None and state not in ("", "{}", "null", {}) and _takes_state(installed):
@@ -184,11 +184,11 @@ def _file(content: Mapping[str, Any] | str, mode: str, back_fd: int | None = Non
     return {"content": text, "mode": "memfd" if mode == "auto" else mode, **back}
 
 
-def _catalog_flag(installed: Startable) -> str:
-    if "catalog" in installed.capabilities:
-        return "--catalog"
-    if "properties" in installed.capabilities:
-        return "--properties"
+def _catalog_flags(installed: Startable) -> list[str]:
+    """Both where a tap knows both: some list --catalog and read --properties alone (pipelinewise-tap-s3-csv 3.0.1)."""
+    known = [f"--{word}" for word in ("catalog", "properties") if word in installed.capabilities]
+    if known:
+        return known
     raise errors.ConfigError(
         "catalog.invalid",
         f"{installed.name} takes no catalog, so nothing can be selected or left out",

@@ -7,10 +7,10 @@ from pathlib import Path
 TABLE: dict[str, dict[str, str]] = {
     # name -> variant -> distribution; the first variant is the default
     "tap-csv": {"dativo": "dativo-tap-csv"},
-    "tap-jsonl": {"dativo": "dativo-tap-jsonl"},
+    "tap-jsonl": {"dativo": "dativo-tap-jsonl", "pypi": "tap-jsonl"},
     "tap-parquet": {"dativo": "dativo-tap-parquet"},
     "tap-postgres": {"dativo": "dativo-tap-postgres", "meltanolabs": "meltanolabs-tap-postgres"},
-    "target-csv": {"dativo": "dativo-target-csv"},
+    "target-csv": {"dativo": "dativo-target-csv", "singer-io": "target-csv"},
     "target-duckdb": {"dativo": "dativo-target-duckdb", "jwills": "target-duckdb"},
     "target-jsonl": {"andyh1203": "target-jsonl", "dativo": "dativo-target-jsonl"},
     "target-parquet": {"dativo": "dativo-target-parquet"},

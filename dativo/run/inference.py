@@ -32,7 +32,9 @@ STORES = {
 }  # fmt: skip
 HTTPS = 443
 _HOST_KEY = re.compile(r"(?:(.+)_)?(?:host|hostname|hosts|server|servers|server_?name|brokers|bootstrap_servers)")
-_URL_KEY = re.compile(r"(?:.+_)?(?:urls?|uri|uris|endpoint|endpoints|dsn|connection_string|conn_str)", re.IGNORECASE)
+_URL_KEY = re.compile(
+    r"(?:.+_)?(?:urls?|uri|uris|endpoints?(?:_override)?|dsn|connection_string|conn_str)", re.IGNORECASE
+)
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _SCHEME = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 

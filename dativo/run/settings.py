@@ -164,7 +164,11 @@ def read_file(path: Path) -> dict[str, Any]:
 
 def check(name: str, schema: Mapping[str, Any], config: Mapping[str, Any], *, flag: str = "--{}") -> None:
     """Raise config.missing or config.invalid for the first setting that does not fit. `flag` says how one is given."""
-    missing = [key for key in schema.get("required") or [] if config.get(key) is None and key in properties(schema)]
+    described = properties(schema)
+    # what has a default is not missing: the plugin takes that by itself
+    needed = [key for key in schema.get("required") or [] if "default" not in described.get(key, {})]
+    schema = {**schema, "required": needed}
+    missing = [key for key in needed if config.get(key) is None and key in described]
     if missing:
         shown = " and ".join(missing)
         raise errors.ConfigError(

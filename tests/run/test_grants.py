@@ -245,6 +245,7 @@ INFERRED = [
     ("tap-redis", {"host": "::1"}, ("[::1]:6379",)),
     ("tap-x", {"host": "not a host", "url": "nonsense", "port": True, "hostel": "x"}, ()),
     ("tap-x", {"nested": {"deeper": [{"host": "h", "port": 9}]}}, ("h:9",)),
+    ("target-s3", {"aws": {"aws_endpoint_override": "http://h:9"}}, ("h:9",)),
 ]
 
 

