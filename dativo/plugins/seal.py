@@ -1,0 +1,137 @@
+"""What an environment's files were when it was installed, and the quick and the full look at whether they still are.
+
+The full look reads every file (`hashes`). The quick one (`fingerprint`) reads none: size, mode, times and inode of each
+are enough to notice any write, since the kernel sets ctime itself and gives no user a way to set it back. A copy of an
+environment, or one from a backup, has other inodes: it is looked at in full once. What rots on the disk without being
+written is found by the full look only (`dativo sync --verify`). Somebody who may write as this user may also write
+Dativo itself: against them nothing here helps (I7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+LINK = "link:"
+READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+_PIECE = 1 << 20
+
+
+def fingerprint(root: Path, own: Collection[str]) -> str:
+    """One hash over name, mode, size, mtime, ctime and inode of all below `root` but its `own` files. Raises OSError.
+
+    Its cost is one `lstat` a file: about 2 µs.
+    """
+    told: list[str] = []
+    waiting = [str(root)]
+    top = waiting[0]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=_name)
+        for entry in found:
+            if folder is top and entry.name in own:
+                continue
+            about = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(about.st_mode):
+                waiting.append(entry.path)
+                told.append(f"{entry.name}/{about.st_mode}")
+            else:
+                times = f"{about.st_mtime_ns} {about.st_ctime_ns}"
+                told.append(f"{entry.name} {about.st_mode} {about.st_size} {times} {about.st_ino}")
+    text = "\n".join(told).encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def hashes(root: Path, own: Collection[str], *, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Path below `root` -> SHA-256 of the file, or where the link leads. `known` are not read again. Raises OSError."""
+    found: dict[str, str] = {}
+    top = str(root)
+    for path in _files(top, own):
+        name = path[len(top) + 1 :]
+        digest = known.get(name) if known else None
+        found[name] = digest or (LINK + str(Path(path).readlink()) if _is_link(path) else digest_of(path))
+    return found
+
+
+def digest_of(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        total = hashlib.sha256()
+        while piece := os.read(handle, _PIECE):
+            total.update(piece)
+        return total.hexdigest()
+    finally:
+        os.close(handle)
+
+
+def _is_link(path: str) -> bool:
+    return stat.S_ISLNK(os.lstat(path).st_mode)
+
+
+def _files(top: str, own: Collection[str]) -> Iterator[str]:
+    for parent, folders, names in os.walk(top):
+        skipped = own if parent == top else ()
+        folders[:] = [name for name in folders if name not in skipped]
+        # a link to a folder is walked past by os.walk: it counts as a file
+        links = [name for name in folders if _is_link(f"{parent}/{name}")]
+        for name in (*names, *links):
+            if name not in skipped:
+                yield f"{parent}/{name}"
+
+
+def make_read_only(root: Path) -> None:
+    """Nobody writes into it by accident. The top folder stays writable: notes about the environment are kept there."""
+    top = str(root)
+    for parent, _, names in os.walk(top):
+        for name in names:
+            path = f"{parent}/{name}"
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode) and mode & ~READABLE & 0o7777:
+                os.chmod(path, mode & READABLE)  # noqa: PTH101 - thousands of them
+        if parent != top:
+            os.chmod(parent, 0o555)  # noqa: PTH101, S103 - as read-only as it gets
+
+
+def clear(path: Path) -> None:
+    """Remove a tree, read-only folders included; what cannot be removed stays."""
+    import shutil
+
+    for parent, folders, _ in os.walk(path):
+        for folder in [parent, *(f"{parent}/{name}" for name in folders)]:
+            if not os.path.islink(folder):  # noqa: PTH114
+                _open_up(folder)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _open_up(folder: str) -> None:
+    try:
+        if not os.access(folder, os.W_OK | os.X_OK | os.R_OK):
+            os.chmod(folder, 0o700)  # noqa: PTH101
+    except OSError:
+        return
+
+
+def differences(recorded: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+    """Files that are gone, changed or new. Bytecode of another Python beside it (`x.cpython-399.pyc`) is no news."""
+    changed = [name for name, digest in recorded.items() if present.get(name) != digest]
+    tags = {_tag(name) for name in recorded if name.endswith(".pyc")}
+    new = [name for name in present.keys() - recorded.keys() if not _is_strange_bytecode(name, tags)]
+    return sorted([*changed, *new])
+
+
+def _is_strange_bytecode(name: str, tags: Collection[str]) -> bool:
+    """Bytecode that this environment's own Python never loads."""
+    return "__pycache__/" in name and name.endswith(".pyc") and _tag(name) not in tags
+
+
+def _tag(name: str) -> str:
+    return name.rsplit("/", 1)[-1].removesuffix(".pyc").rsplit(".", 1)[-1]
