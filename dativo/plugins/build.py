@@ -128,6 +128,9 @@ class Workshop:
                 details=(*(f"and to {one}" for one in outcome.tried[1:4]), *lines[-12:]),
             )
         told = uv.failure(what, "\n".join(lines), offline=self.uv.offline)
+        if told.code == "env.read_only":  # a place outside the sandbox
+            message = f"{what}: the build tried to use a place that it may not"
+            return errors.EnvironmentFault("plugin.build_denied", message, hint=MAY, details=told.details)
         if told.code == "plugin.install_failed" and outcome.how:
             told.message = f"{told.message} ({outcome.how})"
         return told

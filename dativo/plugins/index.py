@@ -126,7 +126,7 @@ def _index(url: str, variables: Mapping[str, str]) -> Index:
 
 
 def files(indexes: list[Index], name: str) -> list[File]:
-    """The files of a project on the first index that has it; [] when none has. Raises `index.unreachable`, `.denied`."""
+    """The files of a project on the first index that has it; [] when none has. Raises `index.unreachable`, `denied`."""
     for index in indexes:
         found = page(index, name)
         if found is not None:
@@ -156,11 +156,11 @@ def page(index: Index, name: str) -> list[File] | None:
         raise errors.RunError("index.unreachable", f"{address} is no page of an index") from problem
 
 
-def opened(index: Index | None, address: str, headers: Mapping[str, str] | None = None) -> Any:
+def opened(index: Index | None, address: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Any:
     """An answer to read. Credentials go to the index's own host and port only, and not with a redirection."""
     if not address.startswith(("http://", "https://")):
         raise urllib.error.URLError(f"{address} is no http address")
-    request = urllib.request.Request(address, headers={"User-Agent": "dativo", **(headers or {})})  # noqa: S310 - http
+    request = urllib.request.Request(address, headers={"User-Agent": "dativo", **(headers or {})}, method=method)  # noqa: S310
     if index is not None and index.credentials is not None and _origin(address) == _origin(index.url):
         told = base64.b64encode(":".join(index.credentials).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {told}")

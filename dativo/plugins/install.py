@@ -208,7 +208,7 @@ def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) 
 
 
 def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> Change:
-    """Keep what a placed plugin says about itself; it is started only if that is not `known` and never was told here."""
+    """Keep what a placed plugin says about itself; it is started only if it is not `known` and never was here."""
     kept = script_manifest(here.executable, here.plugin.digest) if here.home is None else _told(here.plugin)
     manifest = known if known is not None else _read(kept)
     if manifest is None:

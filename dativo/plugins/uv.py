@@ -113,9 +113,10 @@ def unfolded(text: str) -> str:
 
 def _told(what: str, said: str, details: tuple[str, ...]) -> errors.DativoError | None:  # noqa: PLR0911 - a table
     """The error of a cause that uv names."""
-    if refused := re.search(r"(401|403|Missing credentials|Unauthorized|Forbidden)", said):
-        if "http" in said or "index" in said or refused[1] == "Missing credentials":
-            return errors.ConfigError("index.denied", f"{what}: the package index wants credentials", details=details)
+    if re.search(
+        r"Missing credentials|\b40[13] (?:Unauthorized|Forbidden)|due to a lack of valid authentication", said
+    ):
+        return errors.ConfigError("index.denied", f"{what}: the package index wants credentials", details=details)
     if unknown := re.search(
         r"Because (\S+) was not found in the (?:package registry|provided package locations)", said
     ):

@@ -84,6 +84,10 @@ class Window:
         return rest.split("/") if secrets.compare_digest(token.encode(), self._token.encode()) else None
 
 
+def _address(file: File, name: str) -> str:
+    return file.url + (".metadata" if name == f"{file.name}.metadata" else "")
+
+
 class _Handler(BaseHTTPRequestHandler):
     window: Window
     protocol_version = "HTTP/1.1"
@@ -107,6 +111,22 @@ class _Handler(BaseHTTPRequestHandler):
             with suppress(OSError):
                 self.send_error(502)
 
+    def do_HEAD(self) -> None:
+        """How large a file is; no ranges of it are given."""
+        parts = self.window.within(self.path)
+        match parts:
+            case ["file", number, name] if number.isdigit() and int(number) < len(self.window.files):
+                file = self.window.files[int(number)]
+                try:
+                    with indexes.opened(file.index, _address(file, name), method="HEAD") as answer:
+                        self.send_response(200)
+                        self.send_header("Content-Length", answer.headers.get("Content-Length") or "0")
+                        self.end_headers()
+                except (OSError, HTTPException):
+                    self.send_error(502)
+            case _:
+                self.send_error(404)
+
     def _page(self, at: int, name: str) -> None:
         found = self.window.listed(at, name)
         if found is None:
@@ -120,8 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _file(self, file: File, name: str) -> None:
-        address = file.url + (".metadata" if name == f"{file.name}.metadata" else "")
-        with indexes.opened(file.index, address) as answer:
+        with indexes.opened(file.index, _address(file, name)) as answer:
             length = answer.headers.get("Content-Length")
             self.send_response(200)
             self.send_header("Content-Type", "application/octet-stream")

