@@ -19,7 +19,7 @@ from pathlib import Path
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import data_dir
-from dativo.plugins import seal, work
+from dativo.plugins import seal, twin, work
 from dativo.plugins.lockfile import LockedPackage, LockedPlugin
 from dativo.plugins.uv import Uv, run
 from dativo.plugins.work import MARKER, USERS
@@ -97,8 +97,11 @@ def build(plugin: LockedPlugin, wheels: dict[str, Path], *, uv: Uv, index: bool 
     with work.folder(plugin.name, target.parent) as aside:
         made = aside / "env"
         try:
-            _install(plugin, made, wheels, uv=uv, index=index)
-            _seal(made, plugin)
+            if not twin.take(plugin, made, FILES, OWN):
+                _install(plugin, made, wheels, uv=uv, index=index)
+                _seal(made, plugin)
+            twin.keep(plugin, made, OWN, FILES)
+            _finish(made, plugin, seal.fingerprint(made, OWN))  # a link more is another ctime
             return Built(target, _rename(made, target, plugin))
         except OSError as problem:
             raise atomic.fault(problem, target) from problem
@@ -124,7 +127,6 @@ def _seal(made: Path, plugin: LockedPlugin) -> None:
     found |= bytecode.compile_all(made, {name: one for name, one in found.items() if name.endswith(".py")})
     _put(made / FILES, json.dumps(found, separators=(",", ":")))
     seal.make_read_only(made)
-    _finish(made, plugin, seal.fingerprint(made, OWN))
 
 
 def pinned(package: LockedPackage, wheels: dict[str, Path]) -> str:

@@ -54,11 +54,12 @@ class Session:
     say: Say = lambda _: None
     trusting: bool = False
     verify: bool = False
+    refresh: bool = False
 
     @cached_property
     def shop(self) -> Workshop:
         """uv with the project's indexes, and the place where packages are built."""
-        uv = Uv(self.offline, index.environment(self.project))
+        uv = Uv(self.offline, self.refresh, index.environment(self.project))
         return Workshop(self.probe.confine, uv, self.say, self.trusting)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 LINK = "link:"
 READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+FOLDER = 0o555
 _PIECE = 1 << 20
 
 
@@ -98,7 +99,7 @@ def make_read_only(root: Path) -> None:
             if stat.S_ISREG(mode) and mode & ~READABLE & 0o7777:
                 os.chmod(path, mode & READABLE)  # noqa: PTH101 - thousands of them
         if parent != top:
-            os.chmod(parent, 0o555)  # noqa: PTH101, S103 - as read-only as it gets
+            os.chmod(parent, FOLDER)  # noqa: PTH101
 
 
 def clear(path: Path) -> None:

@@ -56,7 +56,7 @@ def outdated(project: Project, *, probe: Prober, say: Say = lambda _: None) -> l
     lock = lockfile.read(project.lock_file)
     plugins = [plugin for _, plugin in sorted(lock.plugins.items()) if plugin.source == "pypi"]
     with work.installing(), ThreadPoolExecutor(WORKERS) as pool:
-        session = Session(project, probe, say=say)
+        session = Session(project, probe, say=say, refresh=True)
         _ = session.shop
         return list(pool.map(lambda plugin: _newer(plugin, session), plugins))
 
@@ -94,7 +94,7 @@ def upgrade(
         if plugin.source == "script":
             raise errors.ConfigError("usage", f"{plugin.name} is a script", hint=f"dativo add {plugin.executable}")
     wanted = [_wanted(plugin, project) for plugin in before]
-    session = Session(project, probe, say=say)
+    session = Session(project, probe, say=say, refresh=True)
     with work.installing():
         with undone() as built:
             made = made_ready(session, wanted, built)

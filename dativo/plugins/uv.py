@@ -52,12 +52,15 @@ class Uv:
     """How uv is run by one command: with the cache only or not, with what in its environment (never in argv, I13)."""
 
     offline: bool = False
+    refresh: bool = False
+    """Whether the pages of an index are asked for again, however young they are in the cache."""
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Indexes and their credentials, as `index.environment` makes them."""
 
     def run(self, arguments: Sequence[str], *, what: str) -> str:
         """As `run`, for this command."""
-        return run(arguments, what=what, offline=self.offline, given=self.given)
+        words = [*arguments, "--refresh"] if self.refresh and list(arguments[:2]) == ["pip", "compile"] else arguments
+        return run(words, what=what, offline=self.offline, given=self.given)
 
 
 def run(
@@ -123,15 +126,19 @@ def _told(what: str, said: str, details: tuple[str, ...]) -> errors.DativoError 
         return errors.ConfigError("plugin.unknown", f"{what}: there is no package {unknown[1]}", hint="check the name")
     if re.search(r"Failed to fetch|error sending request|Could not connect|Connection refused|dns error", said):
         return errors.RunError("index.unreachable", f"{what}: the package index cannot be reached", details=details)
-    python = re.search(r"(?:depends on|requires) Python\s?([<>=!~][^\s,]*(?:,[<>=!~][^\s,]*)*)", said)
-    if (python and "current Python version" in said) or (python and "requested Python version" in said):
+    python = re.search(r"(?:depends on|requires|satisfy) Python\s?([<>=!~][^\s,]*(?:,[<>=!~][^\s,]*)*)", said)
+    if python and "unsatisfiable" in said:
         return errors.ConfigError(
             "plugin.python", f"{what}: it needs Python {python[1]}", details=details,
             hint="install it with another Python: --python VERSION (uv fetches one where it can)",
         )  # fmt: skip
-    if "No interpreter found" in said or "No download found" in said or "Invalid version request" in said:
+    absent = re.search(
+        r"No (?:interpreter|download) found for (?:Python )?([^\s,;]+)|[Ii]nvalid version request:? (\S+)", said
+    )
+    if absent:
         return errors.ConfigError(
-            "plugin.python", f"{what}: there is no such Python here, nor to be had", details=details,
+            "plugin.python", f"{what}: there is no Python {absent[1] or absent[2]} here, nor to be had",
+            details=details,
             hint="name another: --python 3.11",
         )  # fmt: skip
     if "unsatisfiable" in said or "cannot be used" in said:

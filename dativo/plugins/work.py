@@ -59,7 +59,9 @@ def installing() -> Iterator[None]:
 def _sweep(environments: Path) -> None:
     """Remove unfinished environments, scratch folders, and environments that no lock file names."""
     scratch = cache_dir() / "work"
-    for path in scratch.iterdir() if scratch.is_dir() else ():
+    twins = cache_dir() / "envs"
+    stale = [path for path in twins.iterdir() if path.name.startswith(MAKING)] if twins.is_dir() else []
+    for path in [*stale, *(scratch.iterdir() if scratch.is_dir() else ())]:
         seal.clear(path)
     for path in environments.iterdir():
         if path.name.startswith((MAKING, GONE)) or (path.is_dir() and not path.name.startswith(".") and _unused(path)):
