@@ -34,7 +34,7 @@ cannot be reached is told as "not checked", which is not the same as none.
 @click.option(
     "--sbom", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a CycloneDX document."
 )
-@click.option("--source", metavar="URL", help="The OSV server to ask. [DATIVO_OSV, else https://api.osv.dev]")
+@click.option("--source", metavar="URL", help="The OSV server to ask (DATIVO_OSV, else https://api.osv.dev).")
 @click.option("--offline", is_flag=True, help="Ask nobody.")
 @options.json_option
 @options.verbosity_options

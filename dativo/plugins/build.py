@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went. `tried` are the things it may not do and tried, as `read /home/me/.netrc`."""
+    """How it went. `tried` are the things it may not do and tried, as `read ~/.netrc`."""
 
     ok: bool
     stdout: str
