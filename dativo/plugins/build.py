@@ -84,7 +84,7 @@ class Workshop:
             arguments = ["build", "--wheel", "--no-config", "--out-dir", "{folder}/out", str(copy / inside)]
             self._run(arguments, f"building {what}", folder, python=python, read=())
             made = sorted((folder / "out").glob("*.whl"))
-            if len(made) != 1:
+            if len(made) != 1 or made[0].is_symlink():
                 raise errors.EnvironmentFault(
                     "plugin.install_failed", f"building {what} made {len(made)} wheels, not one"
                 )
