@@ -78,6 +78,10 @@ CATALOG: dict[str, Entry] = {
         "the destination does not hold what was delivered",
         "look at the rows named above and at the target; the bookmark is where it was",
     ),
+    "index.unreachable": Entry(
+        1, "the package index cannot be reached", "check the network and the index; --offline uses what is in the cache"
+    ),
+    "audit.vulnerable": Entry(1, "packages have known vulnerabilities", "see `dativo outdated`, then `dativo upgrade`"),
     "secret.conflict": Entry(
         1, "a secret was changed by somebody else during the run", "run it again: it then has the newer value"
     ),
@@ -95,6 +99,16 @@ CATALOG: dict[str, Entry] = {
     "job.invalid": Entry(2, "the job cannot be used", "a job is a tap, any mappers and a target, in that order"),
     "plugin.unknown": Entry(2, "no such plugin", "install it with `dativo add`; `dativo list` shows what is installed"),
     "plugin.kind": Entry(2, "the plugin's kind is not known", "name it tap-…, target-… or map-…, or give --kind"),
+    "plugin.python": Entry(2, "the plugin needs another Python", "install it with another Python: --python VERSION"),
+    "plugin.conflict": Entry(
+        2, "what is asked for cannot be installed together", "leave out or change a version, or what --with asks for"
+    ),
+    "index.denied": Entry(
+        2,
+        "the package index wants other credentials",
+        "give them under index: in dativo.yml; see docs/guides/installs.md",
+    ),
+    "bundle.invalid": Entry(2, "the bundle cannot be used", "make it again with `dativo bundle`"),
     "plugin.taken": Entry(2, "the name is taken by another plugin", "give it another name: --as NAME"),
     "plugin.network.denied": Entry(
         2, "a plugin tried to reach a host that it may not", "allow it: dativo allow PLUGIN --network HOST:PORT"
@@ -148,6 +162,10 @@ CATALOG: dict[str, Entry] = {
     "plugin.install_failed": Entry(3, "the plugin could not be installed", "the installer's last lines say why"),
     "plugin.not_installed": Entry(3, "the plugin is locked but not installed", "install it: `dativo sync`"),
     "plugin.tampered": Entry(3, "the installed plugin is not what was locked", "install it again: `dativo sync`"),
+    "plugin.build_denied": Entry(
+        3, "the build of a package tried something that it may not", "do not install it, or report it to its author"
+    ),
+    "bundle.unfit": Entry(3, "the bundle is for another machine", "make one on a machine like this: `dativo bundle`"),
     "lock.drift": Entry(3, "dativo.lock does not match", "run `dativo sync` without --frozen and commit the lock file"),
     "lock.invalid": Entry(3, "dativo.lock cannot be read", "restore it from version control"),
     "state.store": Entry(3, "the state store cannot be used", "see `dativo doctor`"),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dativo.bus import orphans
+from dativo import children
 from dativo.bus.find import find_bus
 
 READ_SIZE = 1 << 16
@@ -78,7 +78,7 @@ class GatherProcess:
         self._closed = True
         self._process.kill()
         self._process.wait()
-        orphans.release(self._process.pid)
+        children.release(self._process.pid)
         for fd in (*self._lanes, self.out, self._control, self._events):
             os.close(fd)
 
@@ -99,7 +99,7 @@ def start(lanes: int, *, job: str, run: str, memory: int, disk: int, folder: Pat
         *("--memory", str(memory), "--disk", str(disk), "--folder", str(folder), "--max-line", str(max_line)),
     ]
     try:
-        process = orphans.popen(
+        process = children.popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=out_write,

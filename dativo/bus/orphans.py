@@ -11,31 +11,12 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import subprocess
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from dativo.children import CLAIMED, LOCK
 
 PR_SET_CHILD_SUBREAPER = 36
-_LOCK = threading.RLock()
-_CLAIMED: set[int] = set()
-"""Children that somebody here waits for."""
-
-
-def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a child that is no orphan until `release` says so."""
-    with _LOCK:  # between its start and its being known nobody looks for orphans
-        process = subprocess.Popen(command, **options)
-        _CLAIMED.add(process.pid)
-    return process
-
-
-def release(pid: int) -> None:
-    """The child was waited for: its number may be another's from now on."""
-    with _LOCK:
-        _CLAIMED.discard(pid)
 
 
 def become_subreaper() -> bool:
@@ -76,8 +57,8 @@ def kill_orphans(spared: set[int], *, patience: float = 5.0) -> int:
     killed: set[int] = set()
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        with _LOCK:
-            orphans = children() - spared - _CLAIMED
+        with LOCK:
+            orphans = children() - spared - CLAIMED
             if not orphans:
                 break
             for pid in orphans:

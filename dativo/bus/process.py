@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from dativo import errors
+from dativo import children, errors
 from dativo.bus import events as bus_events
 from dativo.bus import orphans
 from dativo.bus.find import find_bus
@@ -125,7 +125,7 @@ class BusProcess:
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
-        orphans.release(self.pid)
+        children.release(self.pid)
         orphans.kill_orphans(self._spared)
         self._said = os.pread(self._stderr_fd, READ_SIZE, 0).decode(errors="replace")
         self._drop_control()
@@ -186,7 +186,7 @@ def start(plan: Plan, *, stdin: int | None = None, stdout: int | None = None) ->
     document = _sealed("dativo-plan", plan.encode(control_read))
     back = plan.back_fds()
     try:
-        process = orphans.popen(
+        process = children.popen(
             [str(executable), "--plan-fd", str(document), "--events-fd", str(events_write)],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,

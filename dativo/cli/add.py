@@ -25,7 +25,9 @@ if TYPE_CHECKING:
   dativo add /opt/taps/tap_shop.py --as tap-shop
 
 Install plugins, each into an environment of its own, and pin every package with its hashes in dativo.lock.
+What has no wheel is built in the sandbox.
 """,
+    epilog="docs/guides/installs.md",
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("--as", "as_name", metavar="NAME", help="Name to give it here (one plugin at a time).")
@@ -36,6 +38,9 @@ Install plugins, each into an environment of its own, and pin every package with
     "--with", "with_", metavar="REQ", multiple=True, help="Extra requirement, as 'setuptools<80' (repeatable)."
 )
 @click.option("--executable", metavar="NAME", help="Its command, when the package has several.")
+@click.option(
+    "--trust-build", is_flag=True, help="Build ./folder as you would, outside the sandbox (Rust and the like)."
+)
 @click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 @options.json_option
@@ -49,6 +54,7 @@ def command(
     python: str | None,
     with_: tuple[str, ...],
     executable: str | None,
+    trust_build: bool,
     approve: bool,
     offline: bool,
 ) -> None:
@@ -71,7 +77,10 @@ def command(
     ]
     if report.OUTPUT.verbosity >= 0 and not report.OUTPUT.json:
         report.note(f"installing {', '.join(names)} …")
-    changes = add(project, requests, probe=prober, offline=offline, say=report.note, approve=approve)
+    with prober() as probe:
+        changes = add(
+            project, requests, probe=probe, offline=offline, say=report.note, approve=approve, trusting=trust_build
+        )
     seconds = time.monotonic() - begun
     report.result(
         {

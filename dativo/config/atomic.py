@@ -42,6 +42,18 @@ def write(path: Path, text: str) -> None:
                 Path(name).unlink()
 
 
+def move(made: Path, path: Path) -> None:
+    """Put a finished file where it belongs, from another file system if need be. Raises OSError."""
+    import shutil
+
+    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        shutil.move(made, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def fault(problem: OSError, path: Path) -> errors.EnvironmentFault:
     """The error for a failed write: a full disk or a read-only place."""
     full = problem.errno in (errno.ENOSPC, errno.EDQUOT)

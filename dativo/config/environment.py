@@ -39,6 +39,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("DATIVO_TENANT", READ, "Tenant whose secrets the job may name, as `--tenant`.", "the job's own"),
     Variable("DATIVO_BUS", READ, "Path of the `dativo-bus` executable.", "the one installed beside dativo"),
     Variable("DATIVO_UV", READ, "Path of the `uv` executable.", "the one of the Python package uv, else on PATH"),
+    Variable("DATIVO_OSV", READ, "Address of the OSV server that `dativo audit` asks.", "`https://api.osv.dev`"),
     Variable(
         "DATIVO_POLICY",
         READ,

@@ -252,6 +252,7 @@ JOB: Table = {
     "full_refresh": _flag,
     "verify": _one_of("after", "never"),
 }
+INDEX: Table = {"url": _text, "username": _text, "password": _text, "default": _flag}
 STATE: Table = {"path": _text, "url": _text, "options": _options}
 """Where bookmarks are kept: a SQLite file by its path, or any store by its URL."""
 _PARTS: Table = {
@@ -260,6 +261,7 @@ _PARTS: Table = {
     "state": STATE,
     "sandbox": POLICY,
     "secrets": SECRETS,
+    "index": Named("index", INDEX),
 }
 PROJECT: Table = {"version": _count, "tenant": _text, **_PARTS, "environments": Named("environment", _PARTS)}
 POLICY_FILE: Table = {"sandbox": POLICY}

@@ -122,6 +122,16 @@ class Project:
             found["timeout"] = parse_duration(found["timeout"])
         return found
 
+    def indexes(self) -> dict[str, dict[str, Any]]:
+        """`index:` by name, with its secrets: url, username, password, default. A job file has no say in it."""
+        from dativo.secrets.resolve import Resolver
+
+        found = self.variables.resolve(self.layers.at("index") or {}, self.layers, ("index",))
+        if not found:
+            return {}
+        resolver = Resolver(self.secrets, root=self.root, variable=self.variables.get)
+        return dict(resolver.resolve(found, "index").config)
+
     @property
     def tenant(self) -> str | None:
         """Whose project this is."""

@@ -69,7 +69,7 @@ class Variables:
             raise errors.ConfigError(
                 "secret.invalid",
                 f"{layers.where(at)}: {named(at)} may not be a secret:// reference: {why}",
-                hint="secret:// may stand in a plugin's config, in state.url and in state.options only",
+                hint="secret:// may stand in a plugin's config, in state.url and .options, in index credentials",
             )
         return text
 
@@ -103,9 +103,12 @@ class Variables:
         )
 
 
+_CREDENTIALS = (("username",), ("password",))
+
+
 def _is_setting(at: KeyPath) -> bool:
-    """Whether a key is a plugin's setting, `plugins.NAME.config.…` or the same below a job; or opens the store."""
-    if at[:2] in (("state", "url"), ("state", "options")):
+    """Whether a key is a plugin's setting, `plugins.NAME.config.…` or the same below a job; or opens store or index."""
+    if at[:2] in (("state", "url"), ("state", "options")) or (at[:1] == ("index",) and at[2:] in _CREDENTIALS):
         return True
     inside = at[2:] if at[0] == "jobs" else at
     return inside[:1] == ("plugins",) and inside[2:3] == ("config",)

@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dativo import errors
 from dativo.config import atomic
+from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import approval, environment, lockfile
+from dativo.plugins import approval, build, environment, index, lockfile, sources, work
 from dativo.plugins.approval import Change
+from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
 from dativo.plugins.lockfile import LockedPlugin
 from dativo.plugins.manifest import kind_from
 from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
 from dativo.plugins.resolve import Resolved, resolve
+from dativo.plugins.uv import Uv
 
-Prober = Callable[[Path, Path | None], dict[str, Any]]
-"""Starts a plugin (executable, environment) through the data plane and returns its manifest. Given by the caller,
-because only `dativo.run` may join plugins and the data plane."""
+
+class Prober(Protocol):
+    """Runs code of plugins through the data plane. Given by the caller: only `dativo.run` may join plugins and that.
+
+    Called from several threads.
+    """
+
+    def __call__(self, executable: Path, home: Path | None, /) -> dict[str, Any]:
+        """Start a plugin (executable, environment) and return its manifest."""
+
+    def confine(self, task: Task, /) -> Outcome:
+        """Run a build in the sandbox."""
+
+
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Session:
-    """What one add or sync works with."""
+    """What one add, sync or upgrade works with. `trusting` builds folders of the user's own as they are."""
 
     project: Project
     probe: Prober
     offline: bool = False
     frozen: bool = False
     say: Say = lambda _: None
+    trusting: bool = False
+    verify: bool = False
+    refresh: bool = False
+
+    @cached_property
+    def shop(self) -> Workshop:
+        """uv with the project's indexes, and the place where packages are built."""
+        uv = Uv(self.offline, self.refresh, index.environment(self.project))
+        return Workshop(self.probe.confine, uv, self.say, self.trusting)
 
 
 OLD_SETUPTOOLS = "setuptools<80"
@@ -59,6 +85,7 @@ def add(
     offline: bool = False,
     say: Say = lambda _: None,
     approve: bool = False,
+    trusting: bool = False,
     replacing: Collection[str] = (),
 ) -> list[Change]:
     """Resolve, install, probe and lock plugins. When one fails, none is kept.
@@ -68,21 +95,33 @@ def add(
     wanted = [understand(request, project) for request in requests]
     _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
-    session = Session(project, probe, offline=offline, say=say)
+    session = Session(project, probe, offline=offline, say=say, trusting=trusting)
+    with work.installing(), undone() as built:
+        made = made_ready(session, wanted, built)
+        approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
+        record(project, wanted, made)
+    return made
+
+
+def made_ready(session: Session, wanted: Sequence[Wanted], built: list[Placed]) -> list[Change]:
+    """Resolve, install and probe, several at once; nothing is recorded. What was made is noted in `built`."""
+    _ = session.shop  # secrets are read once, before there are threads
+    with ThreadPoolExecutor(WORKERS) as pool:
+        placed = list(pool.map(lambda item: _resolve_and_place(item, session, built), wanted))
+        return list(pool.map(lambda item, here: _asked(item, here, session, built), wanted, placed))
+
+
+@contextmanager
+def undone() -> Iterator[list[Placed]]:
+    """A list for what is installed; when it does not come to its end, all that is fresh in it is taken away again."""
     built: list[Placed] = []
     try:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            jobs = [pool.submit(_resolve_and_place, item, session, built) for item in wanted]
-            placed = [job.result() for job in jobs]
-        made = [_asked(item, here, session, built) for item, here in zip(wanted, placed, strict=True)]
-        approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
-        _record(project, wanted, made)
+        yield built
     except BaseException:
         for here in built:
             if here.fresh:
                 environment.discard(here.plugin)
         raise
-    return made
 
 
 def remove(project: Project, names: Sequence[str]) -> list[LockedPlugin]:
@@ -100,11 +139,12 @@ def remove(project: Project, names: Sequence[str]) -> list[LockedPlugin]:
             project.remove_plugin(name)
         if project.lock_file.exists():
             lockfile.write(project.lock_file, fresh.without(names))
-    for plugin in gone:
-        if plugin.source == "script":
-            script_manifest(script_path(project, plugin), plugin.digest).unlink(missing_ok=True)
-        else:
-            environment.release(plugin, project.lock_file)
+    with work.installing():
+        for plugin in gone:
+            if plugin.source == "script":
+                script_manifest(script_path(project, plugin), plugin.digest).unlink(missing_ok=True)
+            else:
+                environment.release(plugin, project.lock_file)
     return gone
 
 
@@ -122,7 +162,7 @@ def require_writable(project: Project) -> None:
 
 
 def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
-    resolved = resolve(wanted, session.project, offline=session.offline)
+    resolved = resolve(wanted, session.project, shop=session.shop)
     return place(resolved, session, built, wanted.request.executable)
 
 
@@ -131,11 +171,27 @@ def place(resolved: Resolved, session: Session, built: list[Placed], executable:
     plugin = resolved.plugin
     if plugin.source == "script":
         return Placed(plugin, script_path(session.project, plugin), None, False)
-    made = environment.build(plugin, resolved.wheels, offline=session.offline)
+    made = _made(plugin, resolved.wheels, session)
     here = Placed(plugin, made.path, made.path, made.fresh)
     built.append(here)
     plugin = replace(plugin, executable=plugin.executable or choose_script(plugin, made.path, executable))
     return replace(here, plugin=plugin, executable=made.path / "bin" / plugin.executable)
+
+
+def _made(plugin: LockedPlugin, wheels: dict[str, Path], session: Session) -> environment.Built:
+    """The environment; what uv finds no wheel for is built first, one after another."""
+    if environment.ready(plugin):
+        return environment.build(plugin, {}, uv=session.shop.uv)
+    wheels = {**sources.kept_builds(plugin.packages, plugin.python), **wheels}
+    while True:
+        try:
+            return environment.build(plugin, wheels, uv=session.shop.uv)
+        except errors.DativoError as problem:
+            lacking = build.lacks_wheel(problem)
+            package = next((one for one in plugin.packages if one.name == lacking), None)
+            if package is None or package.name in wheels:
+                raise
+        wheels[package.name] = sources.from_sdist(package, python=plugin.python, shop=session.shop)
 
 
 def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) -> Change:
@@ -152,16 +208,30 @@ def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) 
     return ask(_resolve_and_place(replace(wanted, request=request), session, built), session)
 
 
-def ask(here: Placed, session: Session) -> Change:
-    """Probe a placed plugin (from the main thread: it may be interrupted) and keep what it says."""
-    manifest = session.probe(here.executable, here.home)
+def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> Change:
+    """Keep what a placed plugin says about itself; it is started only if it is not `known` and never was here."""
+    kept = script_manifest(here.executable, here.plugin.digest) if here.home is None else _told(here.plugin)
+    manifest = known if known is not None else _read(kept)
+    if manifest is None:
+        manifest = session.probe(here.executable, here.home)
+        _keep(kept, manifest)
     plugin = _described(here.plugin, manifest)
-    if here.home is None:
-        _keep(script_manifest(here.executable, plugin.digest), manifest)
-    else:
+    if here.home is not None:
         environment.write_manifest(plugin, manifest)
         environment.claim(plugin, session.project.lock_file)
     return Change(plugin, manifest, here.fresh)
+
+
+def _told(plugin: LockedPlugin) -> Path:
+    """Where the answer of a plugin is kept: by what it is made of, so that another has another."""
+    return cache_dir() / "manifests" / f"{plugin.digest.partition(':')[2]}-{plugin.executable}.json"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_bytes())
+        return found if isinstance(found, dict) else None
+    return None
 
 
 def choose_script(plugin: LockedPlugin, made: Path, given: str | None) -> str:
@@ -247,7 +317,7 @@ def _taken(wanted: Wanted, holder: str) -> errors.ConfigError:
     )
 
 
-def _record(project: Project, wanted: Sequence[Wanted], made: Sequence[Change]) -> None:
+def record(project: Project, wanted: Sequence[Wanted], made: Sequence[Change]) -> None:
     """Write dativo.lock, then dativo.yml; a failure of the second undoes the first."""
     with atomic.editing(project.lock_file):
         before = lockfile.read(project.lock_file)
@@ -278,7 +348,5 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
 
 
 def _keep(path: Path, manifest: dict[str, Any]) -> None:
-    import json
-
     path.parent.mkdir(mode=0o700, exist_ok=True)
     atomic.write(path, json.dumps(manifest))

@@ -55,7 +55,15 @@ def installed(project: Project, name: str) -> Installed:
     plugin = lock.plugins.get(name)
     if plugin is None:
         raise unknown(project, name, lock)
-    return _ready(project, plugin)
+    found = _ready(project, plugin)
+    if found.env_dir is not None and not environment.untouched(plugin):  # I7, before anything of it is started
+        changed = environment.changed_files(plugin)
+        shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+        raise errors.EnvironmentFault(
+            "plugin.tampered",
+            f"{plugin.name}: installed files are not what was installed: {shown}",
+        )
+    return found
 
 
 def all_installed(project: Project) -> list[Installed]:

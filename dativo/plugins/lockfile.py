@@ -196,6 +196,8 @@ def _plugin(item: dict[str, Any]) -> LockedPlugin:
     )
     if plugin.sandbox and permissions.digest(plugin.sandbox) != plugin.permissions:
         raise ValueError(f"{plugin.name}: the hash of its permissions")
+    if plugin.packages and plugin.with_digest().digest != plugin.digest:  # I7: it names what is installed
+        raise ValueError(f"{plugin.name}: the digest of its packages")
     # I12: the name and the digest become a path, the executable is joined to one
     for value in (plugin.name, plugin.digest.replace(":", ".", 1)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", value):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dativo import errors
 from dativo.config.project import Project
-from dativo.plugins import firstparty, sources, uv
+from dativo.plugins import build, firstparty, index, sources, work
+from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter
 from dativo.plugins.installed import script_digest
 from dativo.plugins.lockfile import LockedPackage, LockedPlugin
@@ -28,15 +29,16 @@ class Resolved:
     wheels: dict[str, Path]
 
 
-def resolve(wanted: Wanted, project: Project, *, offline: bool) -> Resolved:
+def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
     """Ask uv which packages the plugin consists of. A script consists of itself."""
     if wanted.source == "script":
         return _script(wanted)
     python = wanted.request.python
-    wheels = _wheels(wanted, project, python=python, offline=offline)
+    wheels = _wheels(wanted, project, python=python, shop=shop)
     main = wheels[0].name if wheels else _canonical(wanted.distribution or "")
     lines = [f"{wheel.name} @ {wheel.path.as_uri()}" for wheel in wheels] or [wanted.requirement]
-    packages = _compile([*lines, *wanted.request.with_], wheels, wanted.name, python=python, offline=offline)
+    newest = None if wheels else _newest_source(wanted, shop)
+    packages = _compile([*lines, *wanted.request.with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
     version = next((package.version for package in packages if package.name == main), None)
     if version is None:
         raise errors.EnvironmentFault("plugin.install_failed", f"{wanted.name}: uv resolved no package {main}")
@@ -57,24 +59,24 @@ def resolve(wanted: Wanted, project: Project, *, offline: bool) -> Resolved:
     return Resolved(plugin.with_digest(), {wheel.name: wheel.path for wheel in wheels})
 
 
-def _wheels(wanted: Wanted, project: Project, *, python: str | None, offline: bool) -> list[sources.Wheel]:
+def _wheels(wanted: Wanted, project: Project, *, python: str | None, shop: Workshop) -> list[sources.Wheel]:
     """The wheels to build first: the plugin's own (at the front), then those of ours that it depends on."""
     if wanted.source == "path":
         assert wanted.folder is not None
         first = sources.from_folder(
-            wanted.folder, f"path:{project.shown_path(wanted.folder)}", python=python, offline=offline
+            wanted.folder, f"path:{project.shown_path(wanted.folder)}", python=python, shop=shop
         )
     elif wanted.source == "git":
         assert wanted.url is not None
-        first = sources.from_git(wanted.url, wanted.rev, wanted.subdirectory, python=python, offline=offline)
+        first = sources.from_git(wanted.url, wanted.rev, wanted.subdirectory, python=python, shop=shop)
     else:
         folder = firstparty.folder(wanted.distribution or "")
         if folder is None:
             return []
         relative = firstparty.FOLDERS[wanted.distribution or ""]
-        first = sources.from_folder(folder, f"checkout:{relative}", python=python, offline=offline)
+        first = sources.from_folder(folder, f"checkout:{relative}", python=python, shop=shop)
         _fits(first, wanted)
-    return sources.with_own_dependencies(first, python=python, offline=offline)
+    return sources.with_own_dependencies(first, python=python, shop=shop)
 
 
 def _fits(wheel: sources.Wheel, wanted: Wanted) -> None:
@@ -90,24 +92,87 @@ def _fits(wheel: sources.Wheel, wanted: Wanted) -> None:
 
 
 def _compile(
-    lines: list[str], wheels: list[sources.Wheel], name: str, *, python: str | None, offline: bool
+    lines: list[str],
+    wheels: list[sources.Wheel],
+    name: str,
+    *,
+    python: str | None,
+    shop: Workshop,
+    newest: tuple[str, str] | None,
 ) -> list[LockedPackage]:
-    with tempfile.TemporaryDirectory(prefix="dativo-resolve-") as folder:
-        wish = Path(folder) / "requirements.in"
+    """The packages, from wheels alone where that is possible: nothing is run then.
+
+    Else, or when the plugin's `newest` version (package, version) has no wheel, uv may build, in the sandbox.
+    """
+    what, known = f"resolving {name}", {wheel.name: wheel for wheel in wheels}
+    try:
+        found = parse_compiled(_from_wheels(lines, what, python=python, shop=shop), known, name)
+    except errors.DativoError as problem:
+        lacking = build.lacks_wheel(problem)
+        if lacking is None:
+            raise
+        shop.say(f"{name}: {lacking} has no wheel that fits; what it needs is asked for in the sandbox")
+    else:
+        if newest is None or any((one.name, one.version) == newest for one in found):
+            return found
+        shop.say(f"{name} {newest[1]} has no wheel: what it needs is asked for in the sandbox")
+    text = shop.compile(lines, [wheel.path for wheel in wheels], what, python=python)
+    return parse_compiled(text, known, name)
+
+
+def _from_wheels(lines: list[str], what: str, *, python: str | None, shop: Workshop) -> str:
+    with work.folder("resolve") as folder:
+        wish = folder / "requirements.in"
         wish.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        arguments = [
-            "pip",
-            "compile",
-            "--quiet",
-            "--generate-hashes",
-            "--no-header",
-            "--no-annotate",
-            "--no-strip-extras",
-        ]
-        text = uv.run(
-            [*arguments, "--python", interpreter(python), str(wish)], what=f"resolving {name}", offline=offline
-        )
-    return parse_compiled(text, {wheel.name: wheel for wheel in wheels}, name)
+        arguments = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
+        return shop.uv.run([*arguments, "--no-strip-extras", "--python", interpreter(python), str(wish)], what=what)
+
+
+def _newest_source(wanted: Wanted, shop: Workshop) -> tuple[str, str] | None:
+    """The newest version that fits the request, if it is on the index as a source only: (package, version).
+
+    Among wheels alone uv would go back to an older version that has one; for a dependency that is fine, for the plugin
+    that was asked for it is not.
+    """
+    from packaging.requirements import Requirement
+
+    requirement = Requirement(wanted.requirement)
+    versions = {
+        version: wheel
+        for version, wheel in _versions(requirement.name, wanted, shop).items()
+        if requirement.specifier.contains(version)
+    }
+    newest = max(versions, default=None)
+    return None if newest is None or versions[newest] else (_canonical(requirement.name), str(newest))
+
+
+def latest(wanted: Wanted, shop: Workshop) -> str | None:
+    """The newest version on the index for the Python in use, whatever was asked for; None where the index has none."""
+    from packaging.requirements import Requirement
+
+    found = [one for one in _versions(Requirement(wanted.requirement).name, wanted, shop) if not one.is_prerelease]
+    return str(max(found)) if found else None
+
+
+def _versions(name: str, wanted: Wanted, shop: Workshop) -> dict[Any, bool]:
+    """The versions on the index that are not withdrawn, and whether each has a wheel (of whatever machine)."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+    if shop.uv.offline:
+        return {}
+    running = wanted.request.python or ".".join(map(str, sys.version_info[:3]))
+    versions: dict[Any, bool] = {}
+    for one in index.files(shop.indexes, _canonical(name)):
+        wheel = one.name.endswith(".whl")
+        try:
+            version = parse_wheel_filename(one.name)[1] if wheel else parse_sdist_filename(one.name)[1]
+            fits = not one.requires_python or SpecifierSet(one.requires_python).contains(running, prereleases=True)
+        except (InvalidSdistFilename, InvalidWheelFilename, InvalidSpecifier):
+            continue
+        if fits and not one.yanked:
+            versions[version] = versions.get(version, False) or wheel
+    return versions
 
 
 def parse_compiled(text: str, wheels: dict[str, sources.Wheel], name: str) -> list[LockedPackage]:

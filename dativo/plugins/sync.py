@@ -10,9 +10,9 @@ from pathlib import Path
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
-from dativo.plugins import approval, environment, lockfile, sources
+from dativo.plugins import approval, environment, lockfile, sources, work
 from dativo.plugins.approval import Change
-from dativo.plugins.install import WORKERS, Placed, Prober, Say, Session, add, ask, place, remove
+from dativo.plugins.install import WORKERS, Placed, Prober, Say, Session, add, ask, place, remove, undone
 from dativo.plugins.installed import read_manifest, script_digest, script_manifest, script_path
 from dativo.plugins.lockfile import Lock, LockedPackage, LockedPlugin
 from dativo.plugins.requirement import from_declaration, understand
@@ -27,16 +27,24 @@ def sync(
     offline: bool = False,
     say: Say = lambda _: None,
     approve: bool = False,
+    trusting: bool = False,
+    verify: bool = False,
 ) -> list[Change]:
     """Install what the lock says. `frozen` refuses any difference instead of repairing it (I7).
 
-    `approve` takes what asks for more than was approved.
+    `approve` takes what asks for more than was approved. `verify` reads every installed file, whatever its times say.
     """
+    with work.installing():
+        session = Session(project, probe, offline=offline, frozen=frozen, say=say, trusting=trusting, verify=verify)
+        return _synced(session, approve=approve)
+
+
+def _synced(session: Session, *, approve: bool) -> list[Change]:
+    project, say = session.project, session.say
     lock = lockfile.read(project.lock_file)
     stale, extra = drift(project, lock)
-    if frozen:
+    if session.frozen:
         _refuse(stale, extra, project)
-    session = Session(project, probe, offline=offline, frozen=frozen, say=say)
     changes: list[Change] = []
     if extra:
         remove(project, extra)
@@ -44,14 +52,17 @@ def sync(
     if stale:
         requests = [from_declaration(name, project.declared(name), project) for name in stale]
         changes += add(
-            project, requests, probe=probe, offline=offline, say=say, approve=approve, replacing=set(lock.plugins)
-        )
+            project, requests, probe=session.probe, offline=session.offline, say=say, approve=approve,
+            trusting=session.trusting, replacing=set(lock.plugins),
+        )  # fmt: skip
     lock = lockfile.read(project.lock_file)
     rest = [plugin for name, plugin in sorted(lock.plugins.items()) if name not in stale]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = [pool.submit(_place, plugin, session) for plugin in rest]
-        placed = [job.result() for job in jobs]
-    changes += approval.check(project, [_asked_once(here, session) for here in placed], lock, approve=approve)
+    _ = session.shop  # secrets are read once, before there are threads
+    with undone() as built:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            placed = list(pool.map(lambda plugin: _place(plugin, session, built), rest))
+            asked = list(pool.map(lambda here: _asked_once(here, session), placed))
+        changes += approval.check(project, asked, lock, approve=approve)
     _relock(project, lock, changes)
     return sorted(changes, key=lambda change: change.plugin.name)
 
@@ -93,11 +104,11 @@ def _refuse(stale: Sequence[str], extra: Sequence[str], project: Project) -> Non
         )
 
 
-def _place(plugin: LockedPlugin, session: Session) -> Placed:
+def _place(plugin: LockedPlugin, session: Session, built: list[Placed]) -> Placed:
     if plugin.source == "script":
         return _script(plugin, session)
     if environment.ready(plugin):
-        changed = environment.changed_files(plugin)
+        changed = _changed(plugin, session)
         if not changed:
             environment.claim(plugin, session.project.lock_file)
             home = environment.folder(plugin)
@@ -112,7 +123,13 @@ def _place(plugin: LockedPlugin, session: Session) -> Placed:
         session.say(f"{plugin.name}: {len(changed)} changed files, installed again")
         environment.discard(plugin)
     plugin, wheels = _with_wheels(plugin, session)
-    return place(Resolved(plugin, wheels), session, [])
+    return place(Resolved(plugin, wheels), session, built)
+
+
+def _changed(plugin: LockedPlugin, session: Session) -> list[str]:
+    """The installed files that are not what was installed."""
+    fine = not session.verify and environment.untouched(plugin)
+    return [] if fine else environment.changed_files(plugin)
 
 
 def _asked_once(here: Placed, session: Session) -> Change:
@@ -144,7 +161,7 @@ def _with_wheels(plugin: LockedPlugin, session: Session) -> tuple[LockedPlugin, 
         if not package.built:
             packages.append(package)
             continue
-        wheel = sources.locked_wheel(package, session.project, python=plugin.python, offline=session.offline)
+        wheel = sources.locked_wheel(package, session.project, python=plugin.python, shop=session.shop)
         wheels[package.name] = wheel.path
         if wheel.sha256 not in package.hashes:
             if session.frozen:

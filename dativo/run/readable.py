@@ -26,6 +26,13 @@ def to_start(executable: Path, home: Path | None) -> list[str]:
     return [one for one in outside if not _below(one, [other for other in outside if other != one])]
 
 
+def of_python(python: Path) -> list[str]:
+    """The paths for an interpreter on its own."""
+    found = [*map(str, _links(python)), *_interpreter(python)]
+    outside = [one for one in dict.fromkeys(found) if not _below(one, SYSTEM)]
+    return [one for one in outside if not _below(one, [other for other in outside if other != one])]
+
+
 def _environment(home: Path) -> Iterator[str]:
     """Behind bin/python of a virtual environment: every link on the way, and what the interpreter was built into."""
     yield os.path.realpath(home)

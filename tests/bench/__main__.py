@@ -19,6 +19,7 @@ from tests.bench import (
     data_plane,
     databases,
     foreign,
+    installs,
     mending,
     page,
     parallel,
@@ -49,7 +50,7 @@ CONTESTS: dict[str, Callable[[Arena], list[Contest]]] = {
     "parallel": lambda arena: [parallel.contest(arena)],
     "shapes": shapes.contests,
 }
-FIGURES = ("bus", "confinement", "mending", "transcoding", "sizes")
+FIGURES = ("bus", "confinement", "mending", "installs", "transcoding", "sizes")
 
 
 def bus(scratch: Path, megabytes: int, rounds: int) -> Section:
@@ -69,6 +70,8 @@ def sections(names: list[str], args: argparse.Namespace, scratch: Path) -> Itera
         yield Section("The sandbox", figures=tuple(confinement.figures(scratch, args.rounds)))
     if "mending" in names:
         yield Section("A run that is mended", figures=tuple(mending.figures(scratch, min(args.rounds, 3))))
+    if "installs" in names:
+        yield Section("Installs", figures=tuple(installs.figures(scratch, args.rounds)))
     if "transcoding" in names:
         yield transcoding.section(CACHE, args.rounds)
     if not set(names) - set(FIGURES) and "sizes" not in names:

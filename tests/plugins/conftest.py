@@ -10,6 +10,7 @@ import pytest
 from dativo import errors
 from dativo.config.project import Project
 from dativo.plugins import manifest
+from dativo.run import building
 
 
 @pytest.fixture(autouse=True)
@@ -44,4 +45,5 @@ def probe():
         return manifest.from_help(told.stdout)
 
     ask.asked = []
+    ask.confine = building.confined
     return ask

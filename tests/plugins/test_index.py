@@ -1,6 +1,7 @@
 """Third-party plugins from the package index, as they are."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -32,11 +33,15 @@ def test_a_package_with_other_bytes_is_refused(project, probe, home):
     lock = lockfile.read(project.lock_file)
     plugin = lock.plugins["target-jsonl"]
     text = project.lock_file.read_text()
-    for package in plugin.packages:
-        if package.name == "target-jsonl":
-            for digest in package.hashes:
-                text = text.replace(digest, "sha256:" + "0" * 64)
-    project.lock_file.write_text(text)
+    zeros = ("sha256:" + "0" * 64,)
+    packages = tuple(replace(one, hashes=zeros) if one.name == "target-jsonl" else one for one in plugin.packages)
+    forged = replace(plugin, packages=packages)
+    lockfile.write(project.lock_file, lock.having([forged]))
+    with pytest.raises(errors.EnvironmentFault) as caught:
+        lockfile.read(project.lock_file)  # the digest is of other packages
+    assert caught.value.code == "lock.invalid"
+    assert text != project.lock_file.read_text()
+    lockfile.write(project.lock_file, lock.having([forged.with_digest()]))
     shutil.rmtree(home / "data")
     with pytest.raises(errors.EnvironmentFault) as caught:
         sync(Project.find(project.root), probe=probe, frozen=True)
@@ -70,7 +75,7 @@ def test_variants_share_no_name(project, probe):
 def test_what_the_index_does_not_have(project, probe):
     for text, code in [
         ("tap-that-nobody-made-yet-zq", "plugin.unknown"),
-        ("target-jsonl==99", "plugin.install_failed"),
+        ("target-jsonl==99", "plugin.conflict"),
     ]:
         with pytest.raises(errors.DativoError) as caught:
             add(project, [Request(text)], probe=probe)

@@ -146,17 +146,21 @@ def test_one_that_fails_keeps_all_out(project, probe, home):
     good = tiny.make(project.root / "a")
     bad = tiny.make(project.root / "b", "tap-bad", more="sys.exit('it is broken')")
     with pytest.raises(errors.EnvironmentFault) as caught:
-        add(project, [Request(str(good)), Request(str(bad), as_name="tap-bad")], probe=lambda *a: refuse(probe, *a))
+        add(project, [Request(str(good)), Request(str(bad), as_name="tap-bad")], probe=refusing(probe))
     assert caught.value.code == "plugin.start_failed"
     assert environments(home) == []
     assert not project.lock_file.exists()
     assert (project.root / "dativo.yml").read_text() == "# mine\n"
 
 
-def refuse(probe, executable, home):
-    if executable.name == "tap-bad":
-        raise errors.EnvironmentFault("plugin.start_failed", "tap-bad does not start")
-    return probe(executable, home)
+def refusing(probe):
+    def ask(executable, home):
+        if executable.name == "tap-bad":
+            raise errors.EnvironmentFault("plugin.start_failed", "tap-bad does not start")
+        return probe(executable, home)
+
+    ask.confine = probe.confine
+    return ask
 
 
 def test_a_package_that_does_not_build(project, probe, home):
