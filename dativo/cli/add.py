@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     name="add",
     help="""\b
   dativo add tap-csv target-duckdb
+  dativo add tap-github --variant meltanolabs
   dativo add meltanolabs-tap-postgres==0.10.0
   dativo add ./my-tap
   dativo add git+https://host/team/tap-shop.git@v1.2
@@ -31,6 +32,7 @@ Install plugins, each into an environment of its own, and pin every package with
 @click.option("--as", "as_name", metavar="NAME", help="Name to give it here (one plugin at a time).")
 @click.option("--kind", metavar="KIND", help="tap, target or mapper, when the name does not tell.")
 @click.option("--variant", metavar="NAME", help="Whose plugin, when several share the name.")
+@click.option("--registry", metavar="NAME", help="Look names up in this registry only.")
 @click.option("--python", metavar="VERSION", help="Python to install it with.")
 @click.option(
     "--with", "with_", metavar="REQ", multiple=True, help="Extra requirement, as 'setuptools<80' (repeatable)."
@@ -46,6 +48,7 @@ def command(
     as_name: str | None,
     kind: str | None,
     variant: str | None,
+    registry: str | None,
     python: str | None,
     with_: tuple[str, ...],
     executable: str | None,
@@ -56,6 +59,7 @@ def command(
     from dativo.cli.prober import prober
     from dativo.config.project import Project
     from dativo.plugins.install import add
+    from dativo.plugins.registry.index import everything
     from dativo.plugins.requirement import Request
 
     if len(names) > 1 and (as_name or executable):
@@ -71,7 +75,8 @@ def command(
     ]
     if report.OUTPUT.verbosity >= 0 and not report.OUTPUT.json:
         report.note(f"installing {', '.join(names)} …")
-    changes = add(project, requests, probe=prober, offline=offline, say=report.note, approve=approve)
+    index = everything().only(registry) if registry else everything()
+    changes = add(project, requests, probe=prober, offline=offline, say=report.note, approve=approve, index=index)
     seconds = time.monotonic() - begun
     report.result(
         {

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
-from dativo.plugins import approval, environment, lockfile
+from dativo.plugins import approval, environment, firstparty, lockfile
 from dativo.plugins.approval import Change
 from dativo.plugins.installed import script_manifest, script_path, unknown
 from dativo.plugins.lockfile import LockedPlugin
 from dativo.plugins.manifest import kind_from
+from dativo.plugins.permissions import FROM_CONFIG
+from dativo.plugins.registry import index as registry
+from dativo.plugins.registry.index import Index
 from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
 from dativo.plugins.resolve import Resolved, resolve
 
@@ -35,6 +38,8 @@ class Session:
     offline: bool = False
     frozen: bool = False
     say: Say = lambda _: None
+    index: Index = field(default_factory=registry.everything)
+    """Where names are looked up, and settings and secrets that a plugin does not tell of."""
 
 
 OLD_SETUPTOOLS = "setuptools<80"
@@ -60,15 +65,17 @@ def add(
     say: Say = lambda _: None,
     approve: bool = False,
     replacing: Collection[str] = (),
+    index: Index | None = None,
 ) -> list[Change]:
     """Resolve, install, probe and lock plugins. When one fails, none is kept.
 
-    `approve` takes what asks for more than was approved, `replacing` names plugins that may become other packages.
+    `approve` takes what asks for more than was approved, `replacing` names plugins that may become other packages,
+    `index` is where names are looked up (all registries, unless another is given).
     """
-    wanted = [understand(request, project) for request in requests]
+    session = Session(project, probe, offline=offline, say=say, index=index or registry.everything())
+    wanted = [understand(request, project, session.index) for request in requests]
     _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
-    session = Session(project, probe, offline=offline, say=say)
     built: list[Placed] = []
     try:
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -82,7 +89,26 @@ def add(
             if here.fresh:
                 environment.discard(here.plugin)
         raise
+    for change in made:
+        _tell(change.plugin, session)
     return made
+
+
+def _tell(plugin: LockedPlugin, session: Session) -> None:
+    """Say what the registry knows of a plugin: that it has one for a custom plugin's name, and hosts it will need."""
+    entry = session.index.of(plugin)
+    if plugin.source != "pypi" and entry is None and plugin.distribution not in firstparty.FOLDERS:
+        known = session.index.choices(plugin.name)
+        if known:
+            listed = ", ".join(one.variant for one in known)
+            session.say(
+                f"{plugin.name}: the registry has a connector of this name ({listed}): dativo info {plugin.name} · "
+                "when to write one: docs/guides/choosing-a-plugin.md"
+            )
+    hosts = entry.hosts() if entry and plugin.sandbox.get("network") == FROM_CONFIG else ()
+    if hosts:
+        granted = " ".join(f"--network {host}" for host in hosts)
+        session.say(f"{plugin.name} may need {', '.join(hosts)}: dativo allow {plugin.name} {granted}")
 
 
 def remove(project: Project, names: Sequence[str]) -> list[LockedPlugin]:
@@ -122,7 +148,12 @@ def require_writable(project: Project) -> None:
 
 
 def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
-    resolved = resolve(wanted, session.project, offline=session.offline)
+    try:
+        resolved = resolve(wanted, session.project, offline=session.offline)
+    except errors.ConfigError as problem:
+        if problem.code == "plugin.unknown" and wanted.source == "pypi":
+            problem.hint = session.index.hint(wanted.name)
+        raise
     return place(resolved, session, built, wanted.request.executable)
 
 
@@ -155,6 +186,9 @@ def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) 
 def ask(here: Placed, session: Session) -> Change:
     """Probe a placed plugin (from the main thread: it may be interrupted) and keep what it says."""
     manifest = session.probe(here.executable, here.home)
+    entry = session.index.of(here.plugin)
+    if entry is not None:
+        manifest = entry.completed(manifest)
     plugin = _described(here.plugin, manifest)
     if here.home is None:
         _keep(script_manifest(here.executable, plugin.digest), manifest)
@@ -264,8 +298,7 @@ def _record(project: Project, wanted: Sequence[Wanted], made: Sequence[Change]) 
 
 def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
     """Mention the plugin in dativo.yml so that `dativo sync` would ask for the same thing again."""
-    short = understand(from_declaration(plugin.name, {"variant": wanted.variant}, project), project)
-    by_name = wanted.source == "pypi" and short.requirement == wanted.requirement
+    by_name = wanted.source == "pypi" and _meant(plugin.name, wanted.variant, project) == wanted.requirement
     project.add_plugin(
         plugin.name,
         kind=wanted.request.kind,
@@ -275,6 +308,19 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
         with_=plugin.with_,
         python=wanted.request.python,
     )
+
+
+def _meant(name: str, variant: str | None, project: Project) -> str | None:
+    """What a name and a variant in dativo.yml mean on every machine; None when they mean nothing there.
+
+    A variant that the shipped index does not have means what it says today, and may be an error when the index grows.
+    """
+    if variant is not None and variant not in {one.variant for one in registry.shipped().choices(name)}:
+        return None
+    try:
+        return understand(from_declaration(name, {"variant": variant}, project), project).requirement
+    except errors.ConfigError:
+        return None
 
 
 def _keep(path: Path, manifest: dict[str, Any]) -> None:
