@@ -3,6 +3,7 @@
 import pytest
 
 from dativo import errors
+from dativo.plugins.registry.entry import Entry
 from dativo.plugins.requirement import Request, from_declaration, kind_of, understand
 from tests.plugins import tiny
 
@@ -33,6 +34,14 @@ from tests.plugins import tiny
 def test_packages(project, text, flags, name, variant, requirement):
     wanted = understand(Request(text, **flags), project)
     assert (wanted.source, wanted.name, wanted.variant, wanted.requirement) == ("pypi", name, variant, requirement)
+
+
+@pytest.mark.parametrize(
+    ("python", "chosen"),
+    [(None, None), (">=3.7,<3.10", None), ("~=3.9.0", "3.9"), ("==3.8.*", "3.8"), (">=3.40", None), (">=3.35", "3.35")],
+)
+def test_a_python_of_its_own(python, chosen):
+    assert Entry("tap-x", "v", "tap", "tap-x", python=python).chosen_python() == chosen
 
 
 def test_a_folder(project, tmp_path, monkeypatch):

@@ -66,7 +66,7 @@ def test_nothing_reads_it_before_it_is_needed(tmp_path, words):
 
 
 @pytest.mark.plugins
-@pytest.mark.parametrize("package", ["target-jsonl", "tap-rest-api-msdk", "pipelinewise-transform-field"])
+@pytest.mark.parametrize("package", ["target-jsonl", "pipelinewise-transform-field"])
 def test_what_it_says_is_what_the_package_tells(package, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tests.registry.facts", package], cwd=ROOT, capture_output=True, text=True

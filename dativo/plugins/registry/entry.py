@@ -46,7 +46,7 @@ class Entry:
     requires: tuple[str, ...] = ()
     """Further requirements that it does not start, or loses rows, without."""
     python: str | None = None
-    """The Pythons it runs on, as a version specifier; None: any."""
+    """The Pythons it was made for, as a version specifier; None: any. See `chosen_python`."""
     executable: str | None = None
     capabilities: tuple[str, ...] = ()
     permissions: Permissions | None = None
@@ -64,12 +64,15 @@ class Entry:
         return package.distribution(self.package)
 
     def chosen_python(self) -> str | None:
-        """The Python to ask for, as `3.10`: None when the one that runs Dativo will do."""
+        """The Python to ask for, as `3.10`: None when the one that runs Dativo will do.
+
+        Upper bounds are left out, as uv leaves them out: most are guesses, and what has one often runs beyond it.
+        """
         if self.python is None:
             return None
         from packaging.specifiers import SpecifierSet
 
-        fits = SpecifierSet(self.python)
+        fits = SpecifierSet(",".join(str(one) for one in SpecifierSet(self.python) if not one.operator.startswith("<")))
         own = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
         if fits.contains(own, prereleases=True):
             return None
