@@ -98,6 +98,7 @@ CATALOG: dict[str, Entry] = {
     "job.unknown": Entry(2, "no such job", "see `jobs:` in dativo.yml"),
     "job.invalid": Entry(2, "the job cannot be used", "a job is a tap, any mappers and a target, in that order"),
     "plugin.unknown": Entry(2, "no such plugin", "install it with `dativo add`; `dativo list` shows what is installed"),
+    "plugin.variant": Entry(2, "a plugin has no such variant", "`dativo info NAME` lists its variants"),
     "plugin.kind": Entry(2, "the plugin's kind is not known", "name it tap-…, target-… or map-…, or give --kind"),
     "plugin.python": Entry(2, "the plugin needs another Python", "install it with another Python: --python VERSION"),
     "plugin.conflict": Entry(
@@ -115,6 +116,14 @@ CATALOG: dict[str, Entry] = {
     ),
     "plugin.file.denied": Entry(
         2, "a plugin tried to use a file that it may not", "allow it: dativo allow PLUGIN --read PATH (or --write)"
+    ),
+    "registry.unknown": Entry(2, "there is no such registry", "see `dativo registry list`"),
+    "registry.taken": Entry(2, "the name is taken by another registry", "give it another name"),
+    "registry.invalid": Entry(
+        2, "a registry cannot be used", "report it to whoever keeps it, or leave it: dativo registry remove NAME"
+    ),
+    "registry.changed": Entry(
+        2, "a registry is not what was accepted", "look at the changes, then: dativo registry update NAME --yes"
     ),
     "permissions.invalid": Entry(2, "a permission cannot be granted", "name a narrower path or host"),
     "permissions.more": Entry(
@@ -157,6 +166,9 @@ CATALOG: dict[str, Entry] = {
     "env.duckdb": Entry(3, "the database engine cannot do its work", "its message says why"),
     "env.memory": Entry(
         3, "there is not enough memory", "lower batch_rows or raise memory_limit in the target's config"
+    ),
+    "registry.unreachable": Entry(
+        3, "a registry cannot be read now", "what was read before still works; `dativo registry list` shows its place"
     ),
     "plugin.start_failed": Entry(3, "the plugin could not be started", "reinstall it: `dativo sync`"),
     "plugin.install_failed": Entry(3, "the plugin could not be installed", "the installer's last lines say why"),

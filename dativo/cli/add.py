@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     name="add",
     help="""\b
   dativo add tap-csv target-duckdb
+  dativo add tap-github --variant meltanolabs
   dativo add meltanolabs-tap-postgres==0.10.0
   dativo add ./my-tap
   dativo add git+https://host/team/tap-shop.git@v1.2
@@ -33,6 +34,7 @@ What has no wheel is built in the sandbox.
 @click.option("--as", "as_name", metavar="NAME", help="Name to give it here (one plugin at a time).")
 @click.option("--kind", metavar="KIND", help="tap, target or mapper, when the name does not tell.")
 @click.option("--variant", metavar="NAME", help="Whose plugin, when several share the name.")
+@click.option("--registry", metavar="NAME", help="Look names up in this registry only.")
 @click.option("--python", metavar="VERSION", help="Python to install it with.")
 @click.option(
     "--with", "with_", metavar="REQ", multiple=True, help="Extra requirement, as 'setuptools<80' (repeatable)."
@@ -51,6 +53,7 @@ def command(
     as_name: str | None,
     kind: str | None,
     variant: str | None,
+    registry: str | None,
     python: str | None,
     with_: tuple[str, ...],
     executable: str | None,
@@ -62,6 +65,7 @@ def command(
     from dativo.cli.prober import prober
     from dativo.config.project import Project
     from dativo.plugins.install import add
+    from dativo.plugins.registry.index import everything
     from dativo.plugins.requirement import Request
 
     if len(names) > 1 and (as_name or executable):
@@ -77,9 +81,17 @@ def command(
     ]
     if report.OUTPUT.verbosity >= 0 and not report.OUTPUT.json:
         report.note(f"installing {', '.join(names)} …")
+    index = everything().only(registry) if registry else everything()
     with prober() as probe:
         changes = add(
-            project, requests, probe=probe, offline=offline, say=report.note, approve=approve, trusting=trust_build
+            project,
+            requests,
+            probe=probe,
+            offline=offline,
+            say=report.note,
+            approve=approve,
+            trusting=trust_build,
+            index=index,
         )
     seconds = time.monotonic() - begun
     report.result(

@@ -1,21 +1,8 @@
-"""Short names: which package a name and a variant mean. Ours come from the checkout when Dativo runs from one."""
+"""Our own distributions, which come from the checkout when Dativo runs from one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-TABLE: dict[str, dict[str, str]] = {
-    # name -> variant -> distribution; the first variant is the default
-    "tap-csv": {"dativo": "dativo-tap-csv"},
-    "tap-jsonl": {"dativo": "dativo-tap-jsonl", "pypi": "tap-jsonl"},
-    "tap-parquet": {"dativo": "dativo-tap-parquet"},
-    "tap-postgres": {"dativo": "dativo-tap-postgres", "meltanolabs": "meltanolabs-tap-postgres"},
-    "target-csv": {"dativo": "dativo-target-csv", "singer-io": "target-csv"},
-    "target-duckdb": {"dativo": "dativo-target-duckdb", "jwills": "target-duckdb"},
-    "target-jsonl": {"andyh1203": "target-jsonl", "dativo": "dativo-target-jsonl"},
-    "target-parquet": {"dativo": "dativo-target-parquet"},
-    "target-postgres": {"dativo": "dativo-target-postgres", "meltanolabs": "meltanolabs-target-postgres"},
-}
 
 FOLDERS: dict[str, str] = {
     # distribution -> folder of a source checkout
@@ -30,20 +17,6 @@ FOLDERS: dict[str, str] = {
     "dativo-target-duckdb": "targets/target-duckdb",
     "dativo-protocol": "protocol/python",
 }
-
-
-def choose(name: str, variant: str | None) -> tuple[str, str, str] | None:
-    """(variant, distribution, plugin name) for a name in the table or for one of our distributions; None otherwise."""
-    if name in TABLE:
-        variants = TABLE[name]
-        chosen = variant or next(iter(variants))
-        distribution = variants.get(chosen)
-        return (chosen, distribution, name) if distribution else None
-    for plugin, variants in TABLE.items():
-        for known, distribution in variants.items():
-            if name == distribution and variant in (None, known):
-                return known, distribution, plugin
-    return None
 
 
 def checkout() -> Path | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +16,15 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import approval, build, environment, index, lockfile, sources, work
+from dativo.plugins import approval, build, environment, firstparty, index, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
 from dativo.plugins.lockfile import LockedPlugin
 from dativo.plugins.manifest import kind_from
+from dativo.plugins.permissions import FROM_CONFIG
+from dativo.plugins.registry import index as registry
+from dativo.plugins.registry.index import Index
 from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
 from dativo.plugins.resolve import Resolved, resolve
 from dativo.plugins.uv import Uv
@@ -55,6 +58,8 @@ class Session:
     trusting: bool = False
     verify: bool = False
     refresh: bool = False
+    names: Index = field(default_factory=registry.everything)
+    """Where names are looked up, and settings and secrets that a plugin does not tell of."""
 
     @cached_property
     def shop(self) -> Workshop:
@@ -87,19 +92,24 @@ def add(
     approve: bool = False,
     trusting: bool = False,
     replacing: Collection[str] = (),
+    index: Index | None = None,
 ) -> list[Change]:
     """Resolve, install, probe and lock plugins. When one fails, none is kept.
 
-    `approve` takes what asks for more than was approved, `replacing` names plugins that may become other packages.
+    `approve` takes what asks for more than was approved, `replacing` names plugins that may become other packages,
+    `index` is where names are looked up (all registries, unless another is given).
     """
-    wanted = [understand(request, project) for request in requests]
+    names = index or registry.everything()
+    session = Session(project, probe, offline=offline, say=say, trusting=trusting, names=names)
+    wanted = [understand(request, project, session.names) for request in requests]
     _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
-    session = Session(project, probe, offline=offline, say=say, trusting=trusting)
     with work.installing(), undone() as built:
         made = made_ready(session, wanted, built)
         approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
         record(project, wanted, made)
+    for change in made:
+        _tell(change.plugin, session)
     return made
 
 
@@ -122,6 +132,23 @@ def undone() -> Iterator[list[Placed]]:
             if here.fresh:
                 environment.discard(here.plugin)
         raise
+
+
+def _tell(plugin: LockedPlugin, session: Session) -> None:
+    """Say what the registry knows of a plugin: that it has one for a custom plugin's name, and hosts it will need."""
+    entry = session.names.of(plugin)
+    if plugin.source != "pypi" and entry is None and plugin.distribution not in firstparty.FOLDERS:
+        known = session.names.choices(plugin.name)
+        if known:
+            listed = ", ".join(one.variant for one in known)
+            session.say(
+                f"{plugin.name}: the registry has a connector of this name ({listed}): dativo info {plugin.name} · "
+                "when to write one: docs/guides/choosing-a-plugin.md"
+            )
+    hosts = entry.hosts() if entry and plugin.sandbox.get("network") == FROM_CONFIG else ()
+    if hosts:
+        granted = " ".join(f"--network {host}" for host in hosts)
+        session.say(f"{plugin.name} may need {', '.join(hosts)}: dativo allow {plugin.name} {granted}")
 
 
 def remove(project: Project, names: Sequence[str]) -> list[LockedPlugin]:
@@ -162,7 +189,12 @@ def require_writable(project: Project) -> None:
 
 
 def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
-    resolved = resolve(wanted, session.project, shop=session.shop)
+    try:
+        resolved = resolve(wanted, session.project, shop=session.shop)
+    except errors.ConfigError as problem:
+        if problem.code == "plugin.unknown" and wanted.source == "pypi":
+            problem.hint = session.names.hint(wanted.name)
+        raise
     return place(resolved, session, built, wanted.request.executable)
 
 
@@ -215,6 +247,9 @@ def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> 
     if manifest is None:
         manifest = session.probe(here.executable, here.home)
         _keep(kept, manifest)
+    entry = session.names.of(here.plugin)
+    if entry is not None:
+        manifest = entry.completed(manifest)
     plugin = _described(here.plugin, manifest)
     if here.home is not None:
         environment.write_manifest(plugin, manifest)
@@ -334,8 +369,7 @@ def record(project: Project, wanted: Sequence[Wanted], made: Sequence[Change]) -
 
 def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
     """Mention the plugin in dativo.yml so that `dativo sync` would ask for the same thing again."""
-    short = understand(from_declaration(plugin.name, {"variant": wanted.variant}, project), project)
-    by_name = wanted.source == "pypi" and short.requirement == wanted.requirement
+    by_name = wanted.source == "pypi" and _meant(plugin.name, wanted.variant, project) == wanted.requirement
     project.add_plugin(
         plugin.name,
         kind=wanted.request.kind,
@@ -345,6 +379,19 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
         with_=plugin.with_,
         python=wanted.request.python,
     )
+
+
+def _meant(name: str, variant: str | None, project: Project) -> str | None:
+    """What a name and a variant in dativo.yml mean on every machine; None when they mean nothing there.
+
+    A variant that the shipped index does not have means what it says today, and may be an error when the index grows.
+    """
+    if variant is not None and variant not in {one.variant for one in registry.shipped().choices(name)}:
+        return None
+    try:
+        return understand(from_declaration(name, {"variant": variant}, project), project).requirement
+    except errors.ConfigError:
+        return None
 
 
 def _keep(path: Path, manifest: dict[str, Any]) -> None:

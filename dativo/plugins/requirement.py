@@ -8,13 +8,13 @@ from pathlib import Path
 
 from dativo import errors
 from dativo.config.project import Project
-from dativo.plugins import firstparty
+from dativo.plugins import firstparty, package
+from dativo.plugins.registry import index as registry
+from dativo.plugins.registry.entry import KINDS, Entry
+from dativo.plugins.registry.index import Index
 
-KINDS = ("tap", "target", "mapper")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _VARIANT = re.compile(r"(?:(?P<variant>[a-z0-9][a-z0-9._-]*?)-)??(?P<name>(?:tap|target)-.+)")
-_GIT = re.compile(r"git\+(?P<url>(?:https?|ssh|file|git)://[^@#\s]+(?:@[^@#/\s]+(?=/)[^@#\s]*)?)(?:@(?P<rev>[^@#\s]+))?"
-                  r"(?:#subdirectory=(?P<folder>[^&#\s]+))?")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,19 @@ class Wanted:
     subdirectory: str | None = None
 
 
-def understand(request: Request, project: Project) -> Wanted:
-    """Tell what a request means, or raise `plugin.unknown`/`usage` naming what cannot be understood."""
+def understand(request: Request, project: Project, index: Index | None = None) -> Wanted:
+    """Tell what a request means, or raise `plugin.unknown`/`plugin.variant`/`usage` naming what is not understood.
+
+    `index` is where names are looked up: the one that Dativo ships, unless another is given.
+    """
     text = request.text.strip()
     if request.kind is not None and request.kind not in KINDS:
         raise errors.ConfigError("plugin.kind", f"{request.kind} is no kind of plugin", hint="tap, target or mapper")
-    if text.startswith("git+"):
+    if package.is_git(text):
         return _git(request, text)
     if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
         return _path(request, text, project)
-    return _index(request, text)
+    return _named(request, text, index or registry.shipped())
 
 
 def kind_of(name: str, given: str | None = None) -> str | None:
@@ -77,38 +80,54 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _index(request: Request, text: str) -> Wanted:
-    from packaging.requirements import InvalidRequirement, Requirement
+def _named(request: Request, text: str, index: Index) -> Wanted:
     from packaging.utils import canonicalize_name
 
-    try:
-        parsed = Requirement(text)
-    except InvalidRequirement as problem:
-        raise errors.ConfigError(
-            "usage", f"{text!r} is no package, path or git URL", hint="as in tap-csv, tap-csv==0.1.0, ./my-tap"
-        ) from problem
-    if parsed.url or parsed.marker:
-        raise errors.ConfigError(
-            "usage", f"{text!r}: give a path or git+URL by itself", hint="dativo add git+https://…"
-        )
-    typed = str(canonicalize_name(parsed.name))
+    parsed = package.requirement(text)
     variant: str | None
-    known = firstparty.choose(typed, request.variant)
-    if known is not None:
-        variant, distribution, name = known
+    typed = str(canonicalize_name(parsed.name))
+    choice = index.choose(typed, request.variant)
+    if choice is not None:
+        found = choice.catalogue.entry(choice.name, choice.variant)
+        request = _filled(request, found)
+        if package.is_git(found.package):
+            if parsed.specifier or parsed.extras:
+                raise errors.ConfigError(
+                    "usage", f"{typed} comes from a git repository: it has no versions", hint="leave the version out"
+                )
+            return _git(request, found.package, name=found.name, variant=found.variant)
+        main = package.requirement(found.package)
+        variant, name = found.variant, found.name
+        distribution = str(canonicalize_name(main.name))
+        extras, versions = parsed.extras or main.extras, parsed.specifier or main.specifier
+    elif index.closed:
+        raise index.unknown(typed)
     else:
-        found = _VARIANT.fullmatch(typed)
-        name = found["name"] if found else typed
-        variant = request.variant or (found["variant"] if found else None)
+        matched = _VARIANT.fullmatch(typed)
+        name = matched["name"] if matched else typed
+        variant = request.variant or (matched["variant"] if matched else None)
         distribution = f"{request.variant}-{typed}" if request.variant else typed
-    suffix = f"[{','.join(sorted(parsed.extras))}]" if parsed.extras else ""
+        extras, versions = parsed.extras, parsed.specifier
+    suffix = f"[{','.join(sorted(extras))}]" if extras else ""
     return Wanted(
         request,
         "pypi",
         checked_name(request.as_name or name),
-        f"{distribution}{suffix}{parsed.specifier}",
+        f"{distribution}{suffix}{versions}",
         distribution,
         variant,
+    )
+
+
+def _filled(request: Request, entry: Entry) -> Request:
+    """A request with what the registry knows and would not be found without it; what was asked for comes first."""
+    found = {entry.name, entry.distribution}
+    return replace(
+        request,
+        kind=request.kind or (None if kind_of(entry.name) == entry.kind else entry.kind),
+        executable=request.executable or (None if entry.executable in found else entry.executable),
+        with_=request.with_ or entry.requires,
+        python=request.python or entry.chosen_python(),
     )
 
 
@@ -154,33 +173,21 @@ def _project_name(folder: Path) -> str:
     return found["name"] if found else name
 
 
-def _git(request: Request, text: str) -> Wanted:
-    found = _GIT.fullmatch(text)
-    if not found:
-        raise errors.ConfigError(
-            "usage", f"{_hidden(text)} is no git URL", hint="as in git+https://host/team/tap-x.git@v1.2#subdirectory=a"
-        )
-    if re.search(r"//[^/]*:[^/]*@", found["url"]):
-        raise errors.ConfigError(
-            "usage", "the git URL holds a password, which would be kept in dativo.lock", hint="use a credential helper"
-        )
-    last = (found["folder"] or found["url"]).rstrip("/").rsplit("/", 1)[-1].removesuffix(".git").lower()
+def _git(request: Request, text: str, *, name: str | None = None, variant: str | None = None) -> Wanted:
+    found = package.git(text)
+    last = (found.folder or found.url).rstrip("/").rsplit("/", 1)[-1].removesuffix(".git").lower()
     matched = _VARIANT.fullmatch(last.replace("_", "-"))
-    name = request.as_name or (matched["name"] if matched else last.replace("_", "-"))
+    name = request.as_name or name or (matched["name"] if matched else last.replace("_", "-"))
     return Wanted(
         request,
         "git",
         checked_name(name),
         text,
-        variant=request.variant,
-        url=found["url"],
-        rev=found["rev"],
-        subdirectory=found["folder"],
+        variant=variant or request.variant,
+        url=found.url,
+        rev=found.rev,
+        subdirectory=found.folder,
     )
-
-
-def _hidden(text: str) -> str:
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
 
 
 def from_declaration(name: str, declared: dict[str, object], project: Project) -> Request:

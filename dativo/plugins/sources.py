@@ -108,7 +108,7 @@ def from_git(url: str, rev: str | None, folder: str | None, *, python: str | Non
         clone, out = place / "clone", place / "out"
         clone.mkdir()
         out.mkdir()
-        commit = _fetch(url, rev, clone)
+        commit = fetch(url, rev, clone)
         source = (clone / folder).resolve() if folder else clone
         if not source.is_relative_to(clone.resolve()) or not source.is_dir():  # I12
             raise errors.ConfigError("usage", f"{url} has no folder {folder} at {commit[:12]}", hint="#subdirectory=…")
@@ -261,7 +261,7 @@ def _dependencies(wheel: Path) -> list[str]:
     return [canonicalize_name(Requirement(line).name) for line in lines]
 
 
-def _fetch(url: str, rev: str | None, clone: Path) -> str:
+def fetch(url: str, rev: str | None, clone: Path) -> str:
     """Check a revision out and return its commit. Only transports that run no command of the URL's choosing."""
     _git(clone, "init", "--quiet")
     _git(clone, "remote", "add", "origin", "--", url)

@@ -10,6 +10,7 @@ from dativo.config.project import Project
 from dativo.plugins import lockfile
 from dativo.plugins.install import add
 from dativo.plugins.installed import installed
+from dativo.plugins.registry.index import Index
 from dativo.plugins.requirement import Request
 from dativo.plugins.sync import sync
 
@@ -52,7 +53,8 @@ def test_a_package_with_other_bytes_is_refused(project, probe, home):
 
 def test_a_plugin_that_needs_pkg_resources_gets_the_setuptools_that_has_it(project, probe):
     said = []
-    (change,) = add(project, [Request("tap-rest-api-msdk==1.4.2")], probe=probe, say=said.append)
+    unknown = Index([])  # the shipped index knows that it does
+    (change,) = add(project, [Request("tap-rest-api-msdk==1.4.2")], probe=probe, say=said.append, index=unknown)
     assert change.plugin.with_ == ("setuptools<80",)
     assert "needs pkg_resources" in said[0]
     assert project.declared("tap-rest-api-msdk")["with"] == ["setuptools<80"]

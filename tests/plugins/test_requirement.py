@@ -3,6 +3,7 @@
 import pytest
 
 from dativo import errors
+from dativo.plugins.registry.entry import Entry
 from dativo.plugins.requirement import Request, from_declaration, kind_of, understand
 from tests.plugins import tiny
 
@@ -13,7 +14,10 @@ from tests.plugins import tiny
         ("tap-csv", {}, "tap-csv", "dativo", "dativo-tap-csv"),
         ("dativo-tap-csv", {}, "tap-csv", "dativo", "dativo-tap-csv"),
         ("tap-csv==0.1.0", {}, "tap-csv", "dativo", "dativo-tap-csv==0.1.0"),
-        ("tap-csv", {"variant": "meltanolabs"}, "tap-csv", "meltanolabs", "meltanolabs-tap-csv"),
+        ("tap-nobody", {"variant": "acme"}, "tap-nobody", "acme", "acme-tap-nobody"),
+        ("meltanolabs-tap-csv", {}, "tap-csv", "meltanolabs", "meltanolabs-tap-csv"),
+        ("tap-snowflake", {}, "tap-snowflake", "meltanolabs", "meltanolabs-tap-snowflake"),
+        ("tap-github", {}, "tap-github", "singer-io", "tap-github"),
         ("target-duckdb", {}, "target-duckdb", "dativo", "dativo-target-duckdb"),
         ("target-duckdb", {"variant": "jwills"}, "target-duckdb", "jwills", "target-duckdb"),
         ("target-jsonl", {}, "target-jsonl", "andyh1203", "target-jsonl"),
@@ -21,15 +25,23 @@ from tests.plugins import tiny
         ("meltanolabs-tap-postgres", {}, "tap-postgres", "meltanolabs", "meltanolabs-tap-postgres"),
         ("tap-postgres", {"variant": "pipelinewise"}, "tap-postgres", "pipelinewise", "pipelinewise-tap-postgres"),
         ("Meltanolabs_Target.CSV>=0.5,<1", {}, "target-csv", "meltanolabs", "meltanolabs-target-csv<1,>=0.5"),
-        ("tap-csv-folder", {}, "tap-csv-folder", None, "tap-csv-folder"),
-        ("tap-mysql[ssl,a]", {}, "tap-mysql", None, "tap-mysql[a,ssl]"),
-        ("meltano-map-transform", {}, "meltano-map-transform", None, "meltano-map-transform"),
+        ("tap-csv-drawer", {}, "tap-csv-drawer", None, "tap-csv-drawer"),
+        ("tap-mysql[ssl,a]", {}, "tap-mysql", "singer-io", "tap-mysql[a,ssl]"),
+        ("meltano-map-transform", {}, "meltano-map-transform", "meltano", "meltano-map-transform"),
         ("pipelinewise-tap-postgres", {"as_name": "tap-pw"}, "tap-pw", "pipelinewise", "pipelinewise-tap-postgres"),
     ],
 )
 def test_packages(project, text, flags, name, variant, requirement):
     wanted = understand(Request(text, **flags), project)
     assert (wanted.source, wanted.name, wanted.variant, wanted.requirement) == ("pypi", name, variant, requirement)
+
+
+@pytest.mark.parametrize(
+    ("python", "chosen"),
+    [(None, None), (">=3.7,<3.10", None), ("~=3.9.0", "3.9"), ("==3.8.*", "3.8"), (">=3.40", None), (">=3.35", "3.35")],
+)
+def test_a_python_of_its_own(python, chosen):
+    assert Entry("tap-x", "v", "tap", "tap-x", python=python).chosen_python() == chosen
 
 
 def test_a_folder(project, tmp_path, monkeypatch):
@@ -71,6 +83,9 @@ def test_git(project, text, name, url, rev, folder):
         ("tap-x", {"as_name": "../etc"}, "usage"),
         ("tap-x", {"as_name": "Tap X"}, "usage"),
         ("tap-x", {"kind": "sink"}, "plugin.kind"),
+        ("tap-csv", {"variant": "meltanolabs"}, "plugin.variant"),
+        ("git+https://h/x;id", {}, "usage"),
+        ("git+https://h/$(id)", {}, "usage"),
         ("git+ext::sh -c x", {}, "usage"),
         ("git+file:x", {}, "usage"),
         ("--help", {}, "usage"),

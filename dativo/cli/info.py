@@ -1,0 +1,113 @@
+"""`dativo info`: what a registry knows of a plugin, before it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dativo.cli import options, report
+from dativo.cli.search import PAGE, shortened
+from dativo.secrets.names import is_secret
+
+if TYPE_CHECKING:
+    from dativo.plugins.registry.entry import Entry
+    from dativo.plugins.registry.index import Choice
+
+
+@click.command(
+    name="info",
+    help="""\b
+  dativo info tap-github
+  dativo info tap-github --variant meltanolabs
+  dativo info target-postgres --json
+
+Show a plugin's package, variants, capabilities, hosts and settings as its registry describes them. Secret settings are
+marked: Dativo hides their values. `dativo inspect` shows what an installed plugin may do.
+""",
+    epilog=PAGE,
+)
+@click.argument("name")
+@click.option("--variant", metavar="NAME", help="Whose plugin, when several share the name.")
+@click.option("--registry", metavar="NAME", help="Ask only this registry.")
+@click.option("--offline", is_flag=True, help="Ask no server, even for what was not read yet.")
+@options.json_option
+@options.verbosity_options
+def command(*, name: str, variant: str | None, registry: str | None, offline: bool) -> None:
+    """Show one entry."""
+    from dativo.plugins.registry.index import everything
+
+    whole = everything()
+    index = whole.only(registry) if registry else whole
+    entry = index.entry(name, variant, offline=offline)
+    choices = index.choices(entry.name)
+    added = command_line(entry, whole.choices(entry.name))
+    report.result(_data(entry, choices), lambda: _lines(entry, choices, added))
+
+
+def _data(entry: Entry, choices: list[Choice]) -> dict[str, Any]:
+    return {
+        **entry.data(),
+        "secrets": entry.secrets(),
+        "variants": [
+            {"variant": one.variant, "registry": one.catalogue.name, "default": one.default} for one in choices
+        ],
+    }
+
+
+def _lines(entry: Entry, choices: list[Choice], added: str) -> Iterator[str]:
+    head = [f"{entry.name} ({entry.variant})", entry.kind, ", ".join(entry.engines)]
+    yield "  " + " · ".join([*head, *([entry.maturity] if entry.maturity else [])])
+    if entry.description:
+        yield f"  {report.clean(entry.description)}"
+    yield from report.columns([row for row in _rows(entry, choices) if row[1]])
+    settings = list(described(entry.settings))
+    if settings:
+        yield "  settings"
+        yield from report.columns(settings, indent="    ")
+    yield f"  to install it: {added}"
+
+
+def _rows(entry: Entry, choices: list[Choice]) -> list[list[str]]:
+    more = [f"with {', '.join(entry.requires)}"] if entry.requires else []
+    about = [entry.licence or "", f"Python {entry.python}" if entry.python else "", *more]
+    variants = [f"{one.variant} (default)" if one.default else one.variant for one in choices]
+    return [
+        ["package", " · ".join([entry.package, *(one for one in about if one)])],
+        ["command", entry.executable or ""],
+        ["can", ", ".join(entry.capabilities)],
+        ["reaches", _reaches(entry)],
+        ["variants", ", ".join(variants)],
+        ["registry", entry.registry],
+    ]
+
+
+def _reaches(entry: Entry) -> str:
+    if entry.permissions is None:
+        return "the hosts of its settings, and others that nobody noted"
+    return " · ".join(word for word in entry.permissions.words() if word)
+
+
+def described(schema: Mapping[str, Any], above: str = "") -> Iterator[list[str]]:
+    """A row for each setting: its dotted name, type, whether it is secret or required, what it is."""
+    required = schema.get("required") or []
+    for key, prop in (schema.get("properties") or {}).items():
+        inner = prop.get("properties")
+        secret = is_secret(key, prop)
+        if inner and not secret:
+            yield from described(prop, f"{above}{key}.")
+            continue
+        kinds = prop.get("type", "")
+        kind = kinds if isinstance(kinds, str) else " or ".join(one for one in kinds if one != "null")
+        marks = [word for word, holds in (("secret", secret), ("required", key in required)) if holds]
+        yield [above + key, kind, ", ".join(marks), shortened(prop.get("description", ""))]
+
+
+def command_line(entry: Entry, choices: list[Choice]) -> str:
+    """How this very entry is added; `choices` are those of all registries."""
+    chosen = next(one for one in choices if one.variant == entry.variant)
+    words = ["dativo add", entry.name]
+    words += [] if chosen.default else ["--variant", entry.variant]
+    words += [] if chosen.catalogue.name == entry.registry else ["--registry", entry.registry]
+    return " ".join(words)

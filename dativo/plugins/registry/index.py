@@ -1,0 +1,204 @@
+"""The index that `search`, `info` and `add` ask: what Dativo ships first, then the user's registries as accepted.
+
+A name and variant that several have means the first one's: a registry that is added later takes nothing over. What
+Dativo ships is `shipped.json`; `python -m tests.registry.facts` checks it against the packages themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from dativo import errors
+from dativo.plugins.lockfile import LockedPlugin
+from dativo.plugins.registry import entry, kept
+from dativo.plugins.registry.entry import OWN, Entry
+
+FILE = Path(__file__).with_name("shipped.json")
+
+
+class Catalogue(Protocol):
+    """One registry, shipped or kept."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def plugins(self) -> dict[str, dict[str, Any]]:
+        """Name -> `{"default", "variants", …}`."""
+
+    def entry(self, name: str, variant: str, *, offline: bool = False) -> Entry:
+        """One entry of those listed."""
+
+    def read_entries(self) -> Iterator[Entry]:
+        """Every entry that needs no network."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """The index in this package."""
+
+    plugins: dict[str, dict[str, Any]]
+    name: str = OWN
+
+    def entry(self, name: str, variant: str, *, offline: bool = False) -> Entry:
+        """One entry."""
+        return entry.read(self.plugins[name]["variants"][variant], name, variant, OWN)
+
+    def read_entries(self) -> Iterator[Entry]:
+        """All of them."""
+        for name, plugin in self.plugins.items():
+            for variant in plugin["variants"]:
+                yield self.entry(name, variant)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A variant of a name: which registry has it, and whether the name alone means it."""
+
+    name: str
+    variant: str
+    catalogue: Catalogue
+    default: bool
+
+
+class Index:
+    """Several registries, asked in their order."""
+
+    def __init__(self, catalogues: Sequence[Catalogue], *, closed: bool = False) -> None:
+        self.catalogues = list(catalogues)
+        self.closed = closed
+        """Whether a name that is not in it is an error, rather than a package of the package index."""
+
+    def choices(self, name: str) -> list[Choice]:
+        """The variants of a name, the default one first; empty when the name is not known."""
+        found: dict[str, Choice] = {}
+        default: str | None = None
+        for catalogue in self.catalogues:
+            plugin = catalogue.plugins.get(name)
+            if plugin is None:
+                continue
+            default = default or plugin.get("default") or next(iter(plugin["variants"]))
+            for variant in plugin["variants"]:
+                found.setdefault(variant, Choice(name, variant, catalogue, variant == default))
+        return sorted(found.values(), key=lambda one: not one.default)
+
+    def choose(self, name: str, variant: str | None = None) -> Choice | None:
+        """What a name, or the name of a package, and perhaps a variant mean; None when nobody knows the name.
+
+        Raises `plugin.variant`, which lists the variants, when the name is known and the variant is not.
+        """
+        choices = self.choices(name)
+        if choices:
+            wanted = [one for one in choices if variant in (None, one.variant)]
+            if wanted:
+                return wanted[0]
+            raise no_variant(name, str(variant), choices)
+        for catalogue in self.catalogues:
+            for one in catalogue.read_entries():
+                if variant in (None, one.variant) and one.distribution == name:
+                    return next((found for found in self.choices(one.name) if found.variant == one.variant), None)
+        return None
+
+    def entry(self, name: str, variant: str | None = None, *, offline: bool = False) -> Entry:
+        """The entry of a name. Raises `plugin.unknown` with near names, or `plugin.variant`."""
+        found = self.choose(name, variant)
+        if found is None:
+            raise self.unknown(name)
+        return found.catalogue.entry(found.name, found.variant, offline=offline)
+
+    def unknown(self, name: str) -> errors.ConfigError:
+        """`plugin.unknown`, with what was probably meant."""
+        whose = f"registry {self.catalogues[0].name} does not know" if self.closed else "no registry knows"
+        return errors.ConfigError("plugin.unknown", f"{whose} {name}", hint=self.hint(name))
+
+    def hint(self, name: str) -> str:
+        """What was probably meant by an unknown name."""
+        near = self.near(name)
+        return f"did you mean {' or '.join(near)}?" if near else "look for it: dativo search WORDS"
+
+    def near(self, name: str) -> list[str]:
+        """Names that resemble one, the nearest first."""
+        import difflib
+
+        names = {known for catalogue in self.catalogues for known in catalogue.plugins}
+        return difflib.get_close_matches(name, sorted(names - {name}), n=3, cutoff=0.75)
+
+    def search(self, words: Sequence[str], kind: str | None = None) -> list[list[Choice]]:
+        """The names that all words are found in, by name, variant, package or description, best first; no network."""
+        wanted = [word.lower() for word in words]
+        found = []
+        for name in sorted({known for catalogue in self.catalogues for known in catalogue.plugins}):
+            choices = self.choices(name)
+            text = f"{name} {' '.join(one.variant for one in choices)}"
+            about = [one for choice in choices if (one := self.known(choice)) is not None]
+            if kind and kind not in [*(one.kind for one in about), *([] if about else [listed_kind(choices[0])])]:
+                continue
+            text += " " + " ".join(f"{one.package} {one.description}" for one in about)
+            if all(word in text.lower() for word in wanted):
+                found.append((sum(word in name for word in wanted), choices))
+        return [choices for _, choices in sorted(found, key=lambda one: (-one[0], len(one[1][0].name)))]
+
+    def known(self, choice: Choice) -> Entry | None:
+        """The entry of a choice when that needs no network and can be used."""
+        with suppress(errors.DativoError):
+            return choice.catalogue.entry(choice.name, choice.variant, offline=True)
+        return None
+
+    def of(self, plugin: LockedPlugin) -> Entry | None:
+        """The entry that a locked plugin was, or could have been, added by; no network."""
+        for catalogue in self.catalogues:
+            with suppress(errors.DativoError):
+                for one in catalogue.read_entries():
+                    if _same(one, plugin):
+                        return one
+        return None
+
+    def only(self, registry: str) -> Index:
+        """One registry alone, or `registry.unknown`."""
+        found = [one for one in self.catalogues if one.name == registry]
+        if not found:
+            known = ", ".join(one.name for one in self.catalogues)
+            raise errors.ConfigError("registry.unknown", f"there is no registry {registry}", hint=f"there is {known}")
+        return Index(found, closed=True)
+
+
+def no_variant(name: str, variant: str, choices: Sequence[Choice]) -> errors.ConfigError:
+    """`plugin.variant`: there is no such variant; these there are."""
+    listed = ", ".join(f"{one.variant} (default)" if one.default else one.variant for one in choices)
+    return errors.ConfigError(
+        "plugin.variant",
+        f"{name} has no variant {variant}",
+        hint=f"it has {listed}",
+        context={"plugin": name, "variants": [one.variant for one in choices]},
+    )
+
+
+@cache
+def shipped() -> Index:
+    """What Dativo ships, alone: what a name in dativo.yml means on every machine."""
+    return Index([Shipped(json.loads(FILE.read_bytes())["plugins"])])
+
+
+def everything() -> Index:
+    """What Dativo ships and the user's registries."""
+    return Index([*shipped().catalogues, *kept.every()])
+
+
+def listed_kind(choice: Choice) -> str | None:
+    """The kind that a Hub's index tells although the definition was not read; None when it does not."""
+    from dativo.plugins.registry import hub
+
+    return hub.KINDS.get(str(choice.catalogue.plugins[choice.name].get("type")))
+
+
+def _same(one: Entry, plugin: LockedPlugin) -> bool:
+    if plugin.source == "pypi":
+        return one.distribution == plugin.distribution
+    return plugin.requirement == one.package

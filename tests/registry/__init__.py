@@ -1,0 +1,1 @@
+"""The registry: what is shipped, what users add, and what hostile indexes get."""
