@@ -293,7 +293,7 @@ TAPS = {
         _tap(singer_mysql, "pipelinewise-tap-mysql", "1.6.0"),
         _tap(meltanolabs_mysql, "meltanolabs-tap-mysql", "0.0.1a1"),
         _tap(csv_folder, "tap-csv-folder", "0.0.1a1"),
-        _tap(jsonl, "tap-jsonl", "0.3.1", variant="pypi"),
+        _tap(jsonl, "tap-jsonl", "0.3.1", variant="celine-eu"),
         _tap(jsonfile, "tap-jsonfile", "0.1.2"),
         _tap(spreadsheets, "tap-spreadsheets", "1.1.2"),
         _tap(dbf, "tap-dbf", "0.1.25"),
