@@ -39,7 +39,7 @@ def _bar(row: Row, top: int, fastest: float) -> str:
     width = max(1.0, room * row.rows_s / fastest)
     base = top + BAR - 4
     weight = ' class="ours"' if row.role == "dativo" else ""
-    name = row.name if len(row.name) <= 52 else row.name[:51] + "…"
+    name = row.name if len(row.name) <= 44 else row.name[:43] + "…"
     return (
         f'<text{weight} x="{LABELS - 8}" y="{base}" text-anchor="end">{escape(name)}</text>'
         f'<rect x="{LABELS}" y="{top}" width="{width:.1f}" height="{BAR}" rx="2" fill="{COLOURS[row.role]}"/>'
