@@ -133,6 +133,11 @@ mod tests {
             assert_eq!(at(name), Place::Outside, "{name}");
         }
         assert_eq!(grants.place(&place.join("secret")), Place::Outside);
+        // Between the look and the opening a file may have become something else.
+        assert!(grants.open(&spool.join("one")).is_ok());
+        for name in ["link", "up/secret", "harmless", "sub", "none"] {
+            assert!(grants.open(&spool.join(name)).is_err(), "{name}");
+        }
         std::fs::remove_dir_all(place).unwrap();
     }
 
