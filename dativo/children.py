@@ -14,6 +14,8 @@ from typing import Any
 LOCK = threading.RLock()
 CLAIMED: set[int] = set()
 """Children that somebody here waits for."""
+SEARCH = threading.Lock()
+"""Held while a program is looked for: sysconfig's first use is not safe in two threads before Python 3.12."""
 
 
 def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:

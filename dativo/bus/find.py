@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from dativo import errors
+from dativo import children, errors
 
 NAME = "dativo-bus"
 
@@ -16,7 +16,9 @@ NAME = "dativo-bus"
 def find_bus() -> Path:
     """The path of `dativo-bus`: DATIVO_BUS, beside this Python, the user scheme, the checkout's build."""
     tried: list[str] = []
-    for place, path in _places():
+    with children.SEARCH:
+        places = list(_places())
+    for place, path in places:
         if path.is_file() and os.access(path, os.X_OK):
             return path
         tried.append(f"{path}  ({place})")

@@ -84,8 +84,8 @@ class Commands(click.Group):
 
 
 def _name_page(command: click.Command) -> None:
-    """Every help ends with a page of the docs: its own, or the reference."""
-    command.epilog = command.epilog or PAGE
+    """Every help names a page of the docs: its own, or at its end the reference."""
+    command.epilog = command.epilog or (None if "docs/" in (command.help or "") else PAGE)
     for below in command.commands.values() if isinstance(command, click.Group) else ():
         _name_page(below)
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,7 +21,6 @@ _OWN = (
     "UV_COMPILE_BYTECODE", "UV_REQUIRE_HASHES", "UV_NO_BUILD", "UV_NO_BINARY")  # fmt: skip
 STEADY = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "SOURCE_DATE_EPOCH": "315532800"}
 """What every uv is given, so that it says and builds the same everywhere."""
-_SEARCH = threading.Lock()  # uv asks sysconfig, whose first use is not safe in two threads before Python 3.12
 
 
 @cache
@@ -37,7 +35,7 @@ def find() -> Path:
     try:
         from uv import find_uv_bin
 
-        with _SEARCH:
+        with children.SEARCH:
             return Path(find_uv_bin())
     except (ImportError, FileNotFoundError):
         tried.append("the Python package uv")

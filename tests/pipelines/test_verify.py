@@ -69,9 +69,7 @@ def test_a_source_and_a_destination_that_are_equal(ours: Workspace) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_streams_that_have_other_names_at_the_target(
-    our_plugins: Workspace, flights_csv: Path, tmp_path: Path
-) -> None:
+def test_streams_that_have_other_names_at_the_target(our_plugins: Workspace, flights_csv: Path, tmp_path: Path) -> None:
     path = tmp_path / "air.duckdb"
     ours = with_job(our_plugins.branch(tmp_path / "project"), "target-duckdb", flights_csv, {"path": str(path)})
     named = ("--stream-name", "raw_{name}")

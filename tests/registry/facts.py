@@ -53,7 +53,8 @@ def found(name: str, entry: dict[str, Any]) -> dict[str, Any]:
             entry["package"], as_name=name, kind=entry["kind"], with_=tuple(entry.get("requires", ())),
             executable=entry.get("executable"),
         )  # fmt: skip
-        (change,) = add(project, [request], probe=prober, index=Index([]))
+        with prober() as probe:
+            (change,) = add(project, [request], probe=probe, index=Index([]))
         try:
             return _told(entry, change.plugin, change.manifest)
         finally:
