@@ -12,8 +12,9 @@ into a summary, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private r
 `patterns` and `ratelimit`, in its plugin's words), `mend` has one plugin of a living pipeline started again, `isolate`
 leaves out a stream that fails, `totals` adds the attempts up, `breaker` pauses a plugin that fails run after run.
 `parallel` is several taps for one target: `shares` divides the streams, `taps` runs and minds them, `governor` says
-when another may begin. `relief` takes off a target what the data plane does for it. `encoding` chooses between lines
-and columns.
+when another may begin. `relief` takes off a target what the data plane does for it, `adapting` says what is changed in
+a stream for the plugin that reads it, `encoding` chooses between lines and columns. `building` runs the build of a
+package, confined.
 
 `checker` is the child that judges records whose SCHEMA the data plane cannot use, `judging` its program. `verify/`
 reads a destination back and compares it.

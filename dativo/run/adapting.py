@@ -44,11 +44,6 @@ def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> d
     return {"rules": chosen, "bounds": bounds, "stream_name": template}
 
 
-def names(template: str | None) -> dict[str, Any] | None:
-    """The `adapt` that gives streams the names of the target, and changes nothing else."""
-    return None if template is None else {"rules": [], "bounds": "inclusive", "stream_name": template}
-
-
 def template_of(options: RunOptions, spec: JobSpec) -> str | None:
     """The template for the names of a job's streams, checked."""
     return checked_template(options.stream_name or spec.stream_name)

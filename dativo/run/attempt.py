@@ -80,6 +80,7 @@ class Seen:
     """The file for them."""
     adapted: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """By plugin that reads, by rule: how much was changed for it, in how many streams."""
+    _changed: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
     renamed: dict[str, str] = field(default_factory=dict)
     """By stream: the name that the target knows it by."""
     accesses: list[events.Access] = field(default_factory=list)
@@ -108,7 +109,9 @@ class Seen:
         for rule, number in event.changes.items():
             held = self.adapted.setdefault(event.child, {}).setdefault(rule, {"changes": 0, "streams": 0})
             held["changes"] += number
-            held["streams"] += 1
+            if (event.child, rule, event.stream) not in self._changed:  # a stream has many SCHEMAs and BATCHes
+                self._changed.add((event.child, rule, event.stream))
+                held["streams"] += 1
         if event.alias is not None:
             self.renamed[event.stream] = event.alias
 

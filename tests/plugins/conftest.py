@@ -11,12 +11,25 @@ from dativo import errors
 from dativo.config.project import Project
 from dativo.plugins import manifest
 from dativo.run import building
+from tests.plugins.shelf import Shelf
+from tests.workspace import Workspace
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("DATIVO_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def shelved(tmp_path, monkeypatch):
+    """A project for `dativo` as a process, whose index is a shelf."""
+    with Shelf(tmp_path / "shelf") as shelf:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", shelf.url)
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+        workspace = Workspace(tmp_path / "project", tmp_path / "home")
+        workspace.shelf = shelf
+        yield workspace
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from tests.workspace import Workspace
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
-    """A project whose index is a shelf."""
-    with Shelf(tmp_path / "shelf") as shelf:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", shelf.url)
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        workspace = Workspace(tmp_path / "project", tmp_path / "home")
-        workspace.shelf = shelf
-        yield workspace
+def shop(shelved):
+    return shelved
 
 
 def nothing_is_left(workspace):

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.plugins import tiny
-from tests.plugins.shelf import Shelf
 from tests.workspace import Workspace
 
 MODEST = {**tiny.ABOUT, "name": "tap-moving"}
@@ -28,17 +27,12 @@ GREEDY = {
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
+def shop(tmp_path, shelved):
     """A project with tap-moving 1.0 of a shelf that has 2.0 by now; its library was built of a source."""
-    with Shelf(tmp_path / "shelf") as shelf:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", shelf.url)
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        workspace = Workspace(tmp_path / "project", tmp_path / "home")
-        workspace.shelf = shelf
-        shelf.sdist(tiny.make(tmp_path / "lib", "lib-base"), "lib-base")
-        shelf.wheel(tiny.make(tmp_path / "one", "tap-moving", about=MODEST, dependencies=("lib-base",)))
-        workspace.dativo("add", "tap-moving").expect()
-        yield workspace
+    shelved.shelf.sdist(tiny.make(tmp_path / "lib", "lib-base"), "lib-base")
+    shelved.shelf.wheel(tiny.make(tmp_path / "one", "tap-moving", about=MODEST, dependencies=("lib-base",)))
+    shelved.dativo("add", "tap-moving").expect()
+    return shelved
 
 
 def test_upgrade_shows_what_changes_and_asks_before_it_changes_anything(shop, tmp_path):

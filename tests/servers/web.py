@@ -6,13 +6,15 @@ as services do now and then. `texts` are further paths with their content.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.servers.minded import minded
 
 LIMIT = 500
 
@@ -73,15 +75,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextlib.contextmanager
-def site(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Site]:
+def site(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> AbstractContextManager[Site]:
     """A site for as long as the block lasts."""
-    server = Site(tables)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return minded(Site(tables))

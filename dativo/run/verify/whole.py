@@ -114,7 +114,7 @@ def _read_source(job: Job, steps: Sequence[Step], folder: Path, interrupts: Inte
             tap.child(job=job.name, run=run, catalog=text),
             *(step.child(job=job.name, run=run) for step in mappers),
         ],
-        sink=Sink("the comparison", quiet=True, adapt=adapting.names(adapting.template_of(options, job.spec))),
+        sink=Sink("the comparison", quiet=True, adapt={"stream_name": adapting.template_of(options, job.spec)}),
         limits=options.limits({**lines(steps[:-1]), **job.spec.limits}),
         policy=options.policy(job.spec.policy, batch=True),
         grace=options.graces(job.spec.grace),
