@@ -31,6 +31,7 @@ class Installed:
     variant: str | None = None
     approved: str | None = None
     """The hash of the permissions that dativo.lock holds as approved."""
+    engine: str = lockfile.SINGER
 
     @cached_property
     def permissions(self) -> Permissions:
@@ -171,4 +172,5 @@ def _installed(plugin: LockedPlugin, executable: Path, home: Path | None, manife
         source=plugin.source,
         variant=plugin.variant,
         approved=plugin.permissions,
+        engine=plugin.engine,
     )

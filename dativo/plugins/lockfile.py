@@ -21,6 +21,7 @@ from dativo.config.paths import cache_dir
 from dativo.plugins import permissions
 
 VERSION = 1
+SINGER = "singer"
 HEADER = "# Written by `dativo add` and `dativo sync`. Keep it in version control; do not edit it.\n"
 
 
@@ -56,6 +57,8 @@ class LockedPlugin:
     sandbox: dict[str, Any] = field(default_factory=dict, repr=False)
     """The approved permissions, readable: `Permissions.block()`."""
     packages: tuple[LockedPackage, ...] = field(default=(), repr=False)
+    engine: str = SINGER
+    """What it speaks, and so how it is started: one of the registry's engines. Written where it is not Singer."""
 
     @property
     def environment(self) -> str:
@@ -119,7 +122,7 @@ def render(lock: Lock) -> str:
         plugin = lock.plugins[name]
         parts.append("\n[[plugin]]\n")
         for key, value in _fields(plugin).items():
-            if value not in (None, ()):
+            if value not in (None, ()) and (key, value) != ("engine", SINGER):
                 parts.append(f"{key} = {_toml(value)}\n")
         parts += _table("plugin.sandbox", plugin.sandbox)
         for package in sorted(plugin.packages, key=lambda item: item.name):
