@@ -33,13 +33,21 @@ def release(pid: int) -> None:
 
 
 def run(
-    command: Sequence[str], *, timeout: float | None = None, given: str | None = None, **options: Any
+    command: Sequence[str],
+    *,
+    timeout: float | None = None,
+    given: str | None = None,
+    undecodable: str = "replace",
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end: its texts and its code. OSError and TimeoutExpired as of `subprocess.run`."""
+    """Run a program to its end: its texts and its code. OSError and TimeoutExpired as of `subprocess.run`.
+
+    `undecodable` is what becomes of bytes that are no text, as for `bytes.decode`.
+    """
     process = popen(
         command,
         stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors=undecodable,
         **options,
     )  # fmt: skip
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import children
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 
 READ_SIZE = 1 << 16
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 
 PATIENCE = 20
 PROC = Path("/proc")

@@ -20,8 +20,8 @@ from typing import Any
 from dativo import children, errors
 from dativo.bus import events as bus_events
 from dativo.bus import orphans
-from dativo.bus.find import find_bus
 from dativo.bus.plan import Plan
+from dativo.native import find_bus
 
 READ_SIZE = 1 << 16
 

@@ -156,7 +156,7 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
 def _bus() -> Finding:
     from dativo import __version__
     from dativo.bus.about import bus_version
-    from dativo.bus.find import find_bus
+    from dativo.native import find_bus
 
     path = find_bus()
     version = bus_version(path)

@@ -48,7 +48,7 @@ def _or_none(find: Callable[[], str]) -> str | None:
 
 def _bus() -> str:
     from dativo.bus.about import bus_version
-    from dativo.bus.find import find_bus
+    from dativo.native import find_bus
 
     return bus_version(find_bus())
 

@@ -9,12 +9,15 @@ Dativo itself: against them nothing here helps (I7).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
-from array import array
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+
+from dativo import children
+from dativo.native import find_bus
 
 LINK = "link:"
 READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
@@ -25,40 +28,40 @@ _PIECE = 1 << 20
 def fingerprint(root: Path, own: Collection[str]) -> str:
     """One hash over name, size, ctime and inode of all below `root` but its `own` files. Raises OSError.
 
-    ctime moves with whatever is done to a file, its mode and its other times included. Entries are taken in the order
-    of the directory, which stays while nothing comes or goes.
+    ctime moves with whatever is done to a file, its mode and its other times included.
     """
-    names: list[str] = []
-    numbers: list[int] = []
-    top = str(root)
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if folder is top and name in own:
-                    continue
-                names.append(name)
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                    continue
-                about = entry.stat(follow_symlinks=False)
-                numbers += (about.st_size, about.st_ctime_ns, about.st_ino)
-    total = hashlib.blake2b("/".join(names).encode("utf-8", "surrogateescape"), digest_size=16)
-    total.update(array("Q", numbers).tobytes())
-    return total.hexdigest()
+    return _asked("--tree-look", root, own=own)
 
 
-def hashes(root: Path, own: Collection[str], *, known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Path below `root` -> SHA-256 of the file, or where the link leads. `known` are not read again. Raises OSError."""
+def hashes(root: Path, own: Collection[str]) -> dict[str, str]:
+    """Path below `root` -> SHA-256 of the file, or where the link leads. Raises OSError."""
     found: dict[str, str] = {}
-    top = str(root)
-    for path in _files(top, own):
-        name = path[len(top) + 1 :]
-        digest = known.get(name) if known else None
-        found[name] = digest or (LINK + str(Path(path).readlink()) if _is_link(path) else digest_of(path))
+    words = iter(_asked("--tree-hash", root, own=own).split("\0"))
+    for word in words:
+        if word.startswith("@"):
+            found[word[1:]] = LINK + next(words)
+        elif word:
+            digest, _, name = word.partition(" ")
+            found[name] = digest
     return found
+
+
+def clone(source: Path, target: Path, left_out: Collection[str]) -> None:
+    """The same tree, its files hard links. Raises OSError, as where the two are on different file systems."""
+    _asked("--tree-link", source, target, own=left_out)
+
+
+def _asked(question: str, *places: Path, own: Collection[str]) -> str:
+    """What the compiled part says: thousands of files are looked at before every start (native/dativo-bus, tree.rs)."""
+    but = [word for name in sorted(own) for word in ("--but", name)]
+    command = [str(find_bus()), question, *map(str, places), *but]
+    done = children.run(command, undecodable="surrogateescape", encoding="utf-8")
+    if done.returncode:
+        number, _, place = done.stderr.partition(" ")
+        if not number.isdigit():
+            raise OSError(errno.EIO, f"{question}: {done.stderr.strip() or done.returncode}")
+        raise OSError(int(number), os.strerror(int(number)), place)
+    return done.stdout
 
 
 def digest_of(path: str | Path) -> str:
@@ -71,21 +74,6 @@ def digest_of(path: str | Path) -> str:
         return total.hexdigest()
     finally:
         os.close(handle)
-
-
-def _is_link(path: str) -> bool:
-    return stat.S_ISLNK(os.lstat(path).st_mode)
-
-
-def _files(top: str, own: Collection[str]) -> Iterator[str]:
-    for parent, folders, names in os.walk(top):
-        skipped = own if parent == top else ()
-        folders[:] = [name for name in folders if name not in skipped]
-        # a link to a folder is walked past by os.walk: it counts as a file
-        links = [name for name in folders if _is_link(f"{parent}/{name}")]
-        for name in (*names, *links):
-            if name not in skipped:
-                yield f"{parent}/{name}"
 
 
 def make_read_only(root: Path) -> None:

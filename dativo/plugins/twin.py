@@ -28,7 +28,7 @@ def take(plugin: LockedPlugin, made: Path, listing: str, own: tuple[str, ...]) -
         if seal.differences(recorded, seal.hashes(twin, own)):
             seal.clear(twin)
             return False
-        clone(twin, made, frozenset(own) - {listing})
+        seal.clone(twin, made, frozenset(own) - {listing})
         os.utime(twin)
     except (OSError, ValueError, AttributeError):
         seal.clear(made)
@@ -43,26 +43,9 @@ def keep(plugin: LockedPlugin, made: Path, own: tuple[str, ...], listing: str) -
         if twin.exists():
             return
         with work.folder("twin", twin.parent) as aside:
-            clone(made, aside / "env", frozenset(own) - {listing})
+            seal.clone(made, aside / "env", frozenset(own) - {listing})
             (aside / "env").rename(twin)
         _thin_out(twin.parent)
-
-
-def clone(source: Path, target: Path, left_out: frozenset[str]) -> None:
-    """The same tree, its files hard links. Raises OSError, as where the two are on different file systems."""
-    top, new = str(source), str(target)
-    folders = []
-    for parent, names, files in os.walk(top):
-        there = new + parent[len(top) :]
-        os.mkdir(there)  # noqa: PTH102 - thousands of them
-        folders.append(there)
-        for name in (*files, *(one for one in names if os.path.islink(f"{parent}/{one}"))):  # noqa: PTH114
-            if parent == top and name in left_out:
-                continue
-            os.link(f"{parent}/{name}", f"{there}/{name}", follow_symlinks=False)
-        names[:] = [one for one in names if not (parent == top and one in left_out)]
-    for folder in folders[1:]:
-        os.chmod(folder, seal.FOLDER)  # noqa: PTH101
 
 
 def _place(plugin: LockedPlugin) -> Path:

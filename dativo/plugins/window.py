@@ -36,8 +36,7 @@ class Window:
     _server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"window": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"window": self}))
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
@@ -86,6 +85,13 @@ class Window:
 
 def _address(file: File, name: str) -> str:
     return file.url + (".metadata" if name == f"{file.name}.metadata" else "")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: a build that hangs up in the middle of an answer says itself what it missed."""
 
 
 class _Handler(BaseHTTPRequestHandler):

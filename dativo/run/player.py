@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from dativo import __version__
-from dativo.bus.find import find_bus
 from dativo.config import policy as policies
 from dativo.config.project import Project
 from dativo.config.specs import PluginSpec
 from dativo.engines import singer
+from dativo.native import find_bus
 from dativo.plugins.installed import Installed
 from dativo.run import places, readable
 from dativo.run.bounds import Bounds

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.bus.find import find_bus
 from dativo.config import atomic
 from dativo.config.project import Project, working_directory
+from dativo.native import find_bus
 from dativo.run.options import RunOptions
 
 FOLDER = "tapes"

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 
 ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 from tests.bench.figures import Figure
 
 ROOT = Path(__file__).parents[2]

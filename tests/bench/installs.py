@@ -20,7 +20,7 @@ PLUGINS = (
     "meltano-map-transform",
     "tap-dbt",
     "tap-csv-folder",
-    "tap-jsonl==0.3.1",
+    "tap-rest-api-msdk",
     "pipelinewise-tap-mysql",
     "pipelinewise-transform-field",
 )

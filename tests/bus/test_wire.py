@@ -13,7 +13,7 @@ import pytest
 
 from dativo import errors
 from dativo.bus.events import TYPES
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "native" / "dativo-bus" / "tests" / "plugins"

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 from tests.escape import cgroups, matrix, world
 from tests.escape.columns import BY_NAME, COLUMNS, QUICK, Column
 

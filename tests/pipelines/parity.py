@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 from dativo_protocol import codec
 from dativo_protocol.exact import number
 from dativo_protocol.types import ColumnType, columns

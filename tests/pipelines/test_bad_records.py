@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 from tests.fixtures.faulty import Faulty, codes, errors_in
 from tests.workspace import Answer
 

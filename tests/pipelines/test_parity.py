@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dativo.bus.find import find_bus
+from dativo.native import find_bus
 from dativo_protocol import codec
 from dativo_protocol.catalog import apply_selection
 from dativo_protocol.vectors import Case, cases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -68,7 +69,8 @@ def test_a_bundle_installs_without_an_index_and_with_empty_caches(shop, tmp_path
     assert made["wheels"] == 2
     digest = shop.dativo("list", "--json").expect().json[0]["digest"]
     there = Workspace(tmp_path / "there", tmp_path / "there-home")
-    nowhere = f"UV_DEFAULT_INDEX=http://127.0.0.1:9/simple UV_CACHE_DIR={tmp_path}/empty"
+    alone = "unshare -n" if os.geteuid() == 0 else "unshare -rn"  # a network namespace without so much as a loopback
+    nowhere = f"UV_DEFAULT_INDEX=http://127.0.0.1:9/simple UV_CACHE_DIR={tmp_path}/empty {alone}"
     there.shell(f"{nowhere} dativo sync --bundle {bundle}").expect()
     assert there.dativo("list", "--json").expect().json[0]["digest"] == digest
     assert there.shell(f"{nowhere} dativo sync --frozen --offline").expect()

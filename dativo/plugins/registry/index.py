@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -153,12 +153,16 @@ class Index:
 
     def of(self, plugin: LockedPlugin) -> Entry | None:
         """The entry that a locked plugin was, or could have been, added by; no network."""
+        return next((one for one in self._here if _same(one, plugin)), None)
+
+    @cached_property
+    def _here(self) -> list[Entry]:
+        """The entries that need no network; of a registry that cannot be used, those before the fault."""
+        found: list[Entry] = []
         for catalogue in self.catalogues:
             with suppress(errors.DativoError):
-                for one in catalogue.read_entries():
-                    if _same(one, plugin):
-                        return one
-        return None
+                found.extend(catalogue.read_entries())
+        return found
 
     def only(self, registry: str) -> Index:
         """One registry alone, or `registry.unknown`."""

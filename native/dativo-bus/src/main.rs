@@ -6,6 +6,7 @@
 //! ends them in order, [`clock`] when their time is up, [`watch`] when they are over a limit, [`restart`] has one started
 //! again (with what [`shelf`] keeps) and [`search`] without what it cannot load, [`report`] gives the verdict. [`recorder`] writes a run's tape; [`play`] (with
 //! [`play_letters`] and [`tape_info`]) reads one again, as a child of another run. [`gather`] makes one stream of several taps'.
+//! [`tree`] looks at the files of an installed plugin before it is started.
 //!
 //! Invariants it guards: I6 (children get what the plan grants), I8 (nothing outlives the run), I10 (bounded memory),
 //! I11 (the verdict), I13 (contents of files reach nobody else).
@@ -39,6 +40,7 @@ mod shutdown;
 mod spool;
 mod supervisor;
 mod tape_info;
+mod tree;
 mod watch;
 
 use dativo_bus_engine::plan::Plan;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Ok(Action::Play(wanted)) => played(play::play(&wanted)),
         Ok(Action::Gather(wanted)) => gathered(&wanted),
         Ok(Action::TapeInfo(path)) => played(tape_info::print(&path)),
+        Ok(Action::Tree(wanted)) => looked(&wanted),
         Ok(Action::Print(text)) => Ok(print(&text)),
         Err(message) => Err(complain(&message, BAD_PLAN)),
     };
@@ -120,6 +123,14 @@ fn played(outcome: std::io::Result<()>) -> Result<ExitCode, ExitCode> {
             Err(ExitCode::from(BAD_PLAN))
         }
     }
+}
+
+fn looked(wanted: &tree::Tree) -> Result<ExitCode, ExitCode> {
+    let outcome = tree::answer(wanted).map(|()| ExitCode::SUCCESS);
+    outcome.map_err(|e| {
+        eprint!("{e}");
+        ExitCode::from(INTERRUPTED)
+    })
 }
 
 fn print(text: &str) -> ExitCode {

@@ -2,6 +2,7 @@
 
 use crate::gather::Gather;
 use crate::play::Play;
+use crate::tree::{Question, Tree};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ Usage: dativo-bus [--plan-fd N] [--events-fd N]
        dativo-bus --probe
        dativo-bus --play FILE… [--until N] [--stream NAME…] [--state FILE] [--real-time]
        dativo-bus --tape-info FILE
+       dativo-bus --tree-look DIR | --tree-hash DIR | --tree-link DIR NEW [--but NAME…]
        dativo-bus --gather --lane N… --control-fd N --events-fd N [--memory N] [--disk N] [--folder DIR] [--max-line N]
 
 The data plane of Dativo. Reads a plan (JSON) from a descriptor, runs it, writes events (JSON lines) to another.
@@ -30,6 +32,10 @@ Options:
   --memory N, --disk N  of --gather: bytes that may wait for a STATE
   --folder DIR          of --gather: where on disk
   --max-line N          of --gather: bytes of the longest message
+  --tree-look DIR       print one hash over the size, ctime and inode of all files in a folder
+  --tree-hash DIR       print the SHA-256 of each: HASH SPACE NAME NUL, or @ NAME NUL TARGET NUL for a link
+  --tree-link DIR NEW   make a folder with the same files, as hard links
+  --but NAME            of --tree-…: a name at the top that does not count (repeatable)
   --schema plan|event   print the JSON Schema of the plan or of the events
   --version             print the version
   --help                print this
@@ -61,6 +67,8 @@ pub enum Action {
     Gather(Gather),
     /// Say what a tape holds.
     TapeInfo(PathBuf),
+    /// Answer a question about a folder's files.
+    Tree(Tree),
     /// Print a text and exit.
     Print(String),
 }
@@ -74,7 +82,11 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
     let mut wanted = Play::default();
     let mut gather = Gather::default();
     let mut gathers = false;
-    let mut arguments = arguments.map(|a| a.to_string_lossy().into_owned());
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments.first().is_some_and(|first| first.to_string_lossy().starts_with("--tree-")) {
+        return tree(arguments);
+    }
+    let mut arguments = arguments.into_iter().map(|a| a.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
             Some((name, value)) => (name.to_string(), Some(value.to_string())),
@@ -135,6 +147,28 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
     }
 }
 
+/// `--tree-…`: its paths may be any bytes.
+fn tree(arguments: Vec<OsString>) -> Result<Action, String> {
+    let mut rest = arguments.into_iter();
+    let name = rest.next().unwrap_or_default();
+    let mut path = || rest.next().ok_or(format!("{} needs a folder; see --help", name.to_string_lossy()));
+    let top = path()?.into();
+    let question = match name.to_str() {
+        Some("--tree-look") => Question::Look,
+        Some("--tree-hash") => Question::Hash,
+        Some("--tree-link") => Question::Link(path()?.into()),
+        _ => return Err(format!("unknown argument {name:?}; see --help")),
+    };
+    let mut but = Vec::new();
+    while let Some(word) = rest.next() {
+        match (word.to_str(), rest.next()) {
+            (Some("--but"), Some(name)) => but.push(name),
+            _ => return Err(format!("--but NAME is expected, not {word:?}")),
+        }
+    }
+    Ok(Action::Tree(Tree { question, top, but }))
+}
+
 fn count(name: &str, value: &str) -> Result<u64, String> {
     value
         .parse()
@@ -185,6 +219,10 @@ mod tests {
             &["run"],
             &["--gather"],
             &["--lane", "4"],
+            &["--tree-look"],
+            &["--tree-link", "a"],
+            &["--tree-hash", "a", "--but"],
+            &["--tree-eat", "a"],
         ] {
             assert!(of(arguments).is_err(), "{arguments:?}");
         }

@@ -1,4 +1,8 @@
-"""Where the data plane's executable is. Its error lists every place that was looked at."""
+"""Where the compiled part of Dativo is, the executable `dativo-bus`. The error lists every place that was looked at.
+
+Imports nothing of Dativo but `errors` and `children`; anyone may import it. Runs are started by `dativo.bus` alone:
+others ask questions that need no plan.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ def _places() -> Iterator[tuple[str, Path]]:
         if folder not in seen:
             seen.add(folder)
             yield place, folder / NAME
-    native = Path(__file__).resolve().parent.parent.parent / "native"
+    native = Path(__file__).resolve().parent.parent / "native"
     if (native / "Cargo.toml").is_file():
         built = os.environ.get("CARGO_TARGET_DIR")
         folder = Path(built) if built else native / "target"
