@@ -83,7 +83,10 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
     let mut gather = Gather::default();
     let mut gathers = false;
     let arguments: Vec<OsString> = arguments.collect();
-    if arguments.first().is_some_and(|first| first.to_string_lossy().starts_with("--tree-")) {
+    if arguments
+        .first()
+        .is_some_and(|first| first.to_string_lossy().starts_with("--tree-"))
+    {
         return tree(arguments);
     }
     let mut arguments = arguments.into_iter().map(|a| a.to_string_lossy().into_owned());
@@ -151,7 +154,10 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, String
 fn tree(arguments: Vec<OsString>) -> Result<Action, String> {
     let mut rest = arguments.into_iter();
     let name = rest.next().unwrap_or_default();
-    let mut path = || rest.next().ok_or(format!("{} needs a folder; see --help", name.to_string_lossy()));
+    let mut path = || {
+        rest.next()
+            .ok_or(format!("{} needs a folder; see --help", name.to_string_lossy()))
+    };
     let top = path()?.into();
     let question = match name.to_str() {
         Some("--tree-look") => Question::Look,

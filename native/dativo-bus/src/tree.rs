@@ -81,13 +81,20 @@ struct Waiting {
 }
 
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_THREADS)
 }
 
 /// All folders, in the order of their paths, with their files in the order of their names.
 fn walk(top: &Path, but: &[OsString]) -> io::Result<Vec<Folder>> {
-    let root = fs::openat(CWD, top, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| named(e.into(), top))?;
+    let root = fs::openat(
+        CWD,
+        top,
+        OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|e| named(e.into(), top))?;
     let (waiting, more) = (
         Mutex::new(Waiting {
             folders: vec![PathBuf::new()],
@@ -153,7 +160,11 @@ fn in_threads<T: Send>(number: usize, work: &(impl Fn() -> T + Sync)) -> Vec<T> 
 }
 
 fn read_folder(root: &OwnedFd, path: &Path, skipped: &[OsString]) -> io::Result<(Folder, Vec<PathBuf>)> {
-    let here: &Path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let here: &Path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let handle = fs::openat(root, here, flags, Mode::empty())?;
     let (mut files, mut below) = (Vec::new(), Vec::new());
@@ -217,7 +228,12 @@ fn files(folders: &[Folder]) -> Vec<(PathBuf, &File)> {
     let each = |folder: &'_ Folder| folder.path.clone();
     folders
         .iter()
-        .flat_map(|folder| folder.files.iter().map(move |file| (each(folder).join(&file.name), file)))
+        .flat_map(|folder| {
+            folder
+                .files
+                .iter()
+                .map(move |file| (each(folder).join(&file.name), file))
+        })
         .collect()
 }
 
@@ -353,7 +369,11 @@ mod tests {
             parts
         };
         let there = sorted(hashes(&top, &folders).unwrap());
-        assert_eq!(there.len(), 7, "five names, a link's target, and what is behind the last NUL");
+        assert_eq!(
+            there.len(),
+            7,
+            "five names, a link's target, and what is behind the last NUL"
+        );
         let one = format!("{} one", hex(&Sha256::digest(b"1")));
         assert!(there.contains(&one.into_bytes()));
         assert!(there.contains(&b"@a/folder".to_vec()));
