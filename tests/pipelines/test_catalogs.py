@@ -21,7 +21,8 @@ if "--about" in sys.argv:
 if "--help" in sys.argv:
     print("usage: [--config FILE] [--state FILE] [--catalog FILE] [--discover]")
     sys.exit(0)
-found = [{{"tap_stream_id": name, "stream": name, "schema": SCHEMA, **({metadata!r}.get(name) or {{}})}} for name in "ab"]
+SAID = {metadata!r}
+found = [{{"tap_stream_id": one, "stream": one, "schema": SCHEMA, **(SAID.get(one) or {{}})}} for one in "ab"]
 if "--discover" in sys.argv:
     print(json.dumps({{"streams": found}}))
     sys.exit(0)
