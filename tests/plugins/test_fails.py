@@ -15,6 +15,14 @@ from tests.plugins.shelf import Shelf, plugin
 from tests.plugins.test_builds import nothing_is_left
 from tests.workspace import Workspace
 
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+OLD = {
+    "tap-mapping": "from collections import Mapping",
+    "tap-unasked": "import a_module_of_nobody",
+    "tap-odd": "raise SystemError('an odd Python')",
+}
+"""What a plugin does first."""
+
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
@@ -36,6 +44,13 @@ def shelf(tmp_path_factory):
         (future / "backend.py").write_text(backend.replace("\\n{needs}", "\\nRequires-Python: >=3.99\\n{needs}"))
         made.wheel(future)
         made.sdist(plugin(packages / "j", "tap-broken", attack="raise RuntimeError('no compiler here')"), "tap-broken")
+        for name, line in OLD.items():
+            old = tiny.make(packages / name, name)
+            (old / "plugin.py").write_text(f"{line}\n{(old / 'plugin.py').read_text()}")
+            made.wheel(old)
+        broken = "raise RuntimeError('no compiler here')"
+        made.sdist(plugin(packages / "l", "tap-bounded", attack=broken), "tap-bounded")
+        made.bounds = {"tap-odd": ">=3.7,<3.10", "tap-bounded": ">=3.7,<3.9", "tap-good": ">=3.7,<3.9"}
         slow = "import time; time.sleep(60)"
         made.sdist(plugin(packages / "k", "tap-slow", attack=slow), "tap-slow")
         yield made
@@ -71,6 +86,33 @@ def test_one_clear_line_and_nothing_left(shop, words, code, said):
     assert "\n" not in error["message"]
     assert error["hint"]
     nothing_is_left(shop)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "hint"),
+    [
+        ("tap-mapping", "plugin.start_failed", f"it needs what Python {HERE} no longer has: --python 3.9"),
+        (
+            "tap-unasked",
+            "plugin.start_failed",
+            "it does not ask for the package that brings the module a_module_of_nobody: --with PACKAGE does",
+        ),
+        ("tap-odd", "plugin.start_failed", f"it was made for Python >=3.7,<3.10, and this is {HERE}: --python 3.9"),
+        (
+            "tap-bounded",
+            "plugin.install_failed",
+            f"it was made for Python >=3.7,<3.9, and this is {HERE}: --python 3.8",
+        ),
+    ],
+)
+def test_which_python_or_package_would_help(shop, name, code, hint):
+    error = json.loads(shop.dativo("add", name, "--json").expect(3).stdout)
+    assert (error["code"], error["hint"]) == (code, hint), error
+    nothing_is_left(shop)
+
+
+def test_a_bound_is_only_looked_at_when_something_failed(shop):
+    shop.dativo("add", "tap-good").expect()
 
 
 def test_an_index_that_is_not_there(shop, monkeypatch):
