@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 
 from dativo.plugins.window import Window
 
@@ -19,8 +20,8 @@ def test_a_build_that_hangs_up_leaves_no_traceback(capfd):
         with socket.create_connection((host, int(port))) as caller:
             caller.sendall(b"GET / HTTP/1.1\r\n")
             while not handlers():
-                pass
+                time.sleep(0.01)
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing it is a reset
-        for thread in handlers():
-            thread.join()
+        while handlers():
+            time.sleep(0.01)
     assert capfd.readouterr().err == ""
