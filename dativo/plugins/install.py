@@ -17,7 +17,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import approval, build, environment, firstparty, index, lockfile, pythons, sources, work
+from dativo.plugins import approval, build, environment, firstparty, index, lacking, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
@@ -26,7 +26,7 @@ from dativo.plugins.manifest import kind_from
 from dativo.plugins.permissions import FROM_CONFIG
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.index import Index
-from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
+from dativo.plugins.requirement import Request, Wanted, from_declaration, kind_of, understand
 from dativo.plugins.resolve import Resolved, resolve
 from dativo.plugins.uv import Uv
 
@@ -205,13 +205,13 @@ def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) ->
 def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin | None, session: Session) -> None:
     """Say which Python or package a plugin lacks that did not install or start, where that can be told."""
     said = problem.code == "plugin.install_failed" and problem.hint is not None
-    if said or problem.code not in pythons.FAILED or wanted.source == "script":
+    if said or problem.code not in lacking.FAILED or wanted.source == "script":
         return
     entry = session.names.of(plugin) if plugin is not None else None
     bound = entry.python if entry is not None else None
     if bound is None and wanted.source == "pypi" and wanted.distribution and not session.offline:
-        bound = pythons.declared(wanted.distribution, plugin.version if plugin else None, session.shop.indexes)
-    pythons.explain(problem, wanted.request.python or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
+        bound = lacking.declared(wanted.distribution, plugin.version if plugin else None, session.shop.indexes)
+    lacking.explain(problem, wanted.request.python or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
 
 
 def place(resolved: Resolved, session: Session, built: list[Placed], executable: str | None = None) -> Placed:
@@ -322,8 +322,8 @@ def lacks_pkg_resources(problem: errors.DativoError) -> bool:
 
 
 def _described(plugin: LockedPlugin, manifest: dict[str, Any]) -> LockedPlugin:
-    """The lock entry with what the probe told. A name or flag decides the kind before the manifest does."""
-    kind = plugin.kind or kind_from(manifest)
+    """The lock entry with what the probe told. A name, flag or command decides the kind before the manifest does."""
+    kind = plugin.kind or kind_of(plugin.executable) or kind_from(manifest)
     if not kind:
         raise errors.ConfigError(
             "plugin.kind", f"{plugin.name}: is it a tap, a target or a mapper?", hint="say it: --kind tap"

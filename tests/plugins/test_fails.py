@@ -50,6 +50,9 @@ def shelf(tmp_path_factory):
             made.wheel(old)
         broken = "raise RuntimeError('no compiler here')"
         made.sdist(plugin(packages / "l", "tap-bounded", attack=broken), "tap-bounded")
+        lacks = "raise RuntimeError('Trying pkg-config --exists libmariadb')"
+        made.sdist(plugin(packages / "m", "tap-native", attack=lacks), "tap-native")
+        made.wheel(tiny.make(packages / "n", "odd-named", about=None, scripts=("target-odd",)))
         made.bounds = {"tap-odd": ">=3.7,<3.10", "tap-bounded": ">=3.7,<3.9", "tap-good": ">=3.7,<3.9"}
         slow = "import time; time.sleep(60)"
         made.sdist(plugin(packages / "k", "tap-slow", attack=slow), "tap-slow")
@@ -103,6 +106,12 @@ def test_one_clear_line_and_nothing_left(shop, words, code, said):
             "plugin.install_failed",
             f"it was made for Python >=3.7,<3.9, and this is {HERE}: --python 3.8",
         ),
+        (
+            "tap-native",
+            "plugin.install_failed",
+            "it is built here and needs the C library mariadb with its headers, and pkg-config: install that on this "
+            "machine (Debian: apt install)",
+        ),
     ],
 )
 def test_which_python_or_package_would_help(shop, name, code, hint):
@@ -113,6 +122,11 @@ def test_which_python_or_package_would_help(shop, name, code, hint):
 
 def test_a_bound_is_only_looked_at_when_something_failed(shop):
     shop.dativo("add", "tap-good").expect()
+
+
+def test_the_kind_of_a_plugin_is_told_by_its_command(shop):
+    shop.dativo("add", "odd-named").expect()
+    assert [one["kind"] for one in shop.dativo("list", "--json").expect().json] == ["target"]
 
 
 def test_an_index_that_is_not_there(shop, monkeypatch):

@@ -1,4 +1,4 @@
-"""Why a plugin did not install, or start: the Python it was made for, or a module that its package does not ask for.
+"""What a plugin lacked that did not install, or start: another Python, a C library, a package that it does not ask for.
 
 uv takes no notice of upper bounds such as `>=3.7,<3.11`, and so does Dativo: most are guesses, and what has one often
 runs beyond it. Where an install has failed, though, such a bound is the first thing to try, and the flag is said.
@@ -23,6 +23,14 @@ GONE = (
     (r"cannot import name '\w+' from 'ssl'|'ssl' has no attribute '(?:wrap_socket|match_hostname)'", "3.11"),
     (r"No module named '(?:cgi|cgitb|crypt|imghdr|mailcap|nntplib|pipes|telnetlib|uu|xdrlib)\b", "3.12"),
 )
+# What a build lacks of the machine: how its output says so, and how to get it.
+NATIVE = (
+    (r"pkg-config --exists (?:lib)?([\w.+-]+)", "the C library {0} with its headers, and pkg-config"),
+    (r"[Cc]annot find (\w+_config)|(?:Error: )?(\w+_config) executable not found", "{0}: the library's headers"),
+    (r"fatal error: ([\w./+-]+\.h): No such file", "the headers that have {0}"),
+    (r"(?:unable to execute|command) '(cc|gcc|g\+\+|clang)'|linker `(cc)` not found", "a C compiler ({0})"),
+    (r"can't find Rust compiler|(cargo): (?:command )?not found|`(cargo)` not found", "a Rust compiler (cargo)"),
+)
 _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
 
 
@@ -37,6 +45,11 @@ def explain(problem: errors.DativoError, used: str, bound: str | None) -> None:
     if fits is not None:
         problem.hint = f"it was made for Python {bound}, and this is {used}: --python {fits}"
         return
+    for sign, what in NATIVE if problem.code == "plugin.install_failed" else ():
+        if found := re.search(sign, said):
+            named = what.format(next((one for one in found.groups() if one), ""))
+            problem.hint = f"it is built here and needs {named}: install that on this machine (Debian: apt install)"
+            return
     lacks = _LACKS.search(said)
     if lacks and problem.code == "plugin.start_failed":
         problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
