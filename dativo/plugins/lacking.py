@@ -7,6 +7,7 @@ runs beyond it. Where an install has failed, though, such a bound is the first t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from dativo import errors
@@ -31,16 +32,17 @@ NATIVE = (
     (r"(?:unable to execute|command) '(cc|gcc|g\+\+|clang)'|linker `(cc)` not found", "a C compiler ({0})"),
     (r"can't find Rust compiler|(cargo): (?:command )?not found|`(cargo)` not found", "a Rust compiler (cargo)"),
 )
+_OF_A_TRACEBACK = re.compile(r"/lib/python(3\.\d+)/")
 _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
 
 
 def explain(problem: errors.DativoError, used: str, bound: str | None) -> None:
     """Put what to change into an error of an install, where it can be told. `bound` is what the package says."""
     said = "\n".join([problem.message, *problem.details, str(problem.context.get("stderr", ""))])
-    for sign, last in GONE:
-        if re.search(sign, said) and _number(used) > _number(last):
-            problem.hint = f"it needs what Python {used} no longer has: --python {last}"
-            return
+    last = last_that_has(said, used)
+    if last is not None:
+        problem.hint = f"it needs what Python {used} no longer has: --python {last}"
+        return
     fits = last_within(bound, used) if bound else None
     if fits is not None:
         problem.hint = f"it was made for Python {bound}, and this is {used}: --python {fits}"
@@ -53,6 +55,22 @@ def explain(problem: errors.DativoError, used: str, bound: str | None) -> None:
     lacks = _LACKS.search(said)
     if lacks and problem.code == "plugin.start_failed":
         problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
+
+
+def told_in_a_run(lines: Sequence[str]) -> str | None:
+    """What to change when an installed plugin dies of the Python that it has; None: nothing is known."""
+    said = "\n".join(lines)
+    used = _OF_A_TRACEBACK.search(said)
+    last = last_that_has(said, used[1]) if used else None
+    if used is None or last is None:
+        return None
+    return f"it needs what Python {used[1]} no longer has: dativo remove it, and add it again with --python {last}"
+
+
+def last_that_has(said: str, used: str) -> str | None:
+    """The last Python with what a plugin's words say that the one it has lacks."""
+    found = (last for sign, last in GONE if re.search(sign, said) and _number(used) > _number(last))
+    return min(found, key=_number, default=None)
 
 
 def declared(distribution: str, version: str | None, indexes: list[index.Index]) -> str | None:
