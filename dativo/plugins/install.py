@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import approval, build, environment, firstparty, index, lockfile, sources, work
+from dativo.plugins import approval, build, environment, firstparty, index, lacking, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
@@ -25,7 +26,7 @@ from dativo.plugins.manifest import kind_from
 from dativo.plugins.permissions import FROM_CONFIG
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.index import Index
-from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
+from dativo.plugins.requirement import Request, Wanted, from_declaration, kind_of, understand
 from dativo.plugins.resolve import Resolved, resolve
 from dativo.plugins.uv import Uv
 
@@ -189,13 +190,28 @@ def require_writable(project: Project) -> None:
 
 
 def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
+    plugin = None
     try:
         resolved = resolve(wanted, session.project, shop=session.shop)
-    except errors.ConfigError as problem:
-        if problem.code == "plugin.unknown" and wanted.source == "pypi":
+        plugin = resolved.plugin
+        return place(resolved, session, built, wanted.request.executable)
+    except errors.DativoError as problem:
+        if problem.code == "plugin.unknown" and wanted.source == "pypi" and plugin is None:
             problem.hint = session.names.hint(wanted.name)
+        _explain(problem, wanted, plugin, session)
         raise
-    return place(resolved, session, built, wanted.request.executable)
+
+
+def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin | None, session: Session) -> None:
+    """Say which Python or package a plugin lacks that did not install or start, where that can be told."""
+    said = problem.code == "plugin.install_failed" and problem.hint is not None
+    if said or problem.code not in lacking.FAILED or wanted.source == "script":
+        return
+    entry = session.names.of(plugin) if plugin is not None else None
+    bound = entry.python if entry is not None else None
+    if bound is None and wanted.source == "pypi" and wanted.distribution and not session.offline:
+        bound = lacking.declared(wanted.distribution, plugin.version if plugin else None, session.shop.indexes)
+    lacking.explain(problem, wanted.request.python or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
 
 
 def place(resolved: Resolved, session: Session, built: list[Placed], executable: str | None = None) -> Placed:
@@ -232,12 +248,13 @@ def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) 
         return ask(here, session)
     except errors.DativoError as problem:
         if not lacks_pkg_resources(problem) or any(item.startswith("setuptools") for item in wanted.request.with_):
+            _explain(problem, wanted, here.plugin, session)
             raise
     session.say(f"{wanted.name} needs pkg_resources: installed with {OLD_SETUPTOOLS} (recorded)")
     if here.fresh:
         environment.discard(here.plugin)
-    request = replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS))
-    return ask(_resolve_and_place(replace(wanted, request=request), session, built), session)
+    again = replace(wanted, request=replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS)))
+    return _asked(again, _resolve_and_place(again, session, built), session, built)
 
 
 def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> Change:
@@ -305,8 +322,8 @@ def lacks_pkg_resources(problem: errors.DativoError) -> bool:
 
 
 def _described(plugin: LockedPlugin, manifest: dict[str, Any]) -> LockedPlugin:
-    """The lock entry with what the probe told. A name or flag decides the kind before the manifest does."""
-    kind = plugin.kind or kind_from(manifest)
+    """The lock entry with what the probe told. A name, flag or command decides the kind before the manifest does."""
+    kind = plugin.kind or kind_of(plugin.executable) or kind_from(manifest)
     if not kind:
         raise errors.ConfigError(
             "plugin.kind", f"{plugin.name}: is it a tap, a target or a mapper?", hint="say it: --kind tap"

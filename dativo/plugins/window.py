@@ -37,6 +37,7 @@ class Window:
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"window": self}))
+        self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
@@ -88,10 +89,8 @@ def _address(file: File, name: str) -> str:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: a build that hangs up in the middle of an answer says itself what it missed."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a build that has died hangs up on us, which is no fault of ours to print a traceback for."""
 
 
 class _Handler(BaseHTTPRequestHandler):

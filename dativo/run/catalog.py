@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.engines.singer import OwnChoice
 from dativo.observe.log import PluginLog
 from dativo.run import probe
 from dativo.run.interrupts import Interrupts
@@ -59,9 +60,13 @@ def prepare(
     *,
     beat: Callable[[], None] | None = None,
 ) -> str | None:
-    """The catalog's text for a tap, or None for a tap that knows none. `given` is the --catalog file, already read."""
-    from dativo_protocol.catalog import apply_selection, selected_streams
+    """The catalog's text for a tap, or None for a tap that knows none. `given` is the --catalog file, already read.
 
+    An `OwnChoice` where nothing was chosen and the tap, which is one of the SDK, would read just that by itself.
+    """
+    from dativo_protocol.catalog import alike, apply_selection, selected_streams
+
+    own = None
     if given is not None:
         catalog = given
         patterns, metadata = options.select, {}
@@ -70,6 +75,7 @@ def prepare(
             step.plugin, step.config, interrupts=interrupts, log=log, beat=beat, **step.surroundings()
         )
         patterns, metadata = options.select or step.spec.select or EVERYTHING, step.spec.metadata
+        own = catalog if patterns == EVERYTHING and not metadata and "sdk_version" in step.plugin.manifest else None
     else:
         if options.streams or options.select:
             raise errors.ConfigError(
@@ -87,7 +93,8 @@ def prepare(
             hint=f"see `dativo select {step.name}`",
             context={"plugin": step.name},
         )
-    return json.dumps(catalog, ensure_ascii=False)
+    text = json.dumps(catalog, ensure_ascii=False)
+    return OwnChoice(text) if own is not None and alike(own, catalog) else text
 
 
 def _only(step: Step, catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:
@@ -115,4 +122,6 @@ def deselected(stream: dict[str, Any]) -> dict[str, Any]:
     others = [entry for entry in stream.get("metadata", []) if entry.get("breadcrumb")]
     own: dict[str, Any] = next((entry for entry in stream.get("metadata", []) if not entry.get("breadcrumb")), {})
     root = {"breadcrumb": [], "metadata": {**(own.get("metadata") or {}), "selected": False}}
-    return {**stream, "selected": False, "metadata": [root, *others]}
+    schema = stream["schema"]
+    told = {"schema": {**schema, "selected": False}} if "selected" in schema else {}
+    return {**stream, "selected": False, "metadata": [root, *others], **told}

@@ -84,6 +84,10 @@ def failure(
     if cause and exit_code and code not in _NO_CAUSE and not code.startswith(_OWN_WORDS):
         message = f"{message}: {cause}"
     hint = f"set {end.setting}" if end.setting and code not in errors.CATALOG else None
+    if code == "plugin.exited" and hint is None and not ours:
+        from dativo.plugins import lacking
+
+        hint = lacking.told_in_a_run(lines)
     if code == "sandbox.unavailable":
         hint = kernel.advice()
     return errors.from_code(code, message, hint=hint, details=tuple(details), context=about)

@@ -18,6 +18,7 @@ from tests.servers.buckets import Buckets
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 
+csv.field_size_limit(1 << 30)  # a hostile stream has a text of 20 MB
 Rows = list[dict[str, Any]]
 Place = Callable[[], Iterator[tuple[str, Rows]]]
 """All that lies there: names of files, objects or tables, with their rows."""

@@ -306,7 +306,7 @@ TAPS = {
         _tap(pipelinewise_postgres, "oc-pipelinewise-tap-postgres", "2.1.1"),
         _tap(pipelinewise_postgres, "process-street-tap-postgres", "2.2.0"),
         _tap(pipelinewise_postgres, "dz-tap-postgres", "2.0.2"),
-        _tap(singer_mysql, "jjy-tap-mysql", "1.0.1"),
+        _tap(singer_mysql, "jjy-tap-mysql", "1.0.1", with_=("kafka-python",)),
         _tap(singer_mysql, "raygun-tap-mysql", "1.3.10"),
         _tap(singer_mysql, "bethink-tap-mysql", "0.0.2"),
     )

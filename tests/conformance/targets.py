@@ -50,7 +50,9 @@ def singer_jsonl(_world: World, folder: Path) -> Destination:
 
 def universal_file(kind: str) -> Callable[[World, Path], Destination]:
     """target-universal-file with one of its kinds of files."""
-    return lambda _world, folder: _folder(folder, {"protocol": "local", "file_type": kind}, "path")
+    return lambda _world, folder: _folder(
+        folder, {"protocol": "local", "file_type": kind, "add_record_metadata": False}, "path"
+    )
 
 
 def _database(world: World) -> tuple[str, Callable[[], Any]]:
@@ -119,7 +121,7 @@ def mysql_thk(world: World, _folder: Path) -> Destination:
     name = world.mariadb.create_database(fresh("to"))
     server = world.mariadb
     config = {
-        **{"host": server.host, "port": server.port, "user": server.user, "password": server.password},
+        **{"host": server.host, "port": str(server.port), "user": server.user, "password": server.password},
         "database": name,
     }
     return Destination({"config": config}, found.mariadb(server, name))
@@ -175,7 +177,13 @@ TARGETS = {
         _target(s3_jsonl, "pipelinewise-target-s3-csv", "2.0.0"),
         _target(s3_plinxore("jsonl"), "plinxore-target-s3", "0.1.7"),
         _target(mysql_thk, "thk-target-mysql", "0.1.3"),
-        _target(postgres_pipelinewise, "splitgraph-pipelinewise-target-postgres", "2.1.0"),
+        _target(
+            postgres_pipelinewise,
+            "splitgraph-pipelinewise-target-postgres",
+            "2.1.0",
+            python="3.9",
+            with_=("jsonschema",),
+        ),
         _target(postgres_pipelinewise, "c8-target-postgres", "0.0.2"),
     )
 }

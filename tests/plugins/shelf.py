@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,8 @@ class Shelf:
     def __init__(self, folder: Path, credentials: tuple[str, str] | None = None) -> None:
         self.folder, self.credentials = folder, credentials
         self.seen: list[str] = []
+        self.bounds: dict[str, str] = {}
+        """The Pythons that the files of a project are said to be for."""
         folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Self:
@@ -52,10 +55,9 @@ class Shelf:
 
     def page(self, name: str) -> str | None:
         files = [path for path in sorted(self.folder.iterdir()) if _project(path.name) == name]
-        rows = [
-            f'<a href="/files/{path.name}#sha256={hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a>'
-            for path in files
-        ]
+        bound = f' data-requires-python="{html.escape(self.bounds[name])}"' if name in self.bounds else ""
+        hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        rows = [f'<a href="/files/{file}#sha256={digest}"{bound}>{file}</a>' for file, digest in hashes.items()]
         return f"<!DOCTYPE html><html><body>{''.join(rows)}</body></html>" if files else None
 
 

@@ -6,12 +6,10 @@ import json
 import os
 import shutil
 import socket
-import struct
 import threading
 
 import pytest
 
-from dativo.plugins.window import Window
 from tests.plugins import tiny
 from tests.plugins.shelf import Shelf, plugin
 from tests.workspace import Workspace
@@ -166,17 +164,3 @@ def test_a_build_never_holds_the_indexs_password(tmp_path, monkeypatch):
         error = json.loads(wrong.expect(2).stdout)
         assert error["code"] == "index.denied"
         assert "wrong-one" not in wrong.stdout + wrong.stderr
-
-
-def test_a_build_that_hangs_up_is_not_worth_a_word(capfd):
-    with Window([]) as window:
-        host, _, port = window.address.partition(":")
-        for said in (b"", b"GET / HTTP/1.1\r\n"):
-            client = socket.create_connection((host, int(port)))
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.sendall(said)
-            client.close()  # with a reset
-        with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"GET /nothing HTTP/1.1\r\nConnection: close\r\n\r\n")
-            assert client.recv(100).startswith(b"HTTP/1.1 404")
-    assert capfd.readouterr().err == ""

@@ -15,6 +15,14 @@ from tests.plugins.shelf import Shelf, plugin
 from tests.plugins.test_builds import nothing_is_left
 from tests.workspace import Workspace
 
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+OLD = {
+    "tap-mapping": "from collections import Mapping",
+    "tap-unasked": "import a_module_of_nobody",
+    "tap-odd": "raise SystemError('an odd Python')",
+}
+"""What a plugin does first."""
+
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
@@ -36,6 +44,16 @@ def shelf(tmp_path_factory):
         (future / "backend.py").write_text(backend.replace("\\n{needs}", "\\nRequires-Python: >=3.99\\n{needs}"))
         made.wheel(future)
         made.sdist(plugin(packages / "j", "tap-broken", attack="raise RuntimeError('no compiler here')"), "tap-broken")
+        for name, line in OLD.items():
+            old = tiny.make(packages / name, name)
+            (old / "plugin.py").write_text(f"{line}\n{(old / 'plugin.py').read_text()}")
+            made.wheel(old)
+        broken = "raise RuntimeError('no compiler here')"
+        made.sdist(plugin(packages / "l", "tap-bounded", attack=broken), "tap-bounded")
+        lacks = "raise RuntimeError('Trying pkg-config --exists libmariadb')"
+        made.sdist(plugin(packages / "m", "tap-native", attack=lacks), "tap-native")
+        made.wheel(tiny.make(packages / "n", "odd-named", about=None, scripts=("target-odd",)))
+        made.bounds = {"tap-odd": ">=3.7,<3.10", "tap-bounded": ">=3.7,<3.9", "tap-good": ">=3.7,<3.9"}
         slow = "import time; time.sleep(60)"
         made.sdist(plugin(packages / "k", "tap-slow", attack=slow), "tap-slow")
         yield made
@@ -71,6 +89,44 @@ def test_one_clear_line_and_nothing_left(shop, words, code, said):
     assert "\n" not in error["message"]
     assert error["hint"]
     nothing_is_left(shop)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "hint"),
+    [
+        ("tap-mapping", "plugin.start_failed", f"it needs what Python {HERE} no longer has: --python 3.9"),
+        (
+            "tap-unasked",
+            "plugin.start_failed",
+            "it does not ask for the package that brings the module a_module_of_nobody: --with PACKAGE does",
+        ),
+        ("tap-odd", "plugin.start_failed", f"it was made for Python >=3.7,<3.10, and this is {HERE}: --python 3.9"),
+        (
+            "tap-bounded",
+            "plugin.install_failed",
+            f"it was made for Python >=3.7,<3.9, and this is {HERE}: --python 3.8",
+        ),
+        (
+            "tap-native",
+            "plugin.install_failed",
+            "it is built here and needs the C library mariadb with its headers, and pkg-config: install that on this "
+            "machine (Debian: apt install)",
+        ),
+    ],
+)
+def test_which_python_or_package_would_help(shop, name, code, hint):
+    error = json.loads(shop.dativo("add", name, "--json").expect(3).stdout)
+    assert (error["code"], error["hint"]) == (code, hint), error
+    nothing_is_left(shop)
+
+
+def test_a_bound_is_only_looked_at_when_something_failed(shop):
+    shop.dativo("add", "tap-good").expect()
+
+
+def test_the_kind_of_a_plugin_is_told_by_its_command(shop):
+    shop.dativo("add", "odd-named").expect()
+    assert [one["kind"] for one in shop.dativo("list", "--json").expect().json] == ["target"]
 
 
 def test_an_index_that_is_not_there(shop, monkeypatch):

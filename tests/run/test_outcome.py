@@ -40,6 +40,17 @@ def test_a_foreign_plugins_last_line_is_the_cause():
     assert error(end, lines=[]).message == "tap-x exited with 1"
 
 
+def test_a_plugin_that_is_older_than_its_python():
+    end = End(reason="plugin.exited", child="target-x", message="target-x exited with 1")
+    place = '  File "/home/u/.local/share/dativo/envs/target-x-1/lib/python3.11/site-packages/target_x.py", line 1'
+    lines = [place, "AttributeError: module 'collections' has no attribute 'MutableMapping'"]
+    told = "it needs what Python 3.11 no longer has: dativo remove it, and add it again with --python 3.9"
+    assert error(end, lines=lines).hint == told
+    assert error(end, lines=[place.replace("3.11", "3.9"), lines[1]]).hint is None
+    assert error(end, lines=lines[1:]).hint is None
+    assert error(end, lines=lines, ours=True).hint is None
+
+
 def test_our_plugins_own_words():
     end = End(reason="plugin.exited", child="tap-csv", message="tap-csv exited with 2")
     lines = ["reading", "error[config.missing]  no file matches x/*.csv", "  hint: check files", "bye"]

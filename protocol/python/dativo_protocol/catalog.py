@@ -68,6 +68,12 @@ def is_selected(stream: Mapping[str, Any], path: Path = ()) -> bool:
     return _selected(_entries(stream), path)
 
 
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two catalogs of the same streams select the same of each."""
+    pairs = zip(one["streams"], other["streams"], strict=True)
+    return all(_choices(mine) == _choices(theirs) for mine, theirs in pairs)
+
+
 def apply_selection(
     catalog: dict[str, Any], patterns: Sequence[str] = (), metadata: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
@@ -78,10 +84,13 @@ def apply_selection(
     if excludes and not includes:
         includes = ["*"]
     for stream in result["streams"]:
+        before_metadata = not stream.get("metadata")
         _write_metadata(stream, metadata or {})
         _write_method(stream)
         if patterns:
             _select(stream, includes, excludes)
+            if before_metadata:
+                _mark_schema(stream)
     return result
 
 
@@ -119,6 +128,13 @@ def _selected(entries: Mapping[Path, Mapping[str, Any]], path: Path) -> bool:
         if entry.get(key) is not None:
             return bool(entry[key])
     return parent
+
+
+def _choices(stream: Mapping[str, Any]) -> dict[Path, bool]:
+    entries = _entries(stream)
+    if not _selected(entries, ()):
+        return {(): False}
+    return {path: _selected(entries, path) for path in ((), *_paths(stream))}
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -197,6 +213,15 @@ def _mark(stream: dict[str, Any], entries: Mapping[Path, Mapping[str, Any]], pat
     if len(path) > 1 and path not in entries and chosen == is_selected(stream, path[:-1]):
         return
     _entry(stream, path)["selected"] = chosen or (inclusion == "automatic" and is_selected(stream, path[:-1]))
+
+
+def _mark_schema(stream: dict[str, Any]) -> None:
+    """The same choice in the schema: a tap that knows no metadata looks for it there (tap-rest-api 0.2.22)."""
+    schema = stream["schema"]
+    schema["selected"] = is_selected(stream)
+    for name, value in (schema.get("properties") or {}).items():
+        if isinstance(value, dict):
+            value["selected"] = is_selected(stream, (name,))
 
 
 def _keys(stream: Mapping[str, Any], root: Mapping[str, Any]) -> set[str]:

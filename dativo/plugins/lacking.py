@@ -1,0 +1,111 @@
+"""What a plugin lacked that did not install, or start: another Python, a C library, a package that it does not ask for.
+
+uv takes no notice of upper bounds such as `>=3.7,<3.11`, and so does Dativo: most are guesses, and what has one often
+runs beyond it. Where an install has failed, though, such a bound is the first thing to try, and the flag is said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+from dativo import errors
+from dativo.plugins import index
+
+FAILED = ("plugin.install_failed", "plugin.start_failed")
+_MINORS = range(99, 5, -1)
+# What Python itself has dropped, and the last that has it (docs.python.org/3/whatsnew, "Removed" of 3.10 to 3.13).
+GONE = (
+    (r"cannot import name '\w+' from 'collections'|module 'collections' has no attribute '[A-Z]", "3.9"),
+    (r"'inspect' has no attribute 'getargspec'|cannot import name 'getargspec'", "3.10"),
+    (r"'asyncio' has no attribute 'coroutine'", "3.10"),
+    (r"No module named '(?:distutils|imp|asynchat|asyncore|smtpd)\b", "3.11"),
+    (r"cannot import name '\w+' from 'ssl'|'ssl' has no attribute '(?:wrap_socket|match_hostname)'", "3.11"),
+    (r"No module named '(?:cgi|cgitb|crypt|imghdr|mailcap|nntplib|pipes|telnetlib|uu|xdrlib)\b", "3.12"),
+)
+# What a build lacks of the machine: how its output says so, and how to get it.
+NATIVE = (
+    (r"pkg-config --exists (?:lib)?([\w.+-]+)", "the C library {0} with its headers, and pkg-config"),
+    (r"[Cc]annot find (\w+_config)|(?:Error: )?(\w+_config) executable not found", "{0}: the library's headers"),
+    (r"fatal error: ([\w./+-]+\.h): No such file", "the headers that have {0}"),
+    (r"(?:unable to execute|command) '(cc|gcc|g\+\+|clang)'|linker `(cc)` not found", "a C compiler ({0})"),
+    (r"can't find Rust compiler|(cargo): (?:command )?not found|`(cargo)` not found", "a Rust compiler (cargo)"),
+)
+_OF_A_TRACEBACK = re.compile(r"/lib/python(3\.\d+)/")
+_LACKS = re.compile(r"No module named '([\w.]{1,100})'")
+
+
+def explain(problem: errors.DativoError, used: str, bound: str | None) -> None:
+    """Put what to change into an error of an install, where it can be told. `bound` is what the package says."""
+    said = "\n".join([problem.message, *problem.details, str(problem.context.get("stderr", ""))])
+    last = last_that_has(said, used)
+    if last is not None:
+        problem.hint = f"it needs what Python {used} no longer has: --python {last}"
+        return
+    fits = last_within(bound, used) if bound else None
+    if fits is not None:
+        problem.hint = f"it was made for Python {bound}, and this is {used}: --python {fits}"
+        return
+    for sign, what in NATIVE if problem.code == "plugin.install_failed" else ():
+        if found := re.search(sign, said):
+            named = what.format(next((one for one in found.groups() if one), ""))
+            problem.hint = f"it is built here and needs {named}: install that on this machine (Debian: apt install)"
+            return
+    lacks = _LACKS.search(said)
+    if lacks and problem.code == "plugin.start_failed":
+        problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
+
+
+def told_in_a_run(lines: Sequence[str]) -> str | None:
+    """What to change when an installed plugin dies of the Python that it has; None: nothing is known."""
+    said = "\n".join(lines)
+    used = _OF_A_TRACEBACK.search(said)
+    last = last_that_has(said, used[1]) if used else None
+    if used is None or last is None:
+        return None
+    return f"it needs what Python {used[1]} no longer has: dativo remove it, and add it again with --python {last}"
+
+
+def last_that_has(said: str, used: str) -> str | None:
+    """The last Python with what a plugin's words say that the one it has lacks."""
+    found = (last for sign, last in GONE if re.search(sign, said) and _number(used) > _number(last))
+    return min(found, key=_number, default=None)
+
+
+def declared(distribution: str, version: str | None, indexes: list[index.Index]) -> str | None:
+    """The Pythons that a package names on its index; None when it names none, or cannot be asked."""
+    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+    with suppress(errors.DativoError, InvalidSdistFilename, InvalidWheelFilename):
+        for one in reversed(index.files(indexes, distribution)):
+            parse = parse_wheel_filename if one.name.endswith(".whl") else parse_sdist_filename
+            if one.requires_python and version in (None, str(parse(one.name)[1])):
+                return one.requires_python
+    return None
+
+
+def last_within(bound: str, used: str) -> str | None:
+    """The last Python within a bound whose upper end leaves out the one that is used; None when it does not."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        ends = SpecifierSet(
+            ",".join(str(one) for one in SpecifierSet(bound) if one.operator in ("<", "<=", "==", "~="))
+        )
+        whole = SpecifierSet(bound)
+    except InvalidSpecifier:
+        return None
+    if not len(ends) or any(ends.contains(f"{_minor(used)}.{patch}") for patch in (0, 99)):
+        return None
+    below = (f"3.{minor}" for minor in _MINORS if minor < _number(used)[1])
+    return next((one for one in below if whole.contains(f"{one}.99") or whole.contains(f"{one}.0")), None)
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _number(version: str) -> tuple[int, int]:
+    parts = re.findall(r"\d+", version)
+    return (int(parts[0]), int(parts[1])) if len(parts) > 1 else (3, 0)
