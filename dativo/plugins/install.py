@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from dativo.plugins.manifest import kind_from
 from dativo.plugins.permissions import FROM_CONFIG
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.index import Index
-from dativo.plugins.requirement import Request, Wanted, from_declaration, understand
+from dativo.plugins.requirement import Request, Wanted, checked_name, from_declaration, understand
 from dativo.plugins.resolve import Resolved, resolve
 from dativo.plugins.uv import Uv
 
@@ -101,7 +101,8 @@ def add(
     """
     names = index or registry.everything()
     session = Session(project, probe, offline=offline, say=say, trusting=trusting, names=names)
-    wanted = [understand(request, project, session.names) for request in requests]
+    locked = lockfile.headers(project.lock_file).plugins
+    wanted = [_beside(understand(request, project, session.names), locked, say) for request in requests]
     _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
     with work.installing(), undone() as built:
@@ -332,6 +333,17 @@ def _no_clash(project: Project, wanted: Sequence[Wanted]) -> None:
         seen[item.name] = item
 
 
+def _beside(wanted: Wanted, locked: Mapping[str, LockedPlugin], say: Say) -> Wanted:
+    """A request with a name of its own where another engine's has the usual one: both are to be had."""
+    there = locked.get(wanted.name)
+    asked = wanted.request.engine is not None and wanted.request.as_name is None
+    if there is None or not asked or same_origin(there, wanted):
+        return wanted
+    name = f"{wanted.variant or wanted.engine}-{wanted.name}"
+    say(f"{wanted.name} is {there.requirement} ({there.engine}) here, so this one is called {name}")
+    return replace(wanted, name=checked_name(name), request=replace(wanted.request, as_name=name))
+
+
 def same_origin(locked: LockedPlugin, wanted: Wanted) -> bool:
     """Whether a request is for the plugin that is already locked, perhaps at another version."""
     if locked.source != wanted.source:
@@ -373,11 +385,21 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
     project.add_plugin(
         plugin.name,
         kind=wanted.request.kind,
-        variant=wanted.variant if by_name else wanted.request.variant,
+        variant=wanted.variant if by_name or _shared(wanted, project) else wanted.request.variant,
+        engine=wanted.request.engine,
         source=None if by_name else wanted.requirement,
         executable=wanted.request.executable,
         with_=plugin.with_,
         python=wanted.request.python,
+    )
+
+
+def _shared(wanted: Wanted, project: Project) -> bool:
+    """Whether a package's name means another one without its variant, as target-duckdb of PyPI means ours."""
+    if wanted.source != "pypi" or wanted.variant is None or wanted.distribution is None:
+        return False
+    return _meant(wanted.distribution, None, project) not in (None, wanted.distribution) and (
+        _meant(wanted.distribution, wanted.variant, project) == wanted.distribution
     )
 
 
