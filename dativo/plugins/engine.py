@@ -45,7 +45,8 @@ def chosen(project: Project, name: str, engine: str) -> str:
         return fits[0].name
     if fits:
         listed = " and ".join(sorted(one.name for one in fits))
-        raise Lacking(f"{name} as {engine} may be {listed} here", "name the one that is meant", known=True)
+        message = f"{name} as {engine} may be {listed} here"
+        raise errors.ConfigError("plugin.engine", message, hint="name the one that is meant, without an engine")
     names = registry.everything()
     entry = names.of(plugin) if plugin is not None else None
     if entry is not None and engine in entry.engines:  # one package that can be run as several

@@ -11,6 +11,7 @@ from dativo.config.keys import ENGINES
 from dativo.config.project import Project
 from dativo.plugins import firstparty, package
 from dativo.plugins.lockfile import NATIVE
+from dativo.plugins.registry import connector
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.entry import KINDS, Entry
 from dativo.plugins.registry.index import Index
@@ -111,6 +112,9 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
         variant, name, engine = found.variant, found.name, request.engine or found.engines[0]
         distribution = str(canonicalize_name(main.name))
         extras, versions = parsed.extras or main.extras, parsed.specifier or main.specifier
+    elif request.kind is None and connector.of_name(typed) is None and (alike := index.alike(typed)):
+        names = " or ".join(dict.fromkeys(f"dativo add {one.name}" for one in alike))
+        raise errors.ConfigError("plugin.unknown", f"{typed} is a system, no plugin", hint=names)
     elif index.closed:
         raise index.unknown(typed)
     else:

@@ -36,7 +36,7 @@ class Window:
     _server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"window": self}))
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"window": self}))
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -86,6 +86,11 @@ class Window:
 
 def _address(file: File, name: str) -> str:
     return file.url + (".metadata" if name == f"{file.name}.metadata" else "")
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A build that hangs up on us, as uv does where it has seen enough: nobody's business on the terminal."""
 
 
 class _Handler(BaseHTTPRequestHandler):
