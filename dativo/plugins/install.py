@@ -16,7 +16,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import approval, build, environment, firstparty, index, lockfile, sources, work
+from dativo.plugins import advice, approval, build, environment, index, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
@@ -136,16 +136,10 @@ def undone() -> Iterator[list[Placed]]:
 
 
 def _tell(plugin: LockedPlugin, session: Session) -> None:
-    """Say what the registry knows of a plugin: that it has one for a custom plugin's name, and hosts it will need."""
+    """Say what the registry knows of a plugin: what it has for a custom plugin's work, and hosts it will need."""
+    for remark in advice.of_plugin(session.project, plugin, session.names):
+        session.say(str(remark))
     entry = session.names.of(plugin)
-    if plugin.source != "pypi" and entry is None and plugin.distribution not in firstparty.FOLDERS:
-        known = session.names.choices(plugin.name)
-        if known:
-            listed = ", ".join(one.variant for one in known)
-            session.say(
-                f"{plugin.name}: the registry has a connector of this name ({listed}): dativo info {plugin.name} · "
-                "when to write one: docs/guides/choosing-a-plugin.md"
-            )
     hosts = entry.hosts() if entry and plugin.sandbox.get("network") == FROM_CONFIG else ()
     if hosts:
         granted = " ".join(f"--network {host}" for host in hosts)

@@ -268,7 +268,8 @@ def lines(steps: Sequence[Step]) -> dict[str, int]:
 def planned(job: Job) -> dict[str, Any]:
     """The plan of a dry run: nothing is started, discovered or locked, and no value is shown (I13)."""
     steps, _ = relief.of(prepared(job), policy_of(job).validate)
-    return plan_of(job, steps, run="dry-run", catalog_text="{}", state=None).shown()
+    text = "{}" if steps[0].can("discover") else None
+    return plan_of(job, steps, run="dry-run", catalog_text=text, state=None).shown()
 
 
 def adopt(hold: Hold, target: Step, interrupts: Interrupts, log: PluginLog) -> str | None:
