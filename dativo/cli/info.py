@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,7 +53,25 @@ def command(*, name: str, variant: str | None, engine: str | None, registry: str
     choices = index.choices(entry.name)
     known = index.by_engine(index.alike(entry.name) or choices)
     added = command_line(entry, whole.choices(entry.name))
-    report.result(_data(index, entry, choices, known), lambda: _lines(entry, choices, added, known))
+    here = list(_here(entry))
+    report.result(
+        {
+            **_data(index, entry, choices, known),
+            "installed": [{**one, "dialect": asdict(one["dialect"])} for one in here],
+        },
+        lambda: _lines(entry, choices, added, known, here),
+    )
+
+
+def _here(entry: Entry) -> Iterator[dict[str, Any]]:
+    """The plugins of this project that are this very entry, with the dialect that is read off each."""
+    from dativo.config.project import Project
+    from dativo.plugins.installed import all_installed
+    from dativo.run.adapting import dialect
+
+    for one in all_installed(Project.find()):
+        if entry.distribution is not None and one.distribution == entry.distribution:
+            yield {"name": one.name, "version": one.version, "dialect": dialect(one)}
 
 
 def _connecting(index: Index, choice: Choice, engines: Sequence[str]) -> dict[str, Any]:
@@ -104,12 +123,16 @@ def _data(index: Index, entry: Entry, choices: list[Choice], known: Mapping[str,
     }
 
 
-def _lines(entry: Entry, choices: list[Choice], added: str, known: Mapping[str, list[Choice]]) -> Iterator[str]:
+def _lines(
+    entry: Entry, choices: list[Choice], added: str, known: Mapping[str, list[Choice]], here: list[dict[str, Any]]
+) -> Iterator[str]:
     head = [f"{entry.name} ({entry.variant})", entry.kind, ", ".join(entry.engines)]
     yield "  " + " · ".join([*head, *([entry.maturity] if entry.maturity else [])])
     if entry.description:
         yield f"  {report.clean(entry.description)}"
-    yield from report.columns([row for row in _rows(entry, choices, known) if row[1]])
+    rows = _rows(entry, choices, known)
+    rows += [["here", f"{one['name']} {one['version']} · speaks with {one['dialect'].words()}"] for one in here]
+    yield from report.columns([row for row in rows if row[1]])
     settings = list(described(entry.settings))
     if settings:
         yield "  settings"
