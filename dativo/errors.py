@@ -99,6 +99,7 @@ CATALOG: dict[str, Entry] = {
     "job.invalid": Entry(2, "the job cannot be used", "a job is a tap, any mappers and a target, in that order"),
     "plugin.unknown": Entry(2, "no such plugin", "install it with `dativo add`; `dativo list` shows what is installed"),
     "plugin.variant": Entry(2, "a plugin has no such variant", "`dativo info NAME` lists its variants"),
+    "plugin.engine": Entry(2, "a connector has no such engine here", "`dativo info NAME` lists its engines"),
     "plugin.kind": Entry(2, "the plugin's kind is not known", "name it tap-…, target-… or map-…, or give --kind"),
     "plugin.python": Entry(2, "the plugin needs another Python", "install it with another Python: --python VERSION"),
     "plugin.conflict": Entry(
@@ -144,6 +145,9 @@ CATALOG: dict[str, Entry] = {
     "tape.invalid": Entry(2, "the tape cannot be used", "a tape is what `dativo run … --record` makes"),
     "letters.unknown": Entry(2, "there are no such dead letters", "see `dativo dlq list`"),
     "state.invalid": Entry(2, "the state cannot be used", "it must be a JSON object, as `dativo state get` prints it"),
+    "state.another_tap": Entry(
+        2, "the bookmark was written by another tap", "read from the start, or keep a bookmark of its own: --job NAME"
+    ),
     "state.unknown": Entry(2, "no such bookmark", "see `dativo state list`"),
     # -- 3: change the machine
     "bus.missing": Entry(3, "the data plane (dativo-bus) was not found", "install dativo-native, or set DATIVO_BUS"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     help="""\b
   dativo add tap-csv target-duckdb
   dativo add tap-github --variant meltanolabs
+  dativo add tap-postgres --engine singer
   dativo add meltanolabs-tap-postgres==0.10.0
   dativo add ./my-tap
   dativo add git+https://host/team/tap-shop.git@v1.2
@@ -34,6 +35,7 @@ What has no wheel is built in the sandbox.
 @click.option("--as", "as_name", metavar="NAME", help="Name to give it here (one plugin at a time).")
 @click.option("--kind", metavar="KIND", help="tap, target or mapper, when the name does not tell.")
 @click.option("--variant", metavar="NAME", help="Whose plugin, when several share the name.")
+@click.option("--engine", metavar="ENGINE", help="native, singer or airbyte, when there are several.")
 @click.option("--registry", metavar="NAME", help="Look names up in this registry only.")
 @click.option("--python", metavar="VERSION", help="Python to install it with.")
 @click.option(
@@ -53,6 +55,7 @@ def command(
     as_name: str | None,
     kind: str | None,
     variant: str | None,
+    engine: str | None,
     registry: str | None,
     python: str | None,
     with_: tuple[str, ...],
@@ -75,7 +78,14 @@ def command(
     begun = time.monotonic()
     requests = [
         Request(
-            name, as_name=as_name, kind=kind, variant=variant, python=python, with_=tuple(with_), executable=executable
+            name,
+            as_name=as_name,
+            kind=kind,
+            variant=variant,
+            engine=engine,
+            python=python,
+            with_=tuple(with_),
+            executable=executable,
         )
         for name in names
     ]
@@ -115,6 +125,7 @@ def shown(change: Change) -> dict[str, object]:
         "kind": plugin.kind,
         "version": plugin.version,
         "variant": plugin.variant,
+        "engine": plugin.engine,
         "source": plugin.source,
         "requirement": plugin.requirement,
         "with": list(plugin.with_),
@@ -145,6 +156,7 @@ def _row(change: Change) -> list[str]:
     return [
         f"{plugin.name} {plugin.version}",
         plugin.kind,
+        plugin.engine,
         plugin.variant or plugin.source,
         *approval.approved(plugin).words(),
     ]

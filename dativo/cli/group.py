@@ -39,6 +39,9 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a built-in command, or make one for a plugin."""
+        return self._command(cmd_name, ())
+
+    def _command(self, cmd_name: str, words: Sequence[str]) -> click.Command | None:
         if cmd_name in COMMANDS:
             module, _, attribute = COMMANDS[cmd_name][1].partition(":")
             loaded = getattr(import_module(module), attribute)
@@ -48,7 +51,7 @@ class Commands(click.Group):
         if cmd_name.startswith(PLUGIN_PREFIXES) or cmd_name in installed_names():
             from dativo.cli.plugin import plugin_command
 
-            return plugin_command(cmd_name)
+            return plugin_command(cmd_name, words)
         return None
 
     def resolve_command(
@@ -56,7 +59,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one was probably meant."""
         name = args[0]
-        command = self.get_command(ctx, name)
+        command = self._command(name, args[1:])
         if command is not None:
             return name, command, args[1:]
         if name.startswith("-"):

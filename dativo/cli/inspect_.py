@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from dativo.cli import options, report
 if TYPE_CHECKING:
     from dativo.config.project import Project
     from dativo.plugins.installed import Installed
+    from dativo.run.adapting import Dialect
     from dativo.run.grants import Grants
 
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
   dativo inspect tap-postgres --json
 
 Show what a plugin may read, write, reach and use when it runs with the settings it has here, and how exposed that
-leaves this machine: 0 is nothing, 10 is a program that runs with all your rights.
+leaves this machine: 0 is nothing, 10 is a program that runs with all your rights. Also which library it speaks Singer
+with, which drafts of JSON Schema it knows, and what Dativo may change in a SCHEMA for it.
 """,
 )
 @click.argument("plugin")
@@ -33,12 +36,14 @@ def command(*, plugin: str, env: str | None) -> None:
     """Show it."""
     from dativo.config.project import Project
     from dativo.plugins.installed import installed
+    from dativo.run.adapting import dialect
 
     project = Project.find(env=env)
     found = installed(project, plugin)
     grants = grants_of(project, found)
     given = _given(project, found)
-    report.result(_data(found, grants, given), lambda: _lines(found, grants, given))
+    spoken = dialect(found)
+    report.result(_data(found, grants, given, spoken), lambda: _lines(found, grants, given, spoken))
 
 
 def grants_of(project: Project, plugin: Installed) -> Grants:
@@ -82,7 +87,7 @@ def _given(project: Project, plugin: Installed) -> list[dict[str, Any]]:
     return [{"setting": key, "secret": is_secret(key, described.get(key) or {})} for key in config]
 
 
-def _data(plugin: Installed, grants: Grants, given: list[dict[str, Any]]) -> dict[str, Any]:
+def _data(plugin: Installed, grants: Grants, given: list[dict[str, Any]], spoken: Dialect) -> dict[str, Any]:
     from dativo.run import exposure
 
     bounds = grants.bounds
@@ -90,6 +95,7 @@ def _data(plugin: Installed, grants: Grants, given: list[dict[str, Any]]) -> dic
         "name": plugin.name,
         "version": plugin.version,
         "variant": plugin.variant,
+        "engine": plugin.engine,
         "digest": plugin.digest,
         "sandbox": grants.profile,
         "approved": plugin.permissions.digest() == plugin.approved,
@@ -102,23 +108,29 @@ def _data(plugin: Installed, grants: Grants, given: list[dict[str, Any]]) -> dic
         "origins": dict(grants.origins),
         "limits": {key: {"value": value, "origin": bounds.origins.get(key)} for key, value in bounds.values.items()},
         "given": given,
+        "dialect": asdict(spoken),
         "exposure": exposure.score(grants),
         "unconfined": exposure.score(grants, "off"),
     }
 
 
-def _lines(plugin: Installed, grants: Grants, given: list[dict[str, Any]]) -> Iterator[str]:
+def _lines(plugin: Installed, grants: Grants, given: list[dict[str, Any]], spoken: Dialect) -> Iterator[str]:
+    from dativo.observe.summary import CHANGES
     from dativo.run import exposure
 
     whose = f" ({plugin.variant})" if plugin.variant else ""
     digest = plugin.digest[: len("sha256:") + 4]
-    yield f"  {plugin.name} {plugin.version}{whose} · singer · locked {digest}… · sandbox {grants.profile}"
+    yield f"  {plugin.name} {plugin.version}{whose} · {plugin.engine} · locked {digest}… · sandbox {grants.profile}"
     names = [f"{one['setting']} (secret)" if one["secret"] else one["setting"] for one in given]
     rows = exposure.rows(grants)
     rows.append(["is given", ", ".join(names) or "no settings yet"])
     waiting = unset(plugin, grants)
     if waiting:
         rows.append(["when set", f"may {' and '.join(waiting)}"])
+    rows.append(["speaks with", spoken.words()])
+    if plugin.kind != "tap":
+        changed = ", ".join(CHANGES[rule] for rule in spoken.rules) or "nothing: it takes it as it comes"
+        rows.append(["in a SCHEMA", f"for it, where needed: {changed}" if spoken.rules else changed])
     confined, free = exposure.score(grants), exposure.score(grants, "off")
     rows.append(["exposure", f"{confined} of 10 ({plugin.name} unconfined: {free})"])
     yield from report.columns(rows)

@@ -49,6 +49,7 @@ def _row(project: Project, plugin: LockedPlugin) -> dict[str, Any]:
         "kind": plugin.kind,
         "version": plugin.version,
         "variant": plugin.variant,
+        "engine": plugin.engine,
         "source": plugin.source,
         "requirement": plugin.requirement,
         "capabilities": list(plugin.capabilities),
@@ -63,7 +64,14 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
         return ["  no plugins yet · dativo add tap-csv target-duckdb"]
     return report.columns(
         [
-            [row["name"], row["version"], row["kind"], row["variant"] or row["source"], _state(row["state"])]
+            [
+                row["name"],
+                row["version"],
+                row["kind"],
+                row["engine"],
+                row["variant"] or row["source"],
+                _state(row["state"]),
+            ]
             for row in rows
         ]
     )

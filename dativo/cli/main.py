@@ -12,6 +12,7 @@ from dativo import __version__
 # name -> (section, "module:attribute", help line). `dativo --help` prints these lines without importing any command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("Move data", "dativo.cli.run:command", "Run a job: tap, mappers, target, or a job file."),
+    "check": ("Move data", "dativo.cli.check:command", "Check jobs and plugins without starting anything."),
     "replay": ("Move data", "dativo.cli.replay:command", "Run a recorded tape again, without its source."),
     "dlq": ("Move data", "dativo.cli.dlq:command", "List, show, replay or drop dead letters."),
     "search": ("Plugins", "dativo.cli.search:command", "Find plugins in the registries, by words."),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,7 @@ from dativo.run.pipe import ToldElsewhere, leave_word
 from dativo.run.settings import Given
 
 if TYPE_CHECKING:
+    from dativo.config.project import Project
     from dativo.plugins.installed import Installed
     from dativo.run.sides import Side
 
@@ -29,16 +32,29 @@ EXAMPLES = {
 }
 
 
-def plugin_command(name: str) -> click.Command:
-    """The command for a plugin, or the error that says why there is none."""
+def plugin_command(name: str, words: Sequence[str] = ()) -> click.Command:
+    """The command for a plugin, or the error that says why there is none. `words` follow its name on the line.
+
+    Which flags there are depends on the engine, so that it is looked for before the line is parsed.
+    """
     from dativo.config.project import Project
     from dativo.plugins.installed import installed
+    from dativo.run import engine
 
     try:
-        return PluginCommand(installed(Project.find(), name))
+        project = Project.find(env=_said(words, "--env") or os.environ.get("DATIVO_ENV"))
+        return PluginCommand(installed(project, engine.one(project, name, _said(words, "--engine"))), project)
     except errors.DativoError as problem:
         leave_word(name, problem)
         raise
+
+
+def _said(words: Sequence[str], flag: str) -> str | None:
+    """What an option says in words that are not parsed yet; the last one counts."""
+    own = list(words[: words.index("--")] if "--" in words else words)
+    found = [one.removeprefix(f"{flag}=") for one in own if one.startswith(f"{flag}=")]
+    found += [after for one, after in pairwise(own) if one == flag]
+    return found[-1] if found else None
 
 
 class _Setting(_ParamType):
@@ -57,8 +73,8 @@ class _Setting(_ParamType):
 class PluginCommand(runflags.RunCommand):
     """Flags from the manifest, then the options that every run has."""
 
-    def __init__(self, plugin: Installed) -> None:
-        self.plugin = plugin
+    def __init__(self, plugin: Installed, project: Project | None = None) -> None:
+        self.plugin, self.project = plugin, project
         self.settings: dict[str, str] = {}
         """Parameter name -> setting."""
         common = _common(plugin)
@@ -138,7 +154,10 @@ class PluginCommand(runflags.RunCommand):
             sets=settings.words(values.pop("sets"), "--set"),
             files=list(values.pop("files")),
         )
-        project = Project.find(env=values.pop("env"))
+        values.pop("engine")  # it chose this plugin
+        env = values.pop("env")
+        kept = self.project
+        project = kept if kept is not None and kept.env == (env or None) else Project.find(env=env)
         return Side(project, self.plugin.name, runflags.run_options(values), given)
 
     def _flags(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +198,7 @@ def _common(plugin: Installed) -> list[click.Option]:
 
     @click.option("--config", "files", multiple=True, metavar="FILE", help="Settings, as JSON; ENV: the environment.")
     @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A setting that has no flag.")
+    @click.option("--engine", metavar="ENGINE", help="Run the one of this engine: native, singer or airbyte.")
     @options.job_option
     @options.env_option
     @options.tenant_option

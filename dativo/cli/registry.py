@@ -57,7 +57,7 @@ def add_command(*, name: str, place: str, digest: str | None) -> None:
     fresh = kept.add(name, place, digest)
     _tell_unusable(fresh)
     row = _row(fresh.kept, fresh.count)
-    report.result(row, lambda: [f"  {name}: {fresh.count:,} plugins · {row['format']} · pinned at {_short(row)}"])
+    report.result(row, lambda: [f"  {name}: {_plugins(row)} · {row['format']} · pinned at {_short(row)}"])
 
 
 @command.command(
@@ -96,21 +96,31 @@ def list_command() -> None:
     short_help="Read a registry again and accept what changed.",
     help="""\b
   dativo registry update hub
-  dativo registry update hub --dry-run
+  dativo registry update --dry-run
   dativo registry update hub --yes
 
-Read a registry again, show what changed, and use it from now on when that is agreed to. Plugins that are installed
-stay as they are.
+Read registries again (all, when none is named), show what changed, and use it from now on when that is agreed to.
+Plugins that are installed stay as they are.
 """,
     epilog=PAGE,
 )
-@click.argument("name")
+@click.argument("names", nargs=-1, metavar="[NAME]…")
 @options.yes_option
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options
-def update_command(*, name: str, yes: bool, dry_run: bool) -> None:
-    """Update one."""
+def update_command(*, names: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+    """Update them one after another; the first that cannot be read, or is not agreed to, ends it."""
+    from dativo.plugins.registry import kept
+
+    wanted = names or tuple(one.name for one in kept.every())
+    done = [_update(name, yes=yes, dry_run=dry_run) for name in wanted]
+    rows = [row for row, _ in done]
+    lines = [line for _, some in done for line in some] or ["  there is no registry beside Dativo's own"]
+    report.result(rows[0] if len(names) == 1 else rows, lines)
+
+
+def _update(name: str, *, yes: bool, dry_run: bool) -> tuple[dict[str, Any], list[str]]:
     from dativo.plugins.registry import kept
 
     before = kept.get(name)
@@ -126,7 +136,7 @@ def update_command(*, name: str, yes: bool, dry_run: bool) -> None:
         kept.accept(fresh)
     _tell_unusable(fresh)
     row = {**_row(fresh.kept, fresh.count), "changes": lines, "accepted": not same and not dry_run}
-    report.result(row, lambda: [*_changes(lines), _outcome(name, row, same=same, dry_run=dry_run)])
+    return row, [*_changes(lines), _outcome(name, row, same=same, dry_run=dry_run)]
 
 
 @command.command(
@@ -173,10 +183,14 @@ def _changes(lines: list[str], most: int = 40) -> list[str]:
 
 def _outcome(name: str, row: dict[str, Any], *, same: bool, dry_run: bool) -> str:
     if same:
-        return f"  {name} is unchanged · {row['plugins']:,} plugins · pinned at {_short(row)}"
+        return f"  {name} is unchanged · {_plugins(row)} · pinned at {_short(row)}"
     if dry_run:
-        return f"  {name} would change · {row['plugins']:,} plugins at {_short(row)}"
-    return f"  {name}: {row['plugins']:,} plugins · pinned at {_short(row)}"
+        return f"  {name} would change · {_plugins(row)} at {_short(row)}"
+    return f"  {name}: {_plugins(row)} · pinned at {_short(row)}"
+
+
+def _plugins(row: dict[str, Any]) -> str:
+    return f"{row['plugins']:,} plugin{'' if row['plugins'] == 1 else 's'}"
 
 
 def _tell_unusable(fresh: Fresh) -> None:

@@ -16,6 +16,7 @@ from dativo.cli import options, report, runflags
 @options.tenant_option
 @click.option("--config", "files", multiple=True, metavar="PLUGIN=FILE", help="Settings of a plugin, or PLUGIN=ENV.")
 @click.option("--set", "sets", multiple=True, metavar="PLUGIN.KEY=VALUE", help="One setting of a plugin.")
+@click.option("--engine", "engines", multiple=True, metavar="[PLUGIN=]ENGINE", help="native, singer or airbyte.")
 @click.option(
     "--retries",
     type=click.IntRange(min=0),
@@ -44,17 +45,21 @@ from dativo.cli import options, report, runflags
 @options.json_option
 @options.verbosity_options
 def command(
-    words: tuple[str, ...], env: str | None, files: tuple[str, ...], sets: tuple[str, ...], **rest: Any
+    words: tuple[str, ...],
+    env: str | None,
+    files: tuple[str, ...],
+    sets: tuple[str, ...],
+    engines: tuple[str, ...],
+    **rest: Any,
 ) -> None:
     """\b
       dativo run tap-csv target-duckdb --set target-duckdb.path=my.duckdb
       dativo run shop --env prod --stream orders --full-refresh
-
     A tap, mappers and a target, or a job: docs/guides/first-pipeline.md.
     """
     from dativo.run import job as jobs
 
-    project, spec = jobs.of_words(words, env)
+    project, spec = jobs.of_words(words, env, engines, report.note)
     chosen = runflags.run_options(rest)
     job = jobs.Job(project, spec, chosen, sets, files)
     if chosen.dry_run:

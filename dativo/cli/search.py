@@ -8,6 +8,7 @@ import click
 
 from dativo import errors
 from dativo.cli import options, report
+from dativo.config.keys import ENGINES
 
 if TYPE_CHECKING:
     from dativo.plugins.registry.index import Choice, Index
@@ -21,6 +22,7 @@ WIDTH = 72
     help="""\b
   dativo search github
   dativo search postgres --kind target
+  dativo search --engine native
   dativo search --json
 
 Find plugins by words in their name, variant, package or description: in the index that Dativo ships and in the
@@ -30,15 +32,16 @@ registries that you added. It works offline. Without words it lists all.
 )
 @click.argument("words", nargs=-1, metavar="[WORD…]")
 @click.option("--kind", type=click.Choice(["tap", "target", "mapper"]), help="Only this kind of plugin.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Only what can be run as this.")
 @click.option("--registry", metavar="NAME", help="Only this registry (the one that Dativo ships: dativo).")
 @options.json_option
 @options.verbosity_options
-def command(*, words: tuple[str, ...], kind: str | None, registry: str | None) -> None:
+def command(*, words: tuple[str, ...], kind: str | None, engine: str | None, registry: str | None) -> None:
     """Print what was found."""
     from dativo.plugins.registry.index import everything
 
     index = everything().only(registry) if registry else everything()
-    found = index.search(words, kind)
+    found = index.search(words, kind, engine)
     if not found:
         near = index.near("-".join(words)) if words else []
         hint = f"did you mean {' or '.join(near)}?" if near else "fewer words find more"
@@ -56,6 +59,7 @@ def _row(index: Index, choices: list[Choice]) -> dict[str, Any]:
         "kind": about.kind if about else listed_kind(choices[0]),
         "description": about.description if about else "",
         "maturity": about.maturity if about else None,
+        "engines": list(index.by_engine(choices)),
         "variants": [
             {"variant": one.variant, "registry": one.catalogue.name, "default": one.default} for one in choices
         ],
@@ -68,6 +72,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
             [
                 row["name"],
                 row["kind"] or "",
+                ", ".join(row["engines"]),
                 ", ".join(one["variant"] for one in row["variants"]),
                 shortened(row["description"]),
             ]

@@ -147,6 +147,8 @@ class Named(dict[str, "Check | Table | Named"]):
 
 
 LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in (*limits.LIMITS, *limits.ALIASES)}
+ENGINES = ("native", "singer", "airbyte")
+"""What a connector can be: Dativo's own kind, a Singer plugin, an Airbyte connector."""
 PROFILES = ("off", "limits", "standard", "strict")
 """From the loosest to the strictest."""
 UNFENCED = PROFILES[:2]
@@ -161,6 +163,7 @@ REACH: Table = {
 SANDBOX: Table = {**REACH, "env": _texts}
 POLICY: Table = {**REACH, "limits": LIMITS}
 SETTINGS: Table = {
+    "engine": _one_of(*ENGINES),
     "config": _mapping,
     "select": _texts,
     "metadata": _streams,
@@ -221,6 +224,7 @@ JOB: Table = {
     "description": _text,
     "tenant": _text,
     "steps": _texts,
+    "engine": _one_of(*ENGINES),
     "plugins": Named("plugin", SETTINGS),
     "policy": {
         "junk": _one_of("drop", "fail"),

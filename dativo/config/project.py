@@ -172,6 +172,12 @@ class Project:
         """What is configured for a plugin: defaults when the file does not mention it."""
         return plugin_spec(name, self._resolved("plugins", name))
 
+    def engine(self, name: str) -> str | None:
+        """The engine that a plugin's section asks for; the rest of the section is not looked at."""
+        at = ("plugins", name, "engine")
+        found = self.variables.resolve(self.layers.at(*at), self.layers, at)
+        return str(found) if found else None
+
     def declared(self, name: str) -> dict[str, Any]:
         """A plugin's section as it is written, variables not replaced."""
         return dict(self.layers.at("plugins", name) or {})
@@ -222,6 +228,7 @@ class Project:
         *,
         kind: str | None = None,
         variant: str | None = None,
+        engine: str | None = None,
         source: str | None = None,
         executable: str | None = None,
         with_: Sequence[str] = (),
@@ -231,7 +238,7 @@ class Project:
         from dativo.config.edits import GONE, Change
 
         given: dict[str, Any] = {"kind": kind, "variant": variant, "source": source, "executable": executable}
-        given |= {"python": python, "with": list(with_) or None}
+        given |= {"engine": engine, "python": python, "with": list(with_) or None}
         at = ("plugins", name)
         changes = [Change((*at, key), GONE if value is None else value) for key, value in given.items()]
         present = all(change.value is GONE for change in changes) and name not in self.plugins()

@@ -21,6 +21,8 @@ class PluginSpec:
     name: str
     kind: str | None = None
     variant: str | None = None
+    engine: str | None = None
+    """Which of its connector's engines is meant; None: whichever this plugin has."""
     source: str | None = None
     executable: str | None = None
     config: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -44,6 +46,8 @@ class JobSpec:
     name: str
     steps: tuple[str, ...]
     plugins: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    engine: str | None = None
+    """The engine of its tap and target, where their connectors have it."""
     policy: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     sandbox: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +89,7 @@ def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
         name=name,
         kind=data.get("kind"),
         variant=data.get("variant"),
+        engine=data.get("engine"),
         source=data.get("source"),
         executable=data.get("executable"),
         config=dict(data.get("config") or {}),
@@ -113,6 +118,7 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
             plugin: {**values, **({"limits": bounds(values["limits"], plugin)} if "limits" in values else {})}
             for plugin, values in ((key, value or {}) for key, value in (data.get("plugins") or {}).items())
         },
+        engine=data.get("engine"),
         policy=dict(data.get("policy") or {}),
         limits=bounds({key: value for key, value in limited.items() if key != "job"}, f"{name}.limits"),
         sandbox=dict(data.get("sandbox") or {}),

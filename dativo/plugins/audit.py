@@ -96,18 +96,20 @@ def _told(made: Path) -> Iterator[tuple[str, str]]:
 
     for path in sorted(made.glob("lib/python3*/site-packages/*.dist-info/METADATA")):
         said = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"), headersonly=True)
-        licence = said.get("License-Expression") or _first_line(said.get("License"))
+        licence, whole = said.get("License-Expression"), _lines(said.get("License"))
         classes = [one.rpartition("::")[2].strip() for one in said.get_all("Classifier") or () if "License ::" in one]
+        if licence is None and (len(whole) == 1 or not classes):
+            licence = next(iter(whole), None)
         if licence is None and classes:
             licence = " AND ".join(classes)
         if licence and said.get("Name"):
             yield str(canonicalize_name(str(said["Name"]))), str(licence)
 
 
-def _first_line(text: Any) -> str | None:
-    """A whole licence's text stands in the field of some packages."""
-    lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
-    return lines[0][:80] if lines and lines[0].upper() != "UNKNOWN" else None
+def _lines(text: Any) -> list[str]:
+    """A licence's name, or, in the field of some packages, the lines of its whole text."""
+    lines = [line.strip()[:80] for line in str(text or "").splitlines() if line.strip()]
+    return [] if lines[:1] and lines[0].upper() == "UNKNOWN" else lines
 
 
 # -- vulnerabilities
@@ -137,16 +139,22 @@ def vulnerabilities(found: Sequence[Part], source: str = OSV) -> Checked:
 
 
 def _ids(asked: Sequence[Part], source: str, deadline: float) -> Iterator[tuple[Part, str]]:
-    for at in range(0, len(asked), AT_ONCE):
-        some = asked[at : at + AT_ONCE]
-        queries = [
-            {"package": {"ecosystem": "PyPI", "name": part.package.name}, "version": part.package.version}
-            for part in some
-        ]
+    waiting: list[tuple[Part, str | None]] = [(part, None) for part in asked]
+    while waiting:
+        some, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+        queries = [_query(part, page) for part, page in some]
         answer = _ask(f"{source}/v1/querybatch", deadline, {"queries": queries})
-        for part, result in zip(some, answer["results"], strict=True):
+        for (part, _), result in zip(some, answer["results"], strict=True):
             for one in (result or {}).get("vulns") or ():
                 yield part, str(one["id"])
+            if (result or {}).get("next_page_token"):  # of a package with very many, the rest comes in pages
+                waiting.append((part, str(result["next_page_token"])))
+
+
+def _query(part: Part, page: str | None) -> dict[str, Any]:
+    """One query of https://google.github.io/osv.dev/post-v1-querybatch/."""
+    package = {"ecosystem": "PyPI", "name": part.package.name}
+    return {"package": package, "version": part.package.version, **({"page_token": page} if page else {})}
 
 
 def _details(ids: Iterable[str], source: str, deadline: float) -> dict[str, dict[str, Any]]:
@@ -237,7 +245,7 @@ def _component(part: Part) -> dict[str, Any]:
         for one in part.package.hashes
         if one.startswith("sha256:")
     ]
-    licence = {"licenses": [{"license": {"name": part.licence}}]} if part.licence else {}
+    licence = {"licenses": [_spdx(part.licence)]} if part.licence else {}
     source = {"properties": [{"name": "dativo:built", "value": part.package.built}]} if part.package.built else {}
     # Several files of an index may be installed for one package: each has its hash.
     return {
@@ -250,6 +258,16 @@ def _component(part: Part) -> dict[str, Any]:
         **licence,
         **source,
     }
+
+
+def _spdx(licence: str) -> dict[str, Any]:
+    """An expression of SPDX where it is one, else the name that the package gives."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return {"expression": str(canonicalize_license_expression(licence))}
+    except InvalidLicenseExpression:
+        return {"license": {"name": licence}}
 
 
 def _vulnerability(one: Vulnerability, known: dict[tuple[str, str], str], checked: Checked) -> dict[str, Any]:

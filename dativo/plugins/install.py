@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import approval, build, environment, firstparty, index, lacking, lockfile, sources, work
+from dativo.plugins import advice, approval, build, environment, index, lacking, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
@@ -26,7 +26,7 @@ from dativo.plugins.manifest import kind_from
 from dativo.plugins.permissions import FROM_CONFIG
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.index import Index
-from dativo.plugins.requirement import Request, Wanted, from_declaration, kind_of, understand
+from dativo.plugins.requirement import Request, Wanted, checked_name, from_declaration, kind_of, understand
 from dativo.plugins.resolve import Resolved, resolve
 from dativo.plugins.uv import Uv
 
@@ -102,7 +102,8 @@ def add(
     """
     names = index or registry.everything()
     session = Session(project, probe, offline=offline, say=say, trusting=trusting, names=names)
-    wanted = [understand(request, project, session.names) for request in requests]
+    locked = lockfile.headers(project.lock_file).plugins
+    wanted = [_beside(understand(request, project, session.names), locked, say) for request in requests]
     _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
     with work.installing(), undone() as built:
@@ -136,16 +137,10 @@ def undone() -> Iterator[list[Placed]]:
 
 
 def _tell(plugin: LockedPlugin, session: Session) -> None:
-    """Say what the registry knows of a plugin: that it has one for a custom plugin's name, and hosts it will need."""
+    """Say what the registry knows of a plugin: what it has for a custom plugin's work, and hosts it will need."""
+    for remark in advice.of_plugin(session.project, plugin, session.names):
+        session.say(str(remark))
     entry = session.names.of(plugin)
-    if plugin.source != "pypi" and entry is None and plugin.distribution not in firstparty.FOLDERS:
-        known = session.names.choices(plugin.name)
-        if known:
-            listed = ", ".join(one.variant for one in known)
-            session.say(
-                f"{plugin.name}: the registry has a connector of this name ({listed}): dativo info {plugin.name} · "
-                "when to write one: docs/guides/choosing-a-plugin.md"
-            )
     hosts = entry.hosts() if entry and plugin.sandbox.get("network") == FROM_CONFIG else ()
     if hosts:
         granted = " ".join(f"--network {host}" for host in hosts)
@@ -349,6 +344,17 @@ def _no_clash(project: Project, wanted: Sequence[Wanted]) -> None:
         seen[item.name] = item
 
 
+def _beside(wanted: Wanted, locked: Mapping[str, LockedPlugin], say: Say) -> Wanted:
+    """A request with a name of its own where another engine's has the usual one: both are to be had."""
+    there = locked.get(wanted.name)
+    asked = wanted.request.engine is not None and wanted.request.as_name is None
+    if there is None or not asked or same_origin(there, wanted):
+        return wanted
+    name = f"{wanted.variant or wanted.engine}-{wanted.name}"
+    say(f"{wanted.name} is {there.requirement} ({there.engine}) here, so this one is called {name}")
+    return replace(wanted, name=checked_name(name), request=replace(wanted.request, as_name=name))
+
+
 def same_origin(locked: LockedPlugin, wanted: Wanted) -> bool:
     """Whether a request is for the plugin that is already locked, perhaps at another version."""
     if locked.source != wanted.source:
@@ -390,11 +396,21 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
     project.add_plugin(
         plugin.name,
         kind=wanted.request.kind,
-        variant=wanted.variant if by_name else wanted.request.variant,
+        variant=wanted.variant if by_name or _shared(wanted, project) else wanted.request.variant,
+        engine=wanted.request.engine,
         source=None if by_name else wanted.requirement,
         executable=wanted.request.executable,
         with_=plugin.with_,
         python=wanted.request.python,
+    )
+
+
+def _shared(wanted: Wanted, project: Project) -> bool:
+    """Whether a package's name means another one without its variant, as target-duckdb of PyPI means ours."""
+    if wanted.source != "pypi" or wanted.variant is None or wanted.distribution is None:
+        return False
+    return _meant(wanted.distribution, None, project) not in (None, wanted.distribution) and (
+        _meant(wanted.distribution, wanted.variant, project) == wanted.distribution
     )
 
 

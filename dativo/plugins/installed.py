@@ -32,6 +32,13 @@ class Installed:
     approved: str | None = None
     """The hash of the permissions that dativo.lock holds as approved."""
     engine: str = lockfile.SINGER
+    distribution: str | None = None
+    """Its package; None for a script."""
+
+    @property
+    def origin(self) -> str:
+        """What it is, whatever it is called here: whose bookmarks it can read."""
+        return f"{self.distribution or self.name} ({self.engine})"
 
     @cached_property
     def permissions(self) -> Permissions:
@@ -173,4 +180,5 @@ def _installed(plugin: LockedPlugin, executable: Path, home: Path | None, manife
         variant=plugin.variant,
         approved=plugin.permissions,
         engine=plugin.engine,
+        distribution=plugin.distribution,
     )

@@ -18,10 +18,10 @@ from typing import Any
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
-from dativo.plugins import permissions
+from dativo.plugins import firstparty, permissions
 
 VERSION = 1
-SINGER = "singer"
+SINGER, NATIVE = "singer", "native"
 HEADER = "# Written by `dativo add` and `dativo sync`. Keep it in version control; do not edit it.\n"
 
 
@@ -102,7 +102,7 @@ def headers(path: Path) -> Lock:
         return Lock()
     cached: Path | None = None
     with suppress(OSError, ValueError, TypeError, KeyError, errors.DativoError):
-        cached = cache_dir() / "locks" / f"{hashlib.sha256(raw).hexdigest()}.json"
+        cached = cache_dir() / "headers" / f"{hashlib.sha256(raw).hexdigest()}.json"
         return Lock({item["name"]: _thawed(item) for item in json.loads(cached.read_bytes())})
     lock = _parse(raw, path)
     if cached is not None:
@@ -191,6 +191,7 @@ def _plugin(item: dict[str, Any]) -> LockedPlugin:
     )
     values = {key: value for key, value in item.items() if key not in ("package", "with", "capabilities")}
     defaults: dict[str, Any] = {"variant": None, "python": None, "distribution": None}
+    defaults["engine"] = told_engine(item.get("distribution"))
     plugin = LockedPlugin(
         **{**defaults, **values},
         with_=tuple(map(str, item.get("with", ()))),
@@ -208,6 +209,11 @@ def _plugin(item: dict[str, Any]) -> LockedPlugin:
     if plugin.source != "script" and Path(plugin.executable).name != plugin.executable:
         raise ValueError(repr(plugin.executable))
     return plugin
+
+
+def told_engine(distribution: str | None) -> str:
+    """The engine of a package of which nobody said one, as in locks from before there were engines."""
+    return NATIVE if distribution in firstparty.FOLDERS else SINGER
 
 
 def _thawed(item: dict[str, Any]) -> LockedPlugin:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dativo import errors
+from dativo.config.keys import ENGINES
 from dativo.config.project import Project
 from dativo.plugins import firstparty, package
+from dativo.plugins.lockfile import NATIVE
+from dativo.plugins.registry import connector
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.entry import KINDS, Entry
 from dativo.plugins.registry.index import Index
@@ -25,6 +28,7 @@ class Request:
     as_name: str | None = None
     kind: str | None = None
     variant: str | None = None
+    engine: str | None = None
     python: str | None = None
     with_: tuple[str, ...] = ()
     executable: str | None = None
@@ -40,6 +44,8 @@ class Wanted:
     requirement: str
     distribution: str | None = None
     variant: str | None = None
+    engine: str | None = None
+    """None: as its package is ours or not."""
     folder: Path | None = None
     url: str | None = None
     rev: str | None = None
@@ -54,6 +60,10 @@ def understand(request: Request, project: Project, index: Index | None = None) -
     text = request.text.strip()
     if request.kind is not None and request.kind not in KINDS:
         raise errors.ConfigError("plugin.kind", f"{request.kind} is no kind of plugin", hint="tap, target or mapper")
+    if request.engine is not None and request.engine not in ENGINES:
+        raise errors.ConfigError(
+            "plugin.engine", f"{request.engine} is no engine", hint=f"there are {', '.join(ENGINES)}"
+        )
     if package.is_git(text):
         return _git(request, text)
     if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
@@ -85,8 +95,9 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
 
     parsed = package.requirement(text)
     variant: str | None
+    engine: str | None
     typed = str(canonicalize_name(parsed.name))
-    choice = index.choose(typed, request.variant)
+    choice = index.choose(typed, request.variant, request.engine)
     if choice is not None:
         found = choice.catalogue.entry(choice.name, choice.variant)
         request = _filled(request, found)
@@ -95,16 +106,22 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
                 raise errors.ConfigError(
                     "usage", f"{typed} comes from a git repository: it has no versions", hint="leave the version out"
                 )
-            return _git(request, found.package, name=found.name, variant=found.variant)
+            wanted = _git(request, found.package, name=found.name, variant=found.variant)
+            return replace(wanted, engine=request.engine or found.engines[0])
         main = package.requirement(found.package)
-        variant, name = found.variant, found.name
+        variant, name, engine = found.variant, found.name, request.engine or found.engines[0]
         distribution = str(canonicalize_name(main.name))
         extras, versions = parsed.extras or main.extras, parsed.specifier or main.specifier
+    elif request.kind is None and connector.of_name(typed) is None and (alike := index.alike(typed)):
+        names = " or ".join(dict.fromkeys(f"dativo add {one.name}" for one in alike))
+        raise errors.ConfigError("plugin.unknown", f"{typed} is a system, no plugin", hint=names)
     elif index.closed:
         raise index.unknown(typed)
     else:
         matched = _VARIANT.fullmatch(typed)
-        name = matched["name"] if matched else typed
+        name, engine = matched["name"] if matched else typed, request.engine
+        if engine == NATIVE:
+            raise errors.ConfigError("plugin.engine", f"no registry knows {typed} as {NATIVE}", hint=index.hint(typed))
         variant = request.variant or (matched["variant"] if matched else None)
         distribution = f"{request.variant}-{typed}" if request.variant else typed
         extras, versions = parsed.extras, parsed.specifier
@@ -116,6 +133,7 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
         f"{distribution}{suffix}{versions}",
         distribution,
         variant,
+        engine,
     )
 
 
@@ -143,12 +161,14 @@ def _path(request: Request, text: str, project: Project) -> Wanted:
             )
         name = request.as_name or _project_name(path)
         return Wanted(
-            request, "path", checked_name(name), project.shown_path(path), folder=path, variant=request.variant
-        )
+            request, "path", checked_name(name), project.shown_path(path), folder=path, variant=request.variant,
+            engine=request.engine,
+        )  # fmt: skip
     name = request.as_name or path.stem.lower().replace("_", "-")
     wanted = Wanted(
-        request, "script", checked_name(name), project.shown_path(path), folder=path, variant=request.variant
-    )
+        request, "script", checked_name(name), project.shown_path(path), folder=path, variant=request.variant,
+        engine=request.engine,
+    )  # fmt: skip
     if request.with_ or request.python:
         raise errors.ConfigError(
             "usage", f"{text} is a script: it is run as it is", hint="leave --with and --python out"
@@ -184,6 +204,7 @@ def _git(request: Request, text: str, *, name: str | None = None, variant: str |
         checked_name(name),
         text,
         variant=variant or request.variant,
+        engine=request.engine,
         url=found.url,
         rev=found.rev,
         subdirectory=found.folder,
@@ -199,13 +220,24 @@ def from_declaration(name: str, declared: dict[str, object], project: Project) -
         as_name=name,
         kind=_text(declared.get("kind")),
         variant=_text(declared.get("variant")),
+        engine=_text(declared.get("engine")),
         python=_text(declared.get("python")),
         executable=_text(declared.get("executable")),
         with_=tuple(str(item) for item in with_) if isinstance(with_, list) else (),
     )
     if source and "/" in str(source) and not str(source).startswith(("git+", "/", "~")):
         return replace(request, text=str(project.root / str(source)))
-    return replace(request, variant=None) if source else request
+    return request if source is None or _tells(str(source), request.variant) else replace(request, variant=None)
+
+
+def _tells(source: str, variant: str | None) -> bool:
+    """Whether a variant says which package a source is: several in the index that Dativo ships may share its name."""
+    if "/" in source or variant is None:
+        return False
+    from packaging.utils import canonicalize_name
+
+    name = str(canonicalize_name(package.requirement(source).name))
+    return variant in {one.variant for one in registry.shipped().choices(name)}
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,7 @@ from dativo.plugins import build, firstparty, index, sources, work
 from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter
 from dativo.plugins.installed import script_digest
-from dativo.plugins.lockfile import LockedPackage, LockedPlugin
+from dativo.plugins.lockfile import LockedPackage, LockedPlugin, told_engine
 from dativo.plugins.requirement import Wanted, kind_of
 
 _PACKAGE = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(?:==\s*(?P<version>[^\s;\\]+)|@\s*(?P<url>\S+))")
@@ -55,6 +55,7 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
         executable="",
         digest="",
         packages=tuple(packages),
+        engine=wanted.engine or told_engine(main),
     )
     return Resolved(plugin.with_digest(), {wheel.name: wheel.path for wheel in wheels})
 
@@ -217,6 +218,7 @@ def _script(wanted: Wanted) -> Resolved:
         version="0",
         executable=wanted.requirement,
         digest=digest,
+        engine=wanted.engine or told_engine(None),
     )
     return Resolved(plugin, {})
 

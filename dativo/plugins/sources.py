@@ -26,6 +26,7 @@ from dativo.plugins import firstparty, index, seal, uv, work
 from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter
 from dativo.plugins.lockfile import LockedPackage
+from dativo.plugins.package import hidden
 
 SDISTS = (".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz")
 _PARTS = ("protocol", "native", "taps", "targets")
@@ -272,7 +273,14 @@ def fetch(url: str, rev: str | None, clone: Path) -> str:
         if rev is None or rev.startswith("-"):
             raise
         _git(clone, "fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
-        _git(clone, "checkout", "--quiet", "--detach", rev)
+        try:
+            _git(clone, "checkout", "--quiet", "--detach", rev, "--")
+        except errors.EnvironmentFault:
+            raise errors.EnvironmentFault(
+                "plugin.install_failed",
+                f"{hidden(url)} has no branch, tag or commit {rev}",
+                hint="leave @REV out for its default branch",
+            ) from None
     return _git(clone, "rev-parse", "HEAD").strip()
 
 

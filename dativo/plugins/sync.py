@@ -76,7 +76,7 @@ def drift(project: Project, lock: Lock) -> tuple[list[str], list[str]]:
     stale = []
     for name in declared:
         section = project.declared(name)
-        if not project.file and not section.keys() & {"source", "variant"}:
+        if not project.file and not section.keys() & {"source", "variant", "engine"}:
             continue
         locked = lock.plugins.get(name)
         if locked is None or not _answers(locked, section, project):
@@ -91,7 +91,7 @@ def _answers(locked: LockedPlugin, section: dict[str, object], project: Project)
     same = (locked.source, locked.requirement) == (wanted.source, wanted.requirement)
     same = same and set(locked.with_) == set(request.with_)
     same = same and request.kind in (None, locked.kind) and request.executable in (None, locked.executable)
-    return same and request.python in (None, locked.python)
+    return same and request.python in (None, locked.python) and request.engine in (None, locked.engine)
 
 
 def _refuse(stale: Sequence[str], extra: Sequence[str], project: Project) -> None:

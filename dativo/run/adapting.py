@@ -9,7 +9,9 @@ validator that its own code names. Nothing is started for that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +25,48 @@ if TYPE_CHECKING:
     from dativo.run.step import Step
 
 FIELDS = ("stream", "schema", "table", "name")
+SPEAKING = re.compile(r".*singer-sdk|.*singer-python|singer-tools|target-hotglue|dativo-protocol|airbyte-cdk")
+"""The libraries that plugins speak their protocol with, forks included."""
+JUDGING = re.compile(r"jsonschema|jsonschema-rs|fastjsonschema")
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 _VALIDATOR = re.compile(rb"\bDraft(\d+)Validator\b")
 _NOT_ITS_OWN = frozenset({"sys", "re", "os", "importlib"})
 _MOST_FILES, _MOST_BYTES = 400, 1 << 20
 _LATER = 6
 """The first draft whose exclusive bounds are numbers."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What is read off a plugin's environment, and what follows from it for a SCHEMA that it is to read."""
+
+    libraries: tuple[str, ...] = ()
+    """What it reads or writes Singer with, and judges records with, as `singer-sdk 0.54.9`."""
+    drafts: tuple[int, ...] = ()
+    """The drafts of JSON Schema whose validators are named in its code, or in the SDK that it is made with."""
+    rules: tuple[str, ...] = ()
+    """What may be changed for it; none for a plugin that takes a SCHEMA as it comes."""
+    bounds: str = "inclusive"
+    """How it knows exclusive bounds: number, boolean, or (so that they are made inclusive) not at all."""
+
+    def words(self) -> str:
+        """In one line."""
+        named = ", ".join(self.libraries) or "code of its own"
+        drafts = " and ".join(f"{one // 100}-{one % 100:02}" if one > 100 else str(one) for one in self.drafts)
+        return f"{named} · JSON Schema draft {drafts}" if drafts else named
+
+
+def dialect(plugin: Installed) -> Dialect:
+    """The dialect of an installed plugin. `block` decides by the same facts, without the names of the libraries."""
+    sdk = _sdk(plugin)
+    drafts = _named(sdk.rglob("*.py")) if sdk is not None else _drafts(plugin)
+    rules, bounds = ([], "number") if is_ours(plugin) or plugin.kind == "tap" else _needed(plugin)
+    return Dialect(tuple(_libraries(plugin)), tuple(sorted(drafts)), tuple(rules), bounds)
+
+
+def is_ours(plugin: Installed) -> bool:
+    """Whether it promises our exit codes and error lines, and so reads any SCHEMA that the protocol allows."""
+    return "exit-codes" in plugin.capabilities
 
 
 def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> dict[str, Any] | None:
@@ -74,7 +112,7 @@ def checked_template(template: str | None) -> str | None:
 
 def _needed(plugin: Installed) -> tuple[list[str], str]:
     """What may have to be changed for a foreign plugin, and how it knows exclusive bounds."""
-    if plugin.env_dir is not None and any(plugin.env_dir.glob("lib/python3*/site-packages/singer_sdk/__init__.py")):
+    if _sdk(plugin) is not None:
         # The Meltano SDK validates SCHEMA by draft 7 or later, does without key_properties and takes any $schema.
         return [one for one in ADAPTATIONS if one not in ("schema-keyword", "key-properties")], "number"
     drafts = _drafts(plugin)
@@ -83,10 +121,31 @@ def _needed(plugin: Installed) -> tuple[list[str], str]:
     return list(ADAPTATIONS), "boolean" if drafts and max(drafts) < _LATER else "inclusive"
 
 
+def _sdk(plugin: Installed) -> Path | None:
+    """The Meltano SDK in the plugin's environment."""
+    if plugin.env_dir is None:
+        return None
+    return next(plugin.env_dir.glob("lib/python3*/site-packages/singer_sdk"), None)
+
+
+def _libraries(plugin: Installed) -> Iterator[str]:
+    """The packages of its environment that Singer is read with, and then those that judge records."""
+    places = plugin.env_dir.glob("lib/python3*/site-packages/*.dist-info") if plugin.env_dir is not None else ()
+    names = (place.name.removesuffix(".dist-info").partition("-") for place in places)
+    there = {name.lower().replace("_", "-").replace(".", "-"): version for name, _, version in names}
+    for known in (SPEAKING, JUDGING):
+        yield from (f"{name} {version}" for name, version in sorted(there.items()) if known.fullmatch(name))
+
+
 def _drafts(plugin: Installed) -> set[int]:
     """The drafts of JSON Schema whose validators the plugin's own code names."""
+    return _named(_sources(plugin))
+
+
+def _named(files: Iterable[Path]) -> set[int]:
+    """The drafts whose validators are named in these files."""
     found = set()
-    for file in _sources(plugin):
+    for file in islice(files, _MOST_FILES):
         try:
             text = file.read_bytes()[:_MOST_BYTES]
         except OSError:

@@ -26,20 +26,23 @@ from dativo.state.location import Location
 from dativo.state.store import Store
 
 BY_HAND = ("set", "clear")
+LOOKED_BACK = 200
+"""How many of a job's newest runs are asked for the tap that wrote its bookmark."""
 
 
 class Hold:
     """An open store, a lease and a started run. Leave it with `finish`; leaving it otherwise releases the lease too."""
 
-    def __init__(self, store: Store, lease: Lease) -> None:
+    def __init__(self, store: Store, lease: Lease, tap: str | None = None) -> None:
         self._store = store
+        self._tap = tap
         self._lease = lease
         self._heartbeat = Heartbeat(store, lease)
         self._subset: tuple[str, ...] = ()
         self.job = lease.job
         self.before = store.bookmark(lease.job)
         """The bookmark that the run starts from, as it is stored."""
-        self.run = store.start_run(lease)
+        self.run = store.start_run(lease, self._about())
         self.text: str | None = self.before.text if self.before else None
         """The job's bookmark now."""
         self.moved = False
@@ -58,11 +61,14 @@ class Hold:
         self.reached = False
 
     @classmethod
-    def take(cls, where: Path | Location, job: str, waiting: Waiting = AT_ONCE) -> Self:
-        """Acquire the job's lease and start a run, or raise BusyError job.busy when it is not free in time."""
+    def take(cls, where: Path | Location, job: str, waiting: Waiting = AT_ONCE, *, tap: str | None = None) -> Self:
+        """Acquire the job's lease and start a run, or raise BusyError job.busy when it is not free in time.
+
+        `tap` tells what writes the bookmarks, as `Installed.origin` does; None where nobody knows.
+        """
         store = Store.open(where)
         try:
-            return cls(store, waiting.acquire(store, job))
+            return cls(store, waiting.acquire(store, job), tap)
         except BaseException:
             store.close()
             raise
@@ -86,6 +92,36 @@ class Hold:
             self._store.close()
 
     # -- where the run starts
+
+    def belongs(self, *, given: bool = False, full_refresh: bool = False, streams: Sequence[str] = ()) -> None:
+        """Refuse to hand the bookmark to a tap that did not write it: what it means is known to its writer alone.
+
+        It is not handed where a state is `given`, or all is read from the start. What a user set by hand is meant.
+        """
+        mark = self.before
+        fresh = mark is None or mark.text == "{}" or mark.origin in BY_HAND
+        if self._tap is None or fresh or ((given or full_refresh) and not streams):
+            return
+        writer = self._writer()
+        if writer in (None, self._tap):
+            return
+        raise errors.ConfigError(
+            "state.another_tap",
+            f"the bookmark of {self.job} was written by {writer}, and this is {self._tap}: it cannot go on there",
+            hint=f"--full-refresh reads all from the start · --job {self.job}-2 keeps a bookmark of its own",
+            context={"job": self.job, "written_by": writer, "tap": self._tap},
+        )
+
+    def _writer(self) -> str | None:
+        """The tap of the run that the bookmark is from, else of the newest that ended well; None: not known."""
+        log = self._store.log(self.job, limit=LOOKED_BACK)
+        own = [one for one in log if self.before is not None and one.run == self.before.run]
+        told = [one.stats.get("tap") for one in (*own, *(one for one in log if one.verdict == "done"))]
+        return next((str(tap) for tap in told if tap), None)
+
+    def _about(self) -> dict[str, Any]:
+        """What the history tells of this run beside how it went."""
+        return {} if self._tap is None else {"tap": self._tap}
 
     def adopt(self, destination: str | None, target: str) -> str | None:
         """Settle a difference between the store and the bookmark kept with the data. Returns what to tell the user.
@@ -225,7 +261,7 @@ class Hold:
     def finish(self, verdict: str, reason: str | None, stats: Mapping[str, Any], message: str | None = None) -> None:
         """Record how the run ended; what is kept holds no secret (I13)."""
         self._finished = True
-        hidden = REDACTOR.deep({"stats": dict(stats), "message": message})
+        hidden = REDACTOR.deep({"stats": {**self._about(), **stats}, "message": message})
         self._store.end_run(self.run, verdict, reason, hidden["stats"], hidden["message"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from dativo.run import (
     catalog,
     checker,
     encoding,
+    engine,
     letterbox,
     parallel,
     probe,
@@ -70,15 +71,22 @@ class Job:
         return self.options.job or self.spec.name
 
 
-def of_words(named: Sequence[str], env: str | None) -> tuple[Project, JobSpec]:
-    """The job that `dativo run WORDS` means: a job file, a job of dativo.yml, or plugins in a row."""
+def of_words(
+    named: Sequence[str], env: str | None, engines: Sequence[str] = (), say: engine.Say = lambda _: None
+) -> tuple[Project, JobSpec]:
+    """The job that `dativo run WORDS` means: a job file, a job of dativo.yml, or plugins in a row.
+
+    Its steps are the plugins that its engines mean (`engines`: the words of --engine); a row is named after those.
+    """
     first = named[0]
     if len(named) == 1 and (first.endswith((".yml", ".yaml")) or Path(first).is_file()):
-        return Project.from_job_file(Path(first), env)
+        project, spec = Project.from_job_file(Path(first), env)
+        return project, engine.applied(project, spec, engines, say)
     project = Project.find(env=env)
     if len(named) == 1:
-        return project, project.job(first)
-    return project, JobSpec(job_name(named), tuple(named))
+        return project, engine.applied(project, project.job(first), engines, say)
+    spec = engine.applied(project, JobSpec(job_name(named), tuple(named)), engines, say)
+    return project, replace(spec, name=job_name(spec.steps))
 
 
 def job_name(steps: Sequence[str]) -> str:
@@ -136,8 +144,11 @@ def run(job: Job) -> Summary:
         given_state = read_state(options.state)
         attempt.tidy()
         waiting = Waiting(options.wait, quiet=options.quiet)
-        with Hold.take(location.of(job.project), job.name, waiting) as hold:
+        origin = steps[0].plugin.origin if job.tap is None else None
+        with Hold.take(location.of(job.project), job.name, waiting, tap=origin) as hold:
             hold.until, hold.enough = job.until, interrupts.drain
+            refresh = options.full_refresh or job.spec.full_refresh
+            hold.belongs(given=given_state is not None, full_refresh=refresh, streams=options.streams)
             breaker.admit(hold, plugins, policy.breaker, force=options.force)
             hold.only(options.streams)
             taped = tape.begin(job.project, options, hold.run)
@@ -257,7 +268,8 @@ def lines(steps: Sequence[Step]) -> dict[str, int]:
 def planned(job: Job) -> dict[str, Any]:
     """The plan of a dry run: nothing is started, discovered or locked, and no value is shown (I13)."""
     steps, _ = relief.of(prepared(job), policy_of(job).validate)
-    return plan_of(job, steps, run="dry-run", catalog_text="{}", state=None).shown()
+    text = "{}" if steps[0].can("discover") else None
+    return plan_of(job, steps, run="dry-run", catalog_text=text, state=None).shown()
 
 
 def adopt(hold: Hold, target: Step, interrupts: Interrupts, log: PluginLog) -> str | None:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dativo import errors
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
+from dativo.run import engine
 
 SETTINGS = ("mode", "load_method")
 """How targets call the setting: ours, and those made with Meltano's SDK."""
 
 
 def spec_of(project: Project, job: str) -> JobSpec:
-    """A job of dativo.yml, or the pair of plugins that a job was named after."""
+    """A job of dativo.yml with the plugins that its engines mean, or the pair of plugins that a job was named after."""
     if job in project.jobs():
-        return project.job(job)
+        return engine.applied(project, project.job(job))
     tap, between, target = job.rpartition("-to-")
     if not (tap and between and target):
         return project.job(job)  # raises job.unknown with the nearest name

@@ -115,6 +115,7 @@ def tap(side: Side) -> int:
     about = {"chain": [side.plugin], "job": options.job, **_wishes(options)}
     with Interrupts() as interrupts, Downstream(STDOUT, side.plugin, **about) as down, ExitStack() as stack:
         step = side.step()
+        down.publish(tap=step.plugin.origin, stateful=options.state is None)
         chosen = catalog.read(options.catalog) if options.catalog else None
         given_state = read_state(options.state)
         right = down.meet()
@@ -220,11 +221,16 @@ def _target(side: Side) -> Summary:
         wishes = up.neighbour.advert
         seconds = max(options.wait, float(wishes.get("wait") or 0))
         waiting = Waiting(seconds, options.quiet, meanwhile=up.still_there)
-        with Hold.take(location.of(side.project), job, waiting) as hold, disclosed([step]) as (step,):
+        tap = wishes.get("tap")
+        with (
+            Hold.take(location.of(side.project), job, waiting, tap=tap if isinstance(tap, str) else None) as hold,
+            disclosed([step]) as (step,),
+        ):
             notes = [note] if (note := adopt(hold, step, interrupts, log)) else []
             streams = tuple(wishes.get("streams") or ())
             hold.only(streams)
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))
+            hold.belongs(given=wishes.get("stateful") is False, full_refresh=refresh, streams=streams)
             up.answer(job, hold.run, hold.handed(full_refresh=refresh, streams=streams))
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
@@ -355,7 +361,7 @@ def mapper(side: Side) -> int:
         step = side.step()
         left = up.meet()
         up.await_ready()
-        wishes = {key: up.neighbour.advert.get(key) for key in ("full_refresh", "streams")}
+        wishes = {key: up.neighbour.advert.get(key) for key in ("full_refresh", "streams", "tap", "stateful")}
         job = options.job or up.neighbour.advert.get("job")
         down.publish(chain=[*up.chain, side.plugin], job=job, **wishes)
         right = down.meet()

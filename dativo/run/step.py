@@ -17,7 +17,7 @@ from dativo.config.layers import merged
 from dativo.engines import singer
 from dativo.plugins import approval
 from dativo.plugins.installed import Installed, installed
-from dativo.run import settings
+from dativo.run import adapting, settings
 from dativo.run.cut import Tightening
 from dativo.run.grants import Grants, granted
 from dativo.secrets import names
@@ -72,7 +72,7 @@ class Step:
     @property
     def ours(self) -> bool:
         """Whether the plugin promises our exit codes and error lines."""
-        return "exit-codes" in self.plugin.capabilities
+        return adapting.is_ours(self.plugin)
 
     def can(self, capability: str) -> bool:
         """Whether the manifest says so."""

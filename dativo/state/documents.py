@@ -170,12 +170,12 @@ class DocumentStore(Store):
 
     # -- runs
 
-    def start_run(self, lease: Lease) -> str:
-        """Record that a run began; its identifier is unique and sorts by time."""
+    def start_run(self, lease: Lease, stats: Mapping[str, Any] | None = None) -> str:
+        """Record that a run began, with what is known of it by then; its identifier is unique and sorts by time."""
         root, mark, _ = lease.job.partition(BACKFILL)
         # A backfill's runs are counted with its job's, so that one history can tell them all in order.
         number = self._change(root, Journal.next_number, fresh=True) if mark else None
-        lease.run = self._change(lease.job, lambda document: document.start_run(lease, number))
+        lease.run = self._change(lease.job, lambda document: document.start_run(lease, number, stats))
         self._runs[lease.run] = lease.job
         return lease.run
 

@@ -98,7 +98,7 @@ class Journal:
         self.data["last_run"] += 1
         return int(self.data["last_run"])
 
-    def start_run(self, lease: Lease, number: int | None) -> str:
+    def start_run(self, lease: Lease, number: int | None, stats: Mapping[str, Any] | None = None) -> str:
         """Record that a run began; a backfill's number is counted by its job."""
         self.check(lease)
         self.settle()
@@ -106,7 +106,8 @@ class Journal:
         at = self.next_number() if number is None else number
         self.data["last_run"] = at
         empty = dict.fromkeys(("ended", "verdict", "reason", "message"))
-        self.data["runs"].append({"number": at, "id": name, "started": stamp(), **empty, "stats": None, "attempts": []})
+        told = dict(stats) if stats else None
+        self.data["runs"].append({"number": at, "id": name, "started": stamp(), **empty, "stats": told, "attempts": []})
         return name
 
     def run(self, name: str) -> dict[str, Any] | None:

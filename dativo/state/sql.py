@@ -145,13 +145,16 @@ class SqlStore(Store):
 
     # -- runs
 
-    def start_run(self, lease: Lease) -> str:
-        """Record that a run began; its identifier is unique and sorts by time."""
+    def start_run(self, lease: Lease, stats: Mapping[str, Any] | None = None) -> str:
+        """Record that a run began, with what is known of it by then; its identifier is unique and sorts by time."""
         name = run_name()
         with self._writing() as db:
             self._check_token(db, lease)
             self._settle(db, lease.job)
-            db.execute("INSERT INTO runs (id, job, started) VALUES (?, ?, ?)", (name, lease.job, stamp()))
+            told = json.dumps(stats) if stats else None
+            db.execute(
+                "INSERT INTO runs (id, job, started, stats) VALUES (?, ?, ?, ?)", (name, lease.job, stamp(), told)
+            )
         lease.run = name
         return name
 

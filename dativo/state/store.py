@@ -88,8 +88,8 @@ class Store(ABC):
     # -- runs
 
     @abstractmethod
-    def start_run(self, lease: Lease) -> str:
-        """Record that a run began; its identifier is unique and sorts by time."""
+    def start_run(self, lease: Lease, stats: Mapping[str, Any] | None = None) -> str:
+        """Record that a run began, with what is known of it by then; its identifier is unique and sorts by time."""
 
     @abstractmethod
     def end_run(

@@ -40,7 +40,7 @@ def test_headers_come_from_the_cache_and_follow_the_file(tmp_path, home):
     assert lockfile.headers(file).plugins == {}
     lockfile.write(file, Lock({"tap-x": PLUGIN}))
     first = lockfile.headers(file).plugins["tap-x"]
-    assert len(list((home / "cache" / "locks").iterdir())) == 1
+    assert len(list((home / "cache" / "headers").iterdir())) == 1
     assert lockfile.headers(file).plugins["tap-x"] == first
     assert first.packages == ()
     file.write_text(file.read_text().replace('version = "1.0"', 'version = "1.1"', 1))
@@ -51,7 +51,7 @@ def test_a_damaged_cache_is_no_harm(tmp_path, home):
     file = tmp_path / "dativo.lock"
     lockfile.write(file, Lock({"tap-x": PLUGIN}))
     lockfile.headers(file)
-    for cached in (home / "cache" / "locks").iterdir():
+    for cached in (home / "cache" / "headers").iterdir():
         cached.write_text("[{}]")
     assert lockfile.headers(file).plugins["tap-x"].version == "1.0"
 

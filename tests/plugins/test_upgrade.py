@@ -8,6 +8,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.plugins import tiny
 from tests.workspace import Workspace
@@ -105,10 +107,18 @@ def test_a_bundle_for_another_machine_is_refused(shop, tmp_path):
 
 
 class _Osv(BaseHTTPRequestHandler):
+    """Answers as OSV documents it: one vulnerability on the first page of lib-base, one on its second."""
+
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
-        bad = {"lib-base": [{"id": "PYSEC-0"}]}
-        self._answer({"results": [{"vulns": bad.get(one["package"]["name"], [])} for one in asked]})
+        self._answer({"results": [self._found(one["package"]["name"], one.get("page_token")) for one in asked]})
+
+    @staticmethod
+    def _found(name, page):
+        if name != "lib-base":
+            return {}
+        vulns = [{"id": "PYSEC-1" if page else "PYSEC-0", "modified": "2026-01-01T00:00:00Z"}]
+        return {"vulns": vulns} if page == "two" else {"vulns": vulns, "next_page_token": "two"}
 
     def do_GET(self):
         events = [{"introduced": "0"}, {"fixed": "1.1"}]
@@ -140,7 +150,8 @@ def test_audit_knows_or_says_that_it_does_not(shop, osv, tmp_path):
     found = shop.dativo("audit", "--source", osv, "--sbom", bill, "--json").expect(1).json
     assert found["checked"] is True
     assert [(one["id"], one["package"], one["fixed"]) for one in found["vulnerabilities"]] == [
-        ("PYSEC-0", "lib-base", ["1.1"])
+        ("PYSEC-0", "lib-base", ["1.1"]),
+        ("PYSEC-1", "lib-base", ["1.1"]),
     ]
     assert "PYSEC-0  lib-base 1.0  (tap-moving)  fixed in 1.1" in shop.dativo("audit", "--source", osv).expect(1).stdout
     for words in (("--offline",), ("--source", "http://127.0.0.1:9")):
@@ -152,7 +163,8 @@ def test_audit_knows_or_says_that_it_does_not(shop, osv, tmp_path):
 
 
 def check_bill(bom, shop):
-    """What the schema of CycloneDX 1.6 requires, and what a reader of the bill needs."""
+    """The official schema of CycloneDX 1.6, formats included, and what a reader of the bill needs."""
+    assert not list(JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom), all_errors=True) or ())
     assert (bom["bomFormat"], bom["specVersion"], bom["version"]) == ("CycloneDX", "1.6", 1)
     assert bom["serialNumber"].startswith("urn:uuid:")
     refs = [one["bom-ref"] for one in bom["components"]]
@@ -168,7 +180,7 @@ def check_bill(bom, shop):
     assert depends["project"] == ["plugin:tap-moving"]
     assert library["purl"] in depends["plugin:tap-moving"]
     assert set(depends) | {ref for some in depends.values() for ref in some} <= {"project", *refs}
-    (known,) = bom["vulnerabilities"]
+    known, _ = bom["vulnerabilities"]
     assert (known["id"], known["affects"]) == ("PYSEC-0", [{"ref": library["purl"]}])
 
 
@@ -176,3 +188,22 @@ def test_a_licence_is_what_the_package_says(shop):
     said = shop.dativo("audit", "--offline", "--licences").expect().stdout
     assert "not told" in said
     assert "licences: 0 of 2 packages tell theirs" in said
+
+
+def test_licences_in_a_bill_are_spdx_where_the_package_says_so(shop, tmp_path):
+    bill = tmp_path / "bom.json"
+    told = ("License-Expression: MIT OR Apache-2.0", "License: BSD 3-Clause")
+    for at, line in enumerate(told):
+        made = tiny.make(tmp_path / f"lib{at}", f"lib-{at}", scripts=())
+        backend = (made / "backend.py").read_text()
+        (made / "backend.py").write_text(backend.replace("{needs}", f"{line}\\n{{needs}}"))
+        shop.shelf.wheel(made)
+    needs = tuple(f"lib-{at}" for at in range(len(told)))
+    shop.shelf.wheel(tiny.make(tmp_path / "t", "tap-licensed", dependencies=needs))
+    shop.dativo("add", "tap-licensed").expect()
+    shop.dativo("audit", "tap-licensed", "--offline", "--sbom", bill).expect()
+    bom = json.loads(bill.read_text())
+    assert not list(JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom), all_errors=True) or ())
+    licences = {one["name"]: one.get("licenses") for one in bom["components"]}
+    assert licences["lib-0"] == [{"expression": "MIT OR Apache-2.0"}]
+    assert licences["lib-1"] == [{"license": {"name": "BSD 3-Clause"}}]

@@ -69,7 +69,7 @@ def _told(entry: dict[str, Any], plugin: LockedPlugin, manifest: dict[str, Any])
     settings = manifest.get("settings") or code.settings(files)
     told = {
         **{key: entry[key] for key in BY_HAND},
-        "engines": ["singer"],
+        "engines": ["native"] if own else ["singer"],
         "requires": list(plugin.with_),
         "python": plain(about.get("Requires-Python") or "") or None,
         "executable": plugin.executable,

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from dativo import errors
@@ -183,3 +186,37 @@ def test_a_bookmark_that_is_insisted_on_wins_over_the_destination(path):
         hold.finish("interrupted", "verify.mismatch", {})
     with Hold.take(path, "fresh") as hold:
         assert (hold.adopt('{"n":5}', "target-y"), hold.handed(full_refresh=False, streams=())) == (None, None)
+
+
+def test_a_bookmark_is_for_the_tap_that_wrote_it(path):
+    program = (
+        "import os, sys; from pathlib import Path; from dativo.run.hold import Hold\n"
+        "hold = Hold.take(Path(sys.argv[1]), 'j', tap='tap-a (native)'); hold.belongs()\n"
+        "hold.commit('{\"n\":1}', 1, 1); os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert killed.returncode == -9
+    with Hold.take(path, "j", tap="tap-a (native)") as hold:
+        hold.belongs()
+        hold.finish("done", None, {"records": 0})  # nothing moved: the bookmark is still of the run that was killed
+    for words in ({}, {"full_refresh": True, "streams": ("s",)}, {"given": True, "streams": ("s",)}):
+        with (
+            pytest.raises(errors.ConfigError, match=r"written by tap-a \(native\), and this is tap-b \(singer\)"),
+            Hold.take(path, "j", tap="tap-b (singer)") as hold,
+        ):
+            hold.belongs(**words)
+    for words in ({"full_refresh": True}, {"given": True}):
+        with Hold.take(path, "j", tap="tap-b (singer)") as hold:
+            hold.belongs(**words)
+    with Hold.take(path, "j") as hold:
+        hold.belongs()  # a foreign program on the left: nobody can know
+    with Hold.take(path, "j", tap="tap-a (native)") as hold:
+        hold.belongs()
+    with Store.open(path) as store:
+        store.set("j", '{"n":2}')
+    with Hold.take(path, "j", tap="tap-b (singer)") as hold:
+        hold.belongs()  # set by hand
+        hold.commit('{"n":3}', 1, 1)
+    with pytest.raises(errors.ConfigError) as caught, Hold.take(path, "j", tap="tap-a (native)") as hold:
+        hold.belongs()
+    assert caught.value.code == "state.another_tap"

@@ -79,6 +79,17 @@ def finished(store, job, text, verdict="done", stats=None):
     return run
 
 
+def test_what_is_known_of_a_run_at_its_start_outlives_a_kill(store):
+    lease = store.acquire("j")
+    run = store.start_run(lease, {"tap": "tap-a (native)"})
+    store.commit(lease, EXACT, 1, 1)
+    store.release(lease)  # and nothing is said of its end
+    (entry,) = store.log("j")
+    assert (entry.run, entry.text, entry.stats) == (run, EXACT, {"tap": "tap-a (native)"})
+    second = finished(store, "j", EXACT, stats={"records": 1})
+    assert [(one.run, one.stats) for one in store.log("j", limit=1)] == [(second, {"records": 1})]
+
+
 def test_a_bookmark_is_read_back_byte_by_byte(place):
     with Store.open(place.where) as store:
         assert store.bookmark("j") is None

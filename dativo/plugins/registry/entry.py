@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dativo import errors
+from dativo.config.keys import ENGINES
 from dativo.plugins import package, permissions
 from dativo.plugins.permissions import Permissions
 from dativo.secrets.names import is_secret
@@ -21,7 +22,6 @@ FORMAT = 1
 OWN = "dativo"
 """The name of the index that Dativo ships."""
 KINDS = ("tap", "target", "mapper")
-ENGINES = ("singer", "airbyte", "native")
 KEYS = (
     "kind", "engines", "package", "requires", "python", "executable", "capabilities", "permissions", "maturity",
     "licence", "description", "settings",

@@ -7,7 +7,7 @@ Dativo ships is `shipped.json`; `python -m tests.registry.facts` checks it again
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dativo import errors
-from dativo.plugins.lockfile import LockedPlugin
-from dativo.plugins.registry import entry, kept
+from dativo.config.keys import ENGINES
+from dativo.plugins.lockfile import SINGER, LockedPlugin
+from dativo.plugins.registry import connector, entry, kept
 from dativo.plugins.registry.entry import OWN, Entry
 
 FILE = Path(__file__).with_name("shipped.json")
@@ -89,26 +90,61 @@ class Index:
                 found.setdefault(variant, Choice(name, variant, catalogue, variant == default))
         return sorted(found.values(), key=lambda one: not one.default)
 
-    def choose(self, name: str, variant: str | None = None) -> Choice | None:
-        """What a name, or the name of a package, and perhaps a variant mean; None when nobody knows the name.
+    def choose(self, name: str, variant: str | None = None, engine: str | None = None) -> Choice | None:
+        """What a name, or the name of a package, perhaps with a variant and an engine, means; None: nobody knows it.
 
-        Raises `plugin.variant`, which lists the variants, when the name is known and the variant is not.
+        Raises `plugin.variant`, which lists the variants, when the name is known and the variant is not, and
+        `plugin.engine`, which lists the engines, when none of what the name may mean has the engine.
         """
         choices = self.choices(name)
-        if choices:
-            wanted = [one for one in choices if variant in (None, one.variant)]
-            if wanted:
-                return wanted[0]
+        wanted = [one for one in choices if variant in (None, one.variant)]
+        if choices and not wanted:
             raise no_variant(name, str(variant), choices)
+        wanted = wanted or self._packaged(name, variant)
+        if engine is None:
+            return wanted[0] if wanted else None
+        alike = self.alike(name) if variant is None else []
+        fits = [one for one in (*wanted, *alike) if engine in self.engines(one)]
+        if not fits and (wanted or alike):
+            raise no_engine(name, engine, self.by_engine(wanted or alike))
+        return fits[0] if fits else None
+
+    def _packaged(self, name: str, variant: str | None) -> list[Choice]:
+        """The choice whose package has this name."""
         for catalogue in self.catalogues:
             for one in catalogue.read_entries():
                 if variant in (None, one.variant) and one.distribution == name:
-                    return next((found for found in self.choices(one.name) if found.variant == one.variant), None)
-        return None
+                    return [found for found in self.choices(one.name) if found.variant == one.variant]
+        return []
 
-    def entry(self, name: str, variant: str | None = None, *, offline: bool = False) -> Entry:
-        """The entry of a name. Raises `plugin.unknown` with near names, or `plugin.variant`."""
-        found = self.choose(name, variant)
+    def alike(self, name: str) -> list[Choice]:
+        """What is the same connector as a plugin or package of this name; of a system's name alone, in any direction.
+
+        The best known first: the names that are the connector's own, then other ecosystems'.
+        """
+        wanted = connector.of_name(name)
+        found = []
+        for known in sorted({known for catalogue in self.catalogues for known in catalogue.plugins}):
+            told = connector.of_name(known)
+            if told is not None and (told == wanted if wanted else told.system == name):
+                found.append((told.name != known, told.kind, known))
+        return [choice for _, _, known in sorted(found) for choice in self.choices(known)]
+
+    def engines(self, choice: Choice) -> tuple[str, ...]:
+        """What a choice can be run as; of a definition that was never read: as Singer, which is all a Hub has."""
+        about = self.known(choice)
+        return about.engines if about is not None else (SINGER,)
+
+    def by_engine(self, choices: Sequence[Choice]) -> dict[str, list[Choice]]:
+        """The choices that each engine has, engines in their usual order."""
+        found = {engine: [one for one in choices if engine in self.engines(one)] for engine in ENGINES}
+        return {engine: some for engine, some in found.items() if some}
+
+    def entry(
+        self, name: str, variant: str | None = None, engine: str | None = None, *, offline: bool = False
+    ) -> Entry:
+        """The entry of a name. Raises `plugin.unknown` with near names, `plugin.variant` or `plugin.engine`."""
+        found = self.choose(name, variant, engine)
         if found is None:
             raise self.unknown(name)
         return found.catalogue.entry(found.name, found.variant, offline=offline)
@@ -130,12 +166,17 @@ class Index:
         names = {known for catalogue in self.catalogues for known in catalogue.plugins}
         return difflib.get_close_matches(name, sorted(names - {name}), n=3, cutoff=0.75)
 
-    def search(self, words: Sequence[str], kind: str | None = None) -> list[list[Choice]]:
-        """The names that all words are found in, by name, variant, package or description, best first; no network."""
+    def search(self, words: Sequence[str], kind: str | None = None, engine: str | None = None) -> list[list[Choice]]:
+        """The names that all words are found in, by name, variant, package or description, best first; no network.
+
+        With an `engine`, only the variants that have it.
+        """
         wanted = [word.lower() for word in words]
         found = []
         for name in sorted({known for catalogue in self.catalogues for known in catalogue.plugins}):
-            choices = self.choices(name)
+            choices = [one for one in self.choices(name) if engine is None or engine in self.engines(one)]
+            if not choices:
+                continue
             text = f"{name} {' '.join(one.variant for one in choices)}"
             about = [one for choice in choices if (one := self.known(choice)) is not None]
             if kind and kind not in [*(one.kind for one in about), *([] if about else [listed_kind(choices[0])])]:
@@ -182,6 +223,25 @@ def no_variant(name: str, variant: str, choices: Sequence[Choice]) -> errors.Con
         hint=f"it has {listed}",
         context={"plugin": name, "variants": [one.variant for one in choices]},
     )
+
+
+def no_engine(name: str, engine: str, known: Mapping[str, Sequence[Choice]]) -> errors.ConfigError:
+    """`plugin.engine`: there is no such engine of it in the registries; these there are, and who makes them."""
+    return errors.ConfigError(
+        "plugin.engine",
+        f"{name} has no engine {engine}",
+        hint=f"it has {engines_shown(name, known)}" if known else "no registry knows any",
+        context={"plugin": name, "engine": engine, "engines": list(known)},
+    )
+
+
+def engines_shown(name: str, known: Mapping[str, Sequence[Choice]]) -> str:
+    """`native (dativo), singer (meltanolabs, pipelinewise)`: variants, or the names of what is called otherwise."""
+    listed = [
+        f"{engine} ({', '.join(one.variant if one.name == name else one.name for one in some)})"
+        for engine, some in known.items()
+    ]
+    return ", ".join(listed)
 
 
 @cache

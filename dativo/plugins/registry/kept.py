@@ -182,7 +182,12 @@ def add(name: str, place: str, digest: str | None = None) -> Fresh:
             hint=f"another name, or: dativo registry remove {name}",
         )
     place = hub.root(reader.checked_place(place))
-    fresh = _read(name, place, None)
+    try:
+        fresh = _read(name, place, None)
+    except errors.DativoError as problem:
+        if problem.code in ("registry.invalid", "registry.unreachable"):
+            problem.hint = "nothing was added: look at the address, or tell whoever keeps it"
+        raise
     if digest is not None and digest.removeprefix("sha256:") != fresh.kept.digest.removeprefix("sha256:"):
         raise errors.ConfigError(
             "registry.changed",
@@ -234,10 +239,10 @@ def differences(old: Mapping[tuple[str, str], Entry | None], new: Mapping[tuple[
 
 def _changed(old: Entry, new: Entry) -> list[str]:
     lines = []
-    for key in ("package", "executable", "python", "kind", "maturity", "licence"):
+    for key in ("package", "executable", "engines", "python", "kind", "maturity", "licence"):
         before, after = getattr(old, key), getattr(new, key)
         if before != after:
-            lines.append(f"{key}: {before or 'none'} → {after or 'none'}")
+            lines.append(f"{key}: {_shown(before)} → {_shown(after)}")
     for key, was, now in (
         ("requires", set(old.requires), set(new.requires)),
         ("capabilities", set(old.capabilities), set(new.capabilities)),
@@ -251,6 +256,10 @@ def _changed(old: Entry, new: Entry) -> list[str]:
     if old.description != new.description:
         lines.append("description")
     return lines or ["what its settings are described with"]
+
+
+def _shown(value: str | tuple[str, ...] | None) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else value or "none"
 
 
 # -- reading
@@ -291,6 +300,8 @@ def _index(source: Reader, name: str, place: str) -> tuple[Any, str, str]:
         if any(part is not None for part in parts.values()):
             read = {k: reader.document(raw, name, f"plugins/{k}/index") for k, raw in parts.items() if raw is not None}
             return read, HUB, root
+    if _candidates(place) == ("",):
+        raise invalid(name, f"there is no {place.rsplit('/', 1)[-1]}")
     raise invalid(name, "there is no index: neither index.json nor plugins/index")
 
 
