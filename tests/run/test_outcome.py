@@ -42,7 +42,7 @@ def test_a_foreign_plugins_last_line_is_the_cause():
 
 def test_a_plugin_that_is_older_than_its_python():
     end = End(reason="plugin.exited", child="target-x", message="target-x exited with 1")
-    place = '  File "/home/u/.local/share/dativo/envs/target-x-1/lib/python3.11/site-packages/target_x.py", line 1'
+    place = '  File "/srv/dativo/data/envs/target-x-1/lib/python3.11/site-packages/target_x.py", line 1'
     lines = [place, "AttributeError: module 'collections' has no attribute 'MutableMapping'"]
     told = "it needs what Python 3.11 no longer has: dativo remove it, and add it again with --python 3.9"
     assert error(end, lines=lines).hint == told
