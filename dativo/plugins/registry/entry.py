@@ -137,8 +137,12 @@ def _marked(told: Mapping[str, Any], described: Mapping[str, Any]) -> dict[str, 
 
 def invalid(registry: str, what: str) -> errors.ConfigError:
     """`registry.invalid`: which registry, and what of it cannot be used."""
+    leave = "" if registry == OWN else f", or leave it: dativo registry remove {registry}"
     return errors.ConfigError(
-        "registry.invalid", f"registry {registry}: {plain(what, 300)}", context={"registry": registry}
+        "registry.invalid",
+        f"registry {registry}: {plain(what, 300)}",
+        hint=f"report it to whoever keeps it{leave}",
+        context={"registry": registry},
     )
 
 
