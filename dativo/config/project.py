@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dativo.config.policy import Policy
 
 FILE, LOCK = "dativo.yml", "dativo.lock"
+MELTANO = "meltano.yml"
 
 
 class Project:
@@ -42,11 +43,18 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None, env: str | None = None) -> Project:
-        """Walk up to the nearest dativo.yml; without one, the user's own project, with paths from `start`."""
+        """Walk up to the nearest dativo.yml, or meltano.yml where there is none beside it.
+
+        Without either, the user's own project, with paths from `start`.
+        """
         here = (start or working_directory()).absolute()
         for folder in (here, *here.parents):
             if (folder / FILE).is_file():
                 return cls(folder, folder / FILE, env)
+            if (folder / MELTANO).is_file():
+                from dativo.config.meltano.project import MeltanoProject
+
+                return MeltanoProject(folder, env)
         return cls(here, None, env)
 
     @classmethod
@@ -68,6 +76,15 @@ class Project:
         return project, job_spec(name, data)
 
     # -- reading
+
+    @property
+    def changes(self) -> bool:
+        """Whether `settings_file` is Dativo's own to change."""
+        return True
+
+    def run_specs(self, words: Sequence[str]) -> list[JobSpec]:
+        """The jobs that the words of a run mean: here one, by its name."""
+        return [self.job(words[0])]
 
     @cached_property
     def layers(self) -> Layers:
