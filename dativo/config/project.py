@@ -14,7 +14,7 @@ from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
 from dativo.config.layers import Layers
 from dativo.config.paths import config_dir, state_dir
 from dativo.config.quantity import parse_duration
-from dativo.config.specs import JobSpec, PluginSpec, job_spec, plugin_spec
+from dativo.config.specs import JobSpec, PluginSpec, job_name, job_spec, plugin_spec
 from dativo.config.variables import Variables, read_env_file, references
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Project:
         return True
 
     def run_specs(self, words: Sequence[str]) -> list[JobSpec]:
-        """The jobs that the words of a run mean: here one, by its name."""
-        return [self.job(words[0])]
+        """The jobs that the words of a run mean: one, a job by its name or plugins in a row."""
+        return [self.job(words[0]) if len(words) == 1 else JobSpec(job_name(words), tuple(words))]
 
     @cached_property
     def layers(self) -> Layers:

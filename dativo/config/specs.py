@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,11 @@ class JobSpec:
     """`after`: the destination is read back before the last bookmark is kept."""
     state: Path | None = None
     """A state to start from instead of the bookmark: of a Meltano project."""
+
+
+def job_name(steps: Sequence[str]) -> str:
+    """`tap-x-to-target-y`, mappers between them included."""
+    return f"{'-'.join(steps[:-1])}-to-{steps[-1]}"
 
 
 def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:

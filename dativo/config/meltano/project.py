@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -364,11 +363,3 @@ def _annotations(entry: Mapping[str, Any], where: str, table: keys.Table) -> dic
 
 def _texts(env: Any) -> dict[str, str]:
     return {str(key): "" if one is None else str(one) for key, one in (env or {}).items()}
-
-
-def warn_of_unknown(project: MeltanoProject) -> None:
-    """Say on stderr which keys of meltano.yml nothing is known of, as a typing error would be."""
-    from dativo.config.meltano.unknown import unknown
-
-    for line in unknown(project.files):
-        print(f"warning  {line}", file=sys.stderr)
