@@ -10,7 +10,7 @@ from typing import Any
 from dativo import errors
 from dativo.bus.plan import Plan, Policy, Spill
 from dativo.config.project import Project
-from dativo.config.specs import JobSpec
+from dativo.config.specs import JobSpec, job_name
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
@@ -22,6 +22,7 @@ from dativo.run import (
     checker,
     encoding,
     engine,
+    inherit,
     letterbox,
     parallel,
     probe,
@@ -71,27 +72,34 @@ class Job:
         return self.options.job or self.spec.name
 
 
-def of_words(
+def all_of_words(
     named: Sequence[str], env: str | None, engines: Sequence[str] = (), say: engine.Say = lambda _: None
-) -> tuple[Project, JobSpec]:
-    """The job that `dativo run WORDS` means: a job file, a job of dativo.yml, or plugins in a row.
+) -> tuple[Project, list[JobSpec]]:
+    """The jobs that `dativo run WORDS` means: a job file, a job, or plugins in a row. Several in a Meltano project.
 
-    Its steps are the plugins that its engines mean (`engines`: the words of --engine); a row is named after those.
+    Their steps are the plugins that their engines mean (`engines`: the words of --engine); a row is named after those.
     """
     first = named[0]
     if len(named) == 1 and (first.endswith((".yml", ".yaml")) or Path(first).is_file()):
         project, spec = Project.from_job_file(Path(first), env)
-        return project, engine.applied(project, spec, engines, say)
+        return project, [engine.applied(project, spec, engines, say)]
     project = Project.find(env=env)
-    if len(named) == 1:
-        return project, engine.applied(project, project.job(first), engines, say)
-    spec = engine.applied(project, JobSpec(job_name(named), tuple(named)), engines, say)
-    return project, replace(spec, name=job_name(spec.steps))
+    return project, [_engined(project, spec, engines, say) for spec in project.run_specs(named)]
 
 
-def job_name(steps: Sequence[str]) -> str:
-    """`tap-x-to-target-y`, mappers between them included."""
-    return f"{'-'.join(steps[:-1])}-to-{steps[-1]}"
+def _engined(project: Project, spec: JobSpec, engines: Sequence[str], say: engine.Say) -> JobSpec:
+    became = engine.applied(project, spec, engines, say)
+    is_row = spec.name == job_name(spec.steps)
+    return replace(became, name=job_name(became.steps)) if is_row else became
+
+
+def of_words(named: Sequence[str], env: str | None) -> tuple[Project, JobSpec]:
+    """The one job that words mean."""
+    project, specs = all_of_words(named, env)
+    if len(specs) > 1:
+        steps = " · ".join(" ".join(one.steps) for one in specs)
+        raise errors.ConfigError("job.invalid", f"{' '.join(named)} is several pipelines: {steps}", hint="name one")
+    return project, specs[0]
 
 
 def prepared(job: Job) -> list[Step]:
@@ -140,9 +148,10 @@ def run(job: Job) -> Summary:
     with Interrupts() as interrupts:
         steps, relieved = relief.of(prepared(job), policy_of(job).validate)
         plugins = [step.name for step in steps]
-        chosen = catalog.read(options.catalog) if options.catalog else None
-        given_state = read_state(options.state)
+        chosen = catalog.chosen(steps[0], options)
+        given_state = read_state(options.state or job.spec.state)
         attempt.tidy()
+        inherited = inherit.take_over(job.project, job.name)
         waiting = Waiting(options.wait, quiet=options.quiet)
         origin = steps[0].plugin.origin if job.tap is None else None
         with Hold.take(location.of(job.project), job.name, waiting, tap=origin) as hold:
@@ -163,7 +172,7 @@ def run(job: Job) -> Summary:
                     retrying=Retrying(policy, spent=lambda: hold.retries(BUDGET_WINDOW)),
                     isolates=options.continue_on_error or job.spec.continue_on_error,
                 ).run()
-                summary.notes += taped
+                summary.notes += [*taped, *([inherited] if inherited else [])]
                 summary.relieved = relieved
                 summary.stateless = not job.adopts
                 code, message = (problem.code, problem.message) if problem else (None, None)
