@@ -146,7 +146,7 @@ class Named(dict[str, "Check | Table | Named"]):
         self.what = what
 
 
-LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in (*limits.LIMITS, *limits.ALIASES)}
+LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in limits.LIMITS}
 PROFILES = ("off", "limits", "standard", "strict")
 """From the loosest to the strictest."""
 UNFENCED = PROFILES[:2]
