@@ -138,6 +138,8 @@ CATALOG: dict[str, Entry] = {
     "secret.tenant": Entry(2, "the secret belongs to another tenant", "name a secret of the job's own tenant"),
     "catalog.invalid": Entry(2, "the catalog cannot be used", "make a new one with `dativo discover`"),
     "catalog.none": Entry(2, "nothing is selected", "see `dativo select`"),
+    "import.invalid": Entry(2, "another tool's project cannot be imported", "fix what is named above"),
+    "import.taken": Entry(2, "an import would replace a file", "import into another folder (--into), or move the file"),
     "verify.unreadable": Entry(
         2, "the destination cannot be read back", "see docs/guides/verify.md for the targets that can"
     ),

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("Move data", "dativo.cli.run:command", "Run a job: tap, mappers, target, or a job file."),
     "replay": ("Move data", "dativo.cli.replay:command", "Run a recorded tape again, without its source."),
     "dlq": ("Move data", "dativo.cli.dlq:command", "List, show, replay or drop dead letters."),
+    "import": ("Move data", "dativo.cli.import_:command", "Turn another tool's project into a dativo.yml."),
     "search": ("Plugins", "dativo.cli.search:command", "Find plugins in the registries, by words."),
     "info": ("Plugins", "dativo.cli.info:command", "Show a plugin's variants, settings and hosts before it is added."),
     "add": ("Plugins", "dativo.cli.add:command", "Install plugins and pin them in dativo.lock."),

@@ -1,0 +1,77 @@
+"""`dativo import FORMAT`: other tools' projects become a dativo.yml, with a report of each thing that was found."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dativo.cli import report
+
+if TYPE_CHECKING:
+    from dativo.migrate.draft import Draft
+
+# name -> ("module:attribute", help line): listed without importing any of them
+FORMATS: dict[str, tuple[str, str]] = {}
+
+
+class Formats(click.Group):
+    """One subcommand a format, imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The formats, in the table's order."""
+        return list(FORMATS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one."""
+        if cmd_name not in FORMATS:
+            return None
+        module, _, attribute = FORMATS[cmd_name][0].partition(":")
+        loaded = getattr(import_module(module), attribute)
+        assert isinstance(loaded, click.Command)
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table's lines."""
+        rows = [(name, line) for name, (_, line) in FORMATS.items()]
+        if rows:
+            with formatter.section("Formats"):
+                formatter.write_dl(rows)
+
+
+@click.command(
+    name="import",
+    cls=Formats,
+    help="""\b
+  dativo import meltano --dry-run
+  dativo import meltano ../shop --into .
+
+Turn another tool's project into a dativo.yml. The report names each thing that was found and what became of it; what
+has no counterpart is listed, never dropped. Nothing of the project is run, and nothing that is there is replaced.
+""",
+)
+def command() -> None:
+    """Import from another tool."""
+
+
+def finish(draft: Draft, folder: Path, source: str, *, dry_run: bool) -> None:
+    """Write a draft unless it is a dry run, and print its report; with `dry_run` the new dativo.yml as well.
+
+    With --json: `{"dry_run", "folder", "files", "project", "bookmarks", "report": {…}}`.
+    """
+    text = draft.text()
+    files = ["dativo.yml", *draft.files] if dry_run else draft.write(folder, source)
+    data = {
+        "dry_run": dry_run,
+        "folder": str(folder),
+        "files": files,
+        "project": draft.project,
+        "bookmarks": sorted(draft.bookmarks),
+        "report": draft.report.as_dict(),
+    }
+    shown = [*(text.splitlines() if dry_run else ()), *draft.report.lines(whole=report.OUTPUT.verbosity > 0)]
+    marks = f" · bookmarks: {', '.join(sorted(draft.bookmarks))}" if draft.bookmarks else ""
+    done = "would write" if dry_run else "written"
+    report.result(data, [*shown, f"  {done}: {', '.join(files)} in {folder}{marks}"])

@@ -1,0 +1,72 @@
+"""What an import is about to write: the new dativo.yml, files beside it, and bookmarks. Written all together or not."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.config import atomic
+from dativo.config.document import new_yaml, parse
+from dativo.config.keys import PROJECT, check
+from dativo.config.project import FILE, Project
+from dativo.migrate.report import Report
+from dativo.state import location
+from dativo.state.store import Store
+
+
+@dataclass
+class Draft:
+    """The outcome of an importer. `project` is the data of dativo.yml, in the order in which it is to be written."""
+
+    project: dict[str, Any]
+    report: Report
+    files: dict[str, str] = field(default_factory=dict, repr=False)
+    """Further files by their path below the folder; none may be there yet, except `.env`, which is added to."""
+    bookmarks: dict[str, str] = field(default_factory=dict, repr=False)
+    """Job -> the exact text of its state."""
+
+    def text(self) -> str:
+        """dativo.yml. What would not load is an error of the importer and is found here, not by the user's next run."""
+        stream = io.StringIO()
+        yaml = new_yaml()
+        yaml.indent(mapping=2, sequence=4, offset=2)
+        yaml.dump(self.project, stream)
+        text = stream.getvalue() if self.project else ""
+        check(parse(text, Path(FILE)), PROJECT)
+        return text
+
+    def write(self, folder: Path, source: str) -> list[str]:
+        """Write it all into a folder; returns the files' names. `source` is said in the bookmarks' history.
+
+        Raises `import.taken` when a file is there already: nothing is replaced.
+        """
+        text = self.text()
+        for name in (FILE, *self.files):
+            place = _inside(folder, name)
+            if (place.exists() or place.is_symlink()) and name != ".env":
+                raise errors.ConfigError("import.taken", f"{place} is there already")
+        for name, content in self.files.items():
+            place = _inside(folder, name)
+            before = place.read_text(encoding="utf-8") if place.exists() else ""
+            atomic.write(place, before + ("\n" if before and not before.endswith("\n") else "") + content)
+            if name == ".env":
+                place.chmod(0o600)
+        atomic.write(folder / FILE, text)
+        if self.bookmarks:
+            with Store.open(location.of(Project.find(folder))) as store:
+                for job, state in self.bookmarks.items():
+                    store.set(job, state, reason=f"imported from {source}")
+        return [FILE, *self.files]
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file below the folder (I12): never one that a name or a link leads out to."""
+    place = folder / name
+    if Path(name).is_absolute() or ".." in Path(name).parts or not place.parent.resolve().is_relative_to(
+        folder.resolve()
+    ):  # fmt: skip
+        raise errors.ConfigError("import.invalid", f"{name!r} is no file below {folder}")
+    return place
