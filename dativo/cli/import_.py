@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from dativo.migrate.draft import Draft
 
 # name -> ("module:attribute", help line): listed without importing any of them
-FORMATS: dict[str, tuple[str, str]] = {}
+FORMATS: dict[str, tuple[str, str]] = {
+    "pipelinewise": ("dativo.cli.import_pipelinewise:command", "The tap_*.yml and target_*.yml of PipelineWise."),
+}
 
 
 class Formats(click.Group):

@@ -123,7 +123,8 @@ def deprecations_page() -> str:
     lines = [f"<!-- {MADE} -->", "# Deprecated spellings", ""]
     lines += [
         "They still work, with a warning that names the file and the line. `dativo fix` rewrites those in",
-        "`dativo.yml` and job files in place; `dativo fix --dry-run` shows what it would change. Flags are for you to change.",
+        "`dativo.yml` and job files in place; `dativo fix --dry-run` shows what it would change. Flags are for",
+        "you to change.",
         "",
         "| old | now | where | since | gone in | because |",
         "|---|---|---|---|---|---|",

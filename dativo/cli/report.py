@@ -134,7 +134,7 @@ def show_deprecations() -> None:
 
     before = warnings.showwarning
 
-    def show(
+    def show(  # noqa: PLR0917 - as `warnings` calls it
         message: Warning | str,
         category: type[Warning],
         filename: str,
