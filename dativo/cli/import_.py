@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # name -> ("module:attribute", help line): listed without importing any of them
 FORMATS: dict[str, tuple[str, str]] = {
     "pipelinewise": ("dativo.cli.import_pipelinewise:command", "The tap_*.yml and target_*.yml of PipelineWise."),
+    "shell": ("dativo.cli.import_shell:command", "A shell script of tap | target lines."),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -142,11 +143,33 @@ def known(plugin: str, variant: str | None = None) -> dict[str, Any]:
     return dict(entry.settings) if entry else {}
 
 
-def paths(config: Mapping[str, Any]) -> list[str]:
-    """The settings whose names say that they hold a path of this machine, and that do."""
-    found = []
+def paths(config: Mapping[str, Any], above: str = "") -> list[str]:
+    """The settings whose names say that they hold a path of this machine, and that do; dotted inside objects."""
+    found: list[str] = []
     for key, value in config.items():
-        texts = value if isinstance(value, list) else [value]
-        if _PATH_KEY.search(key) and texts and all(isinstance(one, str) and one and "://" not in one for one in texts):
-            found.append(key)
-    return found
+        if _is_path(key, value):
+            found.append(above + key)
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping):
+                found += paths(inner, f"{above}{key}.")
+    return list(dict.fromkeys(found))
+
+
+def rebased(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The same settings with their relative paths made absolute, as seen from a folder."""
+
+    def moved(key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return rebased(value, folder)
+        if isinstance(value, list):
+            return [moved(key, one) for one in value]
+        return str(folder / value) if isinstance(value, str) and _is_path(key, value) else value
+
+    return {key: moved(key, value) for key, value in config.items()}
+
+
+def _is_path(key: str, value: Any) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return bool(
+        _PATH_KEY.search(key) and texts and all(isinstance(one, str) and one and "://" not in one for one in texts)
+    )
