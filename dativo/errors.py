@@ -201,7 +201,7 @@ CATALOG: dict[str, Entry] = {
         4, "a message is not JSON", "report it to the plugin's author; the bookmark is unchanged"
     ),
     "data.invalid_utf8": Entry(4, "a message is not UTF-8", "set the source's encoding in the tap's config"),
-    "data.line_too_long": Entry(4, "a message is longer than the cap", "raise limits.max_line (--max-line)"),
+    "data.line_too_long": Entry(4, "a message is longer than the cap", "raise limits.line (--max-line)"),
     "data.record_before_schema": Entry(4, "a record came before its SCHEMA", "report it to the plugin's author"),
     "data.bad_message": Entry(4, "a message is not a Singer message", "report it to the plugin's author"),
     "data.batch_refused": Entry(

@@ -121,6 +121,7 @@ root = Commands(
 def run(words: Sequence[str]) -> int:
     """Run one command line inside the error reporter."""
     report.prepare_streams()
+    report.show_deprecations()
     report.OUTPUT.reset()
     # An option that the parser refuses ends the parse before --json is seen, and the answer should still be JSON.
     report.OUTPUT.json = _asks_for_json(words)

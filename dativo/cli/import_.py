@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from dativo.migrate.draft import Draft
 
 # name -> ("module:attribute", help line): listed without importing any of them
-FORMATS: dict[str, tuple[str, str]] = {}
+FORMATS: dict[str, tuple[str, str]] = {
+    "pipelinewise": ("dativo.cli.import_pipelinewise:command", "The tap_*.yml and target_*.yml of PipelineWise."),
+    "shell": ("dativo.cli.import_shell:command", "A shell script of tap | target lines."),
+}
 
 
 class Formats(click.Group):

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "config": ("Plugins", "dativo.cli.config:command", "Show, set, unset or test a plugin's settings."),
     "state": ("Bookmarks", "dativo.cli.state:command", "List, get, set, clear bookmarks and show their history."),
     "verify": ("Bookmarks", "dativo.cli.verify:command", "Compare a job's source with its destination."),
+    "fix": ("This machine", "dativo.cli.fix:command", "Rewrite deprecated keys in dativo.yml and job files."),
     "doctor": ("This machine", "dativo.cli.doctor:command", "Check what Dativo needs here and say what is missing."),
     "version": ("This machine", "dativo.cli.version:command", "Print the versions of Dativo's parts."),
     "completion": ("This machine", "dativo.cli.completion:command", "Print the shell's completion script."),

@@ -126,6 +126,31 @@ def warn(text: str) -> None:
     print(_paint("warning", "33", sys.stderr) + f"  {clean(text)}", file=sys.stderr)
 
 
+def show_deprecations() -> None:
+    """Say each old spelling's warning as a line of ours, unless Python was told what to do with warnings (`-W`)."""
+    if sys.warnoptions:
+        return
+    import warnings
+
+    before = warnings.showwarning
+
+    def show(  # noqa: PLR0917 - as `warnings` calls it
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category.__name__ == "Deprecated":
+            warn(str(message))
+        else:
+            before(message, category, filename, lineno, file, line)
+
+    warnings.filterwarnings("default", category=DeprecationWarning, module=r"dativo\.deprecations")
+    warnings.showwarning = show
+
+
 def columns(rows: Sequence[Sequence[Any]], *, right: Sequence[int] = (), indent: str = "  ") -> list[str]:
     """Rows as aligned columns; the columns listed in `right` are right-aligned (numbers)."""
     cells = [[clean(str(cell)) for cell in row] for row in rows]

@@ -11,6 +11,7 @@ import click
 
 from dativo import errors
 from dativo.cli import report
+from dativo.config.deprecations import renewed_words
 from dativo.config.keys import PROFILES
 from dativo.config.quantity import parse_duration, parse_size
 from dativo.run.options import RunOptions
@@ -61,7 +62,7 @@ def options(*, tap: bool = True) -> list[click.Option]:
     found = [
         click.Option(["--stream", "streams"], multiple=True, metavar="NAME", help="Only this stream (repeatable)."),
         click.Option(["--select"], multiple=True, metavar="PATTERN", help="Streams and columns, like 'a.*' '!a.b'."),
-        click.Option(["--catalog", "--properties"], type=_FILE, help="Use this catalog; nothing is discovered."),
+        click.Option(["--catalog"], type=_FILE, help="Use this catalog; nothing is discovered."),
         click.Option(["--state"], type=_FILE, help="Start from this state, not the bookmark."),
         click.Option(["--full-refresh"], is_flag=True, help="Read from the start (kept in the log)."),
         click.Option(["--junk"], type=click.Choice(["drop", "fail"]), help="Lines that are no messages."),
@@ -111,8 +112,9 @@ class RunCommand(click.Command):
     """A command with the run options: `--wait` may stand alone."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, with what `--wait` says made plain."""
-        return super().parse_args(ctx, with_wait(args))
+        """Parse, with what `--wait` says made plain, and flags of old in today's spelling."""
+        known = {flag for one in self.params for flag in (*one.opts, *one.secondary_opts)}
+        return super().parse_args(ctx, with_wait(renewed_words(args, known)))
 
 
 def with_wait(args: Sequence[str]) -> list[str]:

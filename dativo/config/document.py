@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dativo import errors
 
@@ -38,6 +38,18 @@ class Document:
         return f"{self.path.name}:{self.lines[key]}" if key else self.path.name
 
 
+class Tagged(str):
+    """The text of a value under a tag that the reader of the file knows, such as `!vault`."""
+
+    tag: str
+
+    def __new__(cls, text: str, tag: str) -> Self:
+        """The text, which knows its tag."""
+        made = super().__new__(cls, text)
+        made.tag = tag
+        return made
+
+
 def load(path: Path, *, code: str = "project.invalid", dates: bool = False) -> Document:
     """Read and parse a file; every problem is one error that names the file and the line."""
     return parse(read_text(path, code=code), path, code=code, dates=dates)
@@ -60,14 +72,16 @@ def read_text(path: Path, *, code: str = "project.invalid") -> str:
         raise errors.ConfigError(code, f"{path.name}:{line}: not UTF-8", hint="save the file as UTF-8") from problem
 
 
-def parse(text: str, path: Path, *, code: str = "project.invalid", dates: bool = False) -> Document:
-    """Parse text that came from `path`."""
+def parse(
+    text: str, path: Path, *, code: str = "project.invalid", dates: bool = False, tags: Collection[str] = ()
+) -> Document:
+    """Parse text that came from `path`. Texts under one of `tags` become `Tagged`; every other tag is refused."""
     tree = parse_tree(text, path, code=code, dates=dates)
     if tree is None:
         return Document(path, {})
     if not isinstance(tree, dict):
         raise errors.ConfigError(code, f"{path.name}:1: a mapping of keys is expected, not {_kind(tree)}")
-    walk = _Walk(path, code)
+    walk = _Walk(path, code, tags)
     data = walk.plain(tree, ())
     assert isinstance(data, dict)
     return Document(path, data, walk.lines)
@@ -114,8 +128,8 @@ def new_yaml(*, dates: bool = False) -> Any:
 class _Walk:
     """Turns ruamel's tree into plain data, counting values so that nested aliases cannot explode (I10)."""
 
-    def __init__(self, path: Path, code: str) -> None:
-        self.path, self.code = path, code
+    def __init__(self, path: Path, code: str, tags: Collection[str] = ()) -> None:
+        self.path, self.code, self.tags = path, code, tags
         self.lines: dict[KeyPath, int] = {}
         self.values = 0
 
@@ -130,6 +144,8 @@ class _Walk:
         if len(at) > MAX_DEPTH:
             raise self.fail(at, f"nested more than {MAX_DEPTH} levels deep")
         tag = getattr(getattr(node, "tag", None), "value", None)
+        if tag in self.tags and isinstance(getattr(node, "value", None), str):
+            return Tagged(node.value, str(tag))
         if tag and (not str(tag).startswith("tag:yaml.org,2002:") or type(node).__name__ == "TaggedScalar"):
             raise self.fail(at, f"the tag {tag} is not allowed")
         if isinstance(node, dict):

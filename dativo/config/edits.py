@@ -15,6 +15,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config import atomic
+from dativo.config.deprecations import renewed
 from dativo.config.document import Document, new_yaml, parse, parse_tree, read_text
 from dativo.config.keys import PROJECT, check
 
@@ -41,7 +42,7 @@ def apply(path: Path, changes: Sequence[Change]) -> None:
         for change in changes:
             after = _changed(after, path, change)
         if after != before:
-            check(parse(after, path), PROJECT)
+            check(renewed(parse(after, path)), PROJECT)
             atomic.write(path, after)
 
 

@@ -146,7 +146,7 @@ class Named(dict[str, "Check | Table | Named"]):
         self.what = what
 
 
-LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in (*limits.LIMITS, *limits.ALIASES)}
+LIMITS: Table = {name: _parsed(functools.partial(limits.parse, name)) for name in limits.LIMITS}
 ENGINES = ("native", "singer", "airbyte")
 """What a connector can be: Dativo's own kind, a Singer plugin, an Airbyte connector."""
 PROFILES = ("off", "limits", "standard", "strict")

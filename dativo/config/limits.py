@@ -44,7 +44,7 @@ LIMITS: dict[str, Limit] = {
     "memlock": Limit("size", "RLIMIT_MEMLOCK."),
 }
 ALIASES = {"nofile": "files", "fsize": "file_size", "max_line": "line"}
-"""Other names of the same."""
+"""Other names of the same in a plugin's manifest, which is not ours to rewrite. In dativo.yml they are deprecated."""
 
 OF_THE_BUS = frozenset(name for name, limit in LIMITS.items() if limit.kind == "bus")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.config.deprecations import renewed
 from dativo.config.document import load
 from dativo.config.keys import POLICY_FILE, PROFILES, PROJECT, UNFENCED, check
 from dativo.config.paths import config_dir
@@ -90,7 +91,7 @@ def _machine() -> Policy | None:
     path = Path(given).expanduser() if given else MACHINE
     if not given and not path.is_file():
         return None
-    document = load(path)
+    document = renewed(load(path))
     check(document, POLICY_FILE)
     return _policy(document.data.get("sandbox") or {}, path, operator=True)
 
@@ -99,7 +100,7 @@ def _user() -> Policy | None:
     path = config_dir() / "dativo.yml"
     if not path.is_file():
         return None
-    document = load(path)
+    document = renewed(load(path))
     check(document, PROJECT)
     section = document.data.get("sandbox")
     return _policy(section, path, operator=True) if section else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo import errors
+from dativo.config.deprecations import renewed
 from dativo.config.document import Document, KeyPath, load
 from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
 from dativo.config.layers import Layers
@@ -60,7 +61,7 @@ class Project:
     @classmethod
     def from_job_file(cls, path: Path, env: str | None = None) -> tuple[Project, JobSpec]:
         """A job file: the keys of one job, `name`, and plugins in full. A project is sought from its folder."""
-        document = load(path, code="job.invalid")
+        document = renewed(load(path, code="job.invalid"), job_file=True, code="job.invalid")
         check(document, JOB_FILE, code="job.invalid")
         around = cls.find(path.absolute().parent, env)
         project = cls(around.root, around.file, env, overlay=document)
@@ -91,7 +92,7 @@ class Project:
         """The checked file, the environment on top of it, and a job file's plugins on top of that."""
         found = Document(self.settings_file, {})
         if self.settings_file.is_file():
-            found = load(self.settings_file)
+            found = renewed(load(self.settings_file))
             check(found, PROJECT)
         layers = Layers.of(found)
         if self.env:

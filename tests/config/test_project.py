@@ -18,7 +18,7 @@ jobs:
   shop:
     steps: [tap-postgres, target-parquet]
     retry: {attempts: 5, deadline: 2h}
-    limits: {memory: 1G, wall: 1h, max_line: 64M}
+    limits: {memory: 1G, wall: 1h, line: 64M}
     grace: {eof: null, term: 10s}
     policy: {junk: fail}
     on_bad_record: quarantine

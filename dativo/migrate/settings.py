@@ -1,0 +1,175 @@
+"""A plugin's settings as another tool kept them, made fit for dativo.yml: secrets go into `.env`, dollars stay dollars.
+
+What a stranger's file holds is data: a text that Dativo would read as a reference is kept as the text that it is (I12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from dativo.migrate.report import Report
+from dativo.secrets import dotenv, names
+from dativo.secrets.reference import is_reference
+
+ENV = ".env"
+_PASSWORD = re.compile(r"passw|passphrase|secret$", re.IGNORECASE)
+_NONCE = token_hex(8)
+"""Nobody's file can hold a mark, since nobody knows this."""
+_MARK = re.compile(f"\ue000{_NONCE}([A-Za-z_][A-Za-z0-9_]*)\ue001")
+_PATH_KEY = re.compile(
+    r"(^|_)(path|paths|dir|directory|folder|file|files|filename|filepath|destination)$", re.IGNORECASE
+)
+
+
+def variable(name: str) -> str:
+    """A reference to a variable of the environment, marked so that it is told from a text that looks like one."""
+    return f"\ue000{_NONCE}{name}\ue001"
+
+
+def plain(text: str) -> str:
+    """A text as dativo.yml must hold it to be read back unchanged, marked variables as references."""
+    whole = text.replace("$", "$$") if "${" in text or "$$" in text else text
+    return _MARK.sub(lambda found: f"${{{found[1]}}}", whole)
+
+
+@dataclass
+class Settings:
+    """Collects the secrets of all plugins of one import."""
+
+    report: Report
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    """Variable -> value: the lines of `.env`."""
+
+    def config(
+        self, plugin: str, config: Mapping[str, Any], *, where: str, what: str, schema: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The `config:` of a plugin; each setting is in the report, no secret is in clear (I13)."""
+        found = {}
+        for key, value in config.items():
+            moved: list[str] = []
+            made = self._value(plugin, (key,), value, schema or {}, moved, where=where, what=f"{what}.{key}")
+            name, became = f"{what}.{key}", f"plugins.{plugin}.config.{key}"
+            if made is None and value is not None:
+                continue
+            found[key] = made
+            if moved:
+                self.report.changed(where, name, became, f"a secret: its value is in {ENV} as {', '.join(moved)}")
+            else:
+                self.report.taken(where, name, became)
+        return found
+
+    def secret(self, plugin: str, key: str, value: str) -> str | None:
+        """Put a secret into `.env`; returns the reference to it, or None where `.env` cannot hold its characters."""
+        stem = re.sub(r"[^A-Za-z0-9]+", "_", f"{plugin}_{key}").upper().strip("_")
+        stem = stem if not stem[:1].isdigit() else f"P_{stem}"
+        name, number = stem, 2
+        while self.env.get(name, value) != value:
+            name, number = f"{stem}_{number}", number + 1
+        if "\0" in value or dotenv.parse(f"{name}={dotenv.quoted(value)}\n") != {name: value}:
+            return None
+        self.env[name] = value
+        return f"secret://env/{name}"
+
+    def lines(self) -> dict[str, str]:
+        """`.env` as a file of the draft; nothing where there is no secret."""
+        if not self.env:
+            return {}
+        return {ENV: "".join(f"{name}={dotenv.quoted(value)}\n" for name, value in self.env.items())}
+
+    def _value(
+        self,
+        plugin: str,
+        at: tuple[str | int, ...],
+        value: Any,
+        schema: Mapping[str, Any],
+        moved: list[str],
+        *,
+        where: str,
+        what: str,
+    ) -> Any:
+        more = {"where": where, "what": what}
+        if isinstance(value, dict):
+            return {key: self._value(plugin, (*at, key), one, schema, moved, **more) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._value(plugin, (*at, index), one, schema, moved, **more) for index, one in enumerate(value)]
+        text = value if isinstance(value, str) else None
+        if isinstance(value, int) and not isinstance(value, bool) and _PASSWORD.search(_last(at)):
+            text = str(value)
+        if text is None or not _hidden(at, text, schema, value):
+            return plain(value) if isinstance(value, str) else value
+        reference = self._reference(plugin, at, text)
+        if reference is None:
+            self.report.left(where, what, f"a secret with characters that {ENV} cannot hold: set it by hand")
+            return None
+        moved.append(reference.rpartition("/")[2])
+        return reference
+
+    def _reference(self, plugin: str, at: tuple[str | int, ...], text: str) -> str | None:
+        alone = _MARK.fullmatch(text)
+        if alone is not None:  # it is a variable already: its name is enough
+            return f"secret://env/{alone[1]}"
+        return self.secret(plugin, "_".join(str(part) for part in at), text)
+
+
+def _last(at: tuple[str | int, ...]) -> str:
+    return next((part for part in reversed(at) if isinstance(part, str)), "")
+
+
+def _hidden(at: tuple[str | int, ...], text: str, schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a text is a secret, by the plugin's word or by its name; or looks like a reference of ours."""
+    if is_reference(text) or not isinstance(value, str):
+        return True
+    nested: Any = text
+    for part in reversed(at):
+        nested = [nested] if isinstance(part, int) else {part: nested}
+    return bool(text) and any(names.inline("", nested, schema))
+
+
+def known(plugin: str, variant: str | None = None) -> dict[str, Any]:
+    """The settings of a plugin that the index knows, as a JSON Schema; {} for any other."""
+    from dativo import errors
+    from dativo.plugins.registry.index import shipped
+
+    try:
+        choice = shipped().choose(plugin, variant)
+        entry = choice.catalogue.entry(choice.name, choice.variant, offline=True) if choice else None
+    except errors.DativoError:
+        return {}
+    return dict(entry.settings) if entry else {}
+
+
+def paths(config: Mapping[str, Any], above: str = "") -> list[str]:
+    """The settings whose names say that they hold a path of this machine, and that do; dotted inside objects."""
+    found: list[str] = []
+    for key, value in config.items():
+        if _is_path(key, value):
+            found.append(above + key)
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping):
+                found += paths(inner, f"{above}{key}.")
+    return list(dict.fromkeys(found))
+
+
+def rebased(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The same settings with their relative paths made absolute, as seen from a folder."""
+
+    def moved(key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return rebased(value, folder)
+        if isinstance(value, list):
+            return [moved(key, one) for one in value]
+        return str(folder / value) if isinstance(value, str) and _is_path(key, value) else value
+
+    return {key: moved(key, value) for key, value in config.items()}
+
+
+def _is_path(key: str, value: Any) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return bool(
+        _PATH_KEY.search(key) and texts and all(isinstance(one, str) and one and "://" not in one for one in texts)
+    )
