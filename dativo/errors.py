@@ -203,6 +203,11 @@ CATALOG: dict[str, Entry] = {
     "data.bad_source": Entry(
         4, "the source's data cannot be read", "fix the file and line named above, or the tap's settings"
     ),
+    "data.record_count": Entry(
+        4,
+        "the source counted other records than came",
+        "the connector lost or doubled rows of its own: its bookmark is not moved; try another version of it",
+    ),
     "data.schema": Entry(
         4,
         "a record breaks its SCHEMA",

@@ -11,6 +11,7 @@
 //! I11 (the verdict), I13 (contents of files reach nobody else).
 #![forbid(unsafe_code)]
 
+mod airbyte;
 mod checker;
 mod child;
 mod clock;
