@@ -32,12 +32,13 @@ EXAMPLES = {
 def plugin_command(name: str) -> click.Command:
     """The command for a plugin, or the error that says why there is none."""
     from dativo.config.project import Project
+    from dativo.config.specs import bare
     from dativo.plugins.installed import installed
 
     try:
         return PluginCommand(installed(Project.find(), name))
     except errors.DativoError as problem:
-        leave_word(name, problem)
+        leave_word(bare(name), problem)
         raise
 
 

@@ -1,7 +1,8 @@
 """Airbyte sources as taps: spec, check, discover and read are about, test, discover and sync.
 
-The protocol is that of airbyte-protocol-models 0.18 (PyPI): a source prints AirbyteMessages, one JSON object a line. What it answers to spec,
-check and discover is read here; what it prints while it reads is translated by the data plane (SPEC.md, section 15).
+The protocol is that of airbyte-protocol-models 0.18 (PyPI): a source prints AirbyteMessages, one JSON object a line.
+What it answers to spec, check and discover is read here; what it prints while it reads is translated by the data
+plane (SPEC.md, section 15).
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from dativo.engines import airbyte_catalog, airbyte_state, singer
 from dativo.engines.singer import Confine, Startable
 
 NAME = "airbyte"
-PREFIX = "airbyte:"
-"""How a user says that a name is an Airbyte connector's."""
 CAPABILITIES = ("catalog", "discover", "state")
 KINDS = {"source": "tap", "destination": "target"}
 MAX_DEPTH = 40
@@ -41,7 +40,8 @@ def child(
     confine: Confine | None = None,
     cwd: str | None = None,
 ) -> dict[str, Any]:
-    """One source of a run. `catalog` is the Singer catalog that `discovered` made, with what is selected; `state` a bookmark."""
+    """One source of a run. `catalog` is the Singer catalog that `discovered` made, with what is selected; `state` a
+    bookmark."""
     if role != "tap":
         raise errors.ConfigError(
             "plugin.kind",
@@ -85,9 +85,7 @@ def probe(
     cwd: str | None = None,
 ) -> dict[str, Any]:
     """`spec`, `check` or `discover`: one child alone; `Answers` reads its stdout."""
-    bare = singer.probe(
-        installed, (question,), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd
-    )
+    bare = singer.probe(installed, (question,), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd)
     if config is None:
         return bare
     argv = [*bare["argv"], "--config", "{file:config}"]
@@ -112,7 +110,8 @@ class Trouble:
 
 
 class Answers:
-    """What a connector printed in answer to a question. Lines that are no messages are passed over: they are its log."""
+    """What a connector printed in answer to a question. Lines that are no messages are passed over: they are its
+    log."""
 
     def __init__(self, stdout: bytes) -> None:
         self._messages = list(_messages(stdout))

@@ -1,7 +1,8 @@
 """Catalogs of Airbyte sources: what they offer as a Singer catalog, and what is chosen of that as a configured catalog.
 
-A stream of a namespace is called `NAMESPACE-NAME`, as SQL taps call a table of a schema, so that `--stream-name '{table}'` works on both. The
-AirbyteStream itself travels in the Singer catalog, as `airbyte_stream`, for the way back.
+A stream of a namespace is called `NAMESPACE-NAME`, as SQL taps call a table of a schema, so that `--stream-name
+'{table}'` works on both. The AirbyteStream itself travels in the Singer catalog, as `airbyte_stream`, for the way
+back.
 """
 
 from __future__ import annotations
@@ -131,17 +132,19 @@ def _columns(stream: Mapping[str, Any], chosen: list[str], keys: list[str]) -> d
     return {"schema": schema, "key_properties": [key for key in keys if key in kept], "without": without}
 
 
-def _replication(
-    stream: Mapping[str, Any], own: Mapping[str, Any], name: str, plugin: str
-) -> tuple[str, list[str]]:
+def _replication(stream: Mapping[str, Any], own: Mapping[str, Any], name: str, plugin: str) -> tuple[str, list[str]]:
     """sync_mode and cursor_field, from replication-method and replication-key."""
-    root = next((one["metadata"] for one in stream.get("metadata") or [] if not one.get("breadcrumb")), {})
+    root: dict[str, Any] = next(
+        (one["metadata"] for one in stream.get("metadata") or [] if not one.get("breadcrumb")), {}
+    )
     method = str(root.get("replication-method") or stream.get("replication_method") or FULL).upper()
     key = root.get("replication-key") or stream.get("replication_key")
     modes = own.get("supported_sync_modes") or ["full_refresh"]
     wanted = {FULL: "full_refresh", INCREMENTAL: "incremental"}.get(method)
     if wanted is None or wanted not in modes:
-        offered = " or ".join(word for word, mode in ((FULL, "full_refresh"), (INCREMENTAL, "incremental")) if mode in modes)
+        offered = " or ".join(
+            word for word, mode in ((FULL, "full_refresh"), (INCREMENTAL, "incremental")) if mode in modes
+        )
         raise errors.ConfigError(
             "catalog.invalid",
             f"{plugin} cannot read {name} with replication-method {method}",

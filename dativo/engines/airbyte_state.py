@@ -1,6 +1,7 @@
 """Bookmarks of Airbyte sources: what is handed to the source, and what the data plane goes on from.
 
-A bookmark is `{"bookmarks": {STREAM: AirbyteStreamState}, "airbyte": {"type": "STREAM" | "GLOBAL" | "LEGACY", …}}` (SPEC.md, section 15).
+A bookmark is `{"bookmarks": {STREAM: AirbyteStreamState}, "airbyte": {"type": "STREAM" | "GLOBAL" | "LEGACY", …}}`
+(SPEC.md, section 15).
 """
 
 from __future__ import annotations

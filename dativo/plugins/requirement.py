@@ -1,4 +1,5 @@
-"""What a user asked for: `NAME`, `NAME==1.2`, `./path`, `git+URL@rev`, `/path/to/script.py`, and the name it gets."""
+"""What a user asked for, and the name it gets: `NAME`, `NAME==1.2`, `./path`, `git+URL@rev`, `/path/to/script.py`,
+`airbyte:NAME`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from pathlib import Path
 
 from dativo import errors
 from dativo.config.project import Project
-from dativo.plugins import firstparty, package
+from dativo.config.specs import AIRBYTE
+from dativo.plugins import airbyte, firstparty, lockfile, package
 from dativo.plugins.registry import index as registry
 from dativo.plugins.registry.entry import KINDS, Entry
 from dativo.plugins.registry.index import Index
@@ -32,7 +34,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A request understood: where it comes from (`pypi`, `path`, `git`, `script`) and what it will be called."""
+    """A request understood: where it comes from (`pypi`, `path`, `git`, `script`, `manifest`) and what it will be
+    called."""
 
     request: Request
     source: str
@@ -44,6 +47,15 @@ class Wanted:
     url: str | None = None
     rev: str | None = None
     subdirectory: str | None = None
+    engine: str = lockfile.SINGER
+    """What it speaks."""
+
+    @property
+    def declared(self) -> str:
+        """How dativo.yml says where it comes from."""
+        if self.engine != airbyte.ENGINE:
+            return self.requirement
+        return AIRBYTE + self.requirement.removeprefix("airbyte-")
 
 
 def understand(request: Request, project: Project, index: Index | None = None) -> Wanted:
@@ -54,6 +66,8 @@ def understand(request: Request, project: Project, index: Index | None = None) -
     text = request.text.strip()
     if request.kind is not None and request.kind not in KINDS:
         raise errors.ConfigError("plugin.kind", f"{request.kind} is no kind of plugin", hint="tap, target or mapper")
+    if text.startswith(AIRBYTE):
+        return _airbyte(request, text.removeprefix(AIRBYTE), project)
     if package.is_git(text):
         return _git(request, text)
     if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
@@ -117,6 +131,21 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
         distribution,
         variant,
     )
+
+
+def _airbyte(request: Request, text: str, project: Project) -> Wanted:
+    if airbyte.is_manifest(text):
+        path = Path(text).expanduser()
+        path = (path if path.is_absolute() else Path.cwd() / path).resolve()
+        data = airbyte.read_manifest(path)
+        name = checked_name(request.as_name or airbyte.manifest_name(path, data))
+        request = replace(request, kind="tap", executable=airbyte.COMMAND)
+        shown = project.shown_path(path)
+        return Wanted(request, "manifest", name, shown, folder=path, engine=airbyte.ENGINE)
+    found = airbyte.connector(text)
+    request = replace(request, kind=found.kind)
+    name = checked_name(request.as_name or found.name)
+    return Wanted(request, "pypi", name, found.requirement, found.distribution, engine=airbyte.ENGINE)
 
 
 def _filled(request: Request, entry: Entry) -> Request:
@@ -203,6 +232,10 @@ def from_declaration(name: str, declared: dict[str, object], project: Project) -
         executable=_text(declared.get("executable")),
         with_=tuple(str(item) for item in with_) if isinstance(with_, list) else (),
     )
+    if source and str(source).startswith(AIRBYTE):
+        rest = str(source).removeprefix(AIRBYTE)
+        path = project.root / Path(rest).expanduser() if airbyte.is_manifest(rest) else rest
+        return replace(request, text=f"{AIRBYTE}{path}", variant=None, kind=None, executable=None)
     if source and "/" in str(source) and not str(source).startswith(("git+", "/", "~")):
         return replace(request, text=str(project.root / str(source)))
     return replace(request, variant=None) if source else request

@@ -10,7 +10,7 @@ from typing import Any
 from dativo import errors
 from dativo.bus.plan import Plan, Policy, Spill
 from dativo.config.project import Project
-from dativo.config.specs import JobSpec
+from dativo.config.specs import JobSpec, bare
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
@@ -78,7 +78,8 @@ def of_words(named: Sequence[str], env: str | None) -> tuple[Project, JobSpec]:
     project = Project.find(env=env)
     if len(named) == 1:
         return project, project.job(first)
-    return project, JobSpec(job_name(named), tuple(named))
+    names = [bare(name) for name in named]
+    return project, JobSpec(job_name(names), tuple(names))
 
 
 def job_name(steps: Sequence[str]) -> str:
