@@ -16,6 +16,8 @@ from dativo.plugins.registry.entry import KINDS, Entry
 from dativo.plugins.registry.index import Index
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_PLACES = ("./", "../", "/", "~", ".")
+"""How a path begins, rather than a name."""
 _VARIANT = re.compile(r"(?:(?P<variant>[a-z0-9][a-z0-9._-]*?)-)??(?P<name>(?:tap|target)-.+)")
 
 
@@ -70,7 +72,7 @@ def understand(request: Request, project: Project, index: Index | None = None) -
         return _airbyte(request, text.removeprefix(AIRBYTE), project)
     if package.is_git(text):
         return _git(request, text)
-    if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
+    if text.startswith(_PLACES) or ("/" in text and "://" not in text):
         return _path(request, text, project)
     return _named(request, text, index or registry.shipped())
 
@@ -142,6 +144,9 @@ def _airbyte(request: Request, text: str, project: Project) -> Wanted:
         request = replace(request, kind="tap", executable=airbyte.COMMAND)
         shown = project.shown_path(path)
         return Wanted(request, "manifest", name, shown, folder=path, engine=airbyte.ENGINE)
+    if text.startswith(_PLACES):
+        wanted = _path(replace(request, kind=request.kind or "tap"), text, project)
+        return replace(wanted, engine=airbyte.ENGINE)
     found = airbyte.connector(text)
     request = replace(request, kind=found.kind)
     name = checked_name(request.as_name or found.name)
@@ -234,7 +239,8 @@ def from_declaration(name: str, declared: dict[str, object], project: Project) -
     )
     if source and str(source).startswith(AIRBYTE):
         rest = str(source).removeprefix(AIRBYTE)
-        path = project.root / Path(rest).expanduser() if airbyte.is_manifest(rest) else rest
+        place = airbyte.is_manifest(rest) or rest.startswith(_PLACES)
+        path = project.root / Path(rest).expanduser() if place else rest
         return replace(request, text=f"{AIRBYTE}{path}", variant=None, kind=None, executable=None)
     if source and "/" in str(source) and not str(source).startswith(("git+", "/", "~")):
         return replace(request, text=str(project.root / str(source)))

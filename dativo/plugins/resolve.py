@@ -221,6 +221,7 @@ def _script(wanted: Wanted) -> Resolved:
         version="0",
         executable=wanted.requirement,
         digest=digest,
+        engine=wanted.engine,
     )
     return Resolved(plugin, {})
 
