@@ -62,7 +62,10 @@ def status(name: str) -> None:
 def rows(config: dict, states: list) -> None:
     known = {one["stream"]["stream_descriptor"]["name"]: one["stream"]["stream_state"] for one in states}
     done = known.get("users", {}).get("id", 0)
-    tell("TRACE", trace={"type": "ESTIMATE", "estimate": {"type": "STREAM", "name": "users", "row_estimate": config["rows"]}})
+    tell(
+        "TRACE",
+        trace={"type": "ESTIMATE", "estimate": {"type": "STREAM", "name": "users", "row_estimate": config["rows"]}},
+    )
     status("STARTED")
     came = 0
     for number in range(done + 1, config["rows"] + 1):
@@ -112,6 +115,14 @@ match sys.argv[1]:
         tell("CONNECTION_STATUS", connectionStatus=told)
     case "discover":
         print("a line that is no message")
-        tell("CATALOG", catalog={"streams": [USERS, {"name": "notes", "namespace": "shop", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}]})
+        tell(
+            "CATALOG",
+            catalog={
+                "streams": [
+                    USERS,
+                    {"name": "notes", "namespace": "shop", "json_schema": {}, "supported_sync_modes": ["full_refresh"]},
+                ]
+            },
+        )
     case "read":
         read(config, load("--state") or [])
