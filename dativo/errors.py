@@ -89,6 +89,11 @@ CATALOG: dict[str, Entry] = {
     "bus.died": Entry(1, "the data plane ended without a verdict", "run it again; if it stays, run `dativo doctor`"),
     # -- 2: change what was typed or configured
     "usage": Entry(2, "the command line is not understood", "see --help"),
+    "config.refused": Entry(
+        2,
+        "a plugin does not accept its settings",
+        "fix the settings that its words name: dativo config PLUGIN --origin",
+    ),
     "config.invalid": Entry(2, "a configuration file or value cannot be used", "fix the value named above"),
     "config.missing": Entry(2, "a required setting is missing", "give it as a flag, in --config or in dativo.yml"),
     "config.variable": Entry(2, "a ${VARIABLE} is not set", "export it, or write it into .env beside dativo.yml"),
@@ -217,6 +222,11 @@ CATALOG: dict[str, Entry] = {
     ),
     "data.bad_source": Entry(
         4, "the source's data cannot be read", "fix the file and line named above, or the tap's settings"
+    ),
+    "data.record_count": Entry(
+        4,
+        "the source counted other records than came",
+        "the connector lost or doubled rows of its own: its bookmark is not moved; try another version of it",
     ),
     "data.schema": Entry(
         4,

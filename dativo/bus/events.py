@@ -190,6 +190,38 @@ class Reject(Event):
 
 
 @dataclass(frozen=True)
+class StreamStatus(Event):
+    """How far a stream of an Airbyte source is: STARTED, RUNNING, COMPLETE, INCOMPLETE."""
+
+    child: str = ""
+    stream: str = ""
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate(Event):
+    """What an Airbyte source expects to send, of one stream or (None) of all."""
+
+    child: str = ""
+    stream: str | None = None
+    records: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Trouble(Event):
+    """An error that an Airbyte source told of."""
+
+    child: str = ""
+    kind: str = "system_error"
+    """config_error, transient_error or system_error."""
+    message: str = ""
+    detail: str | None = None
+    """What it says to its developers, where that is more."""
+    stream: str | None = None
+
+
+@dataclass(frozen=True)
 class SourceEof(Event):
     """The shell pipe ended; the bus waits to be told whether its writer ended or died."""
 
@@ -259,6 +291,9 @@ TYPES: dict[str, type[Event]] = {
     "log": Log,
     "junk": Junk,
     "reject": Reject,
+    "stream_status": StreamStatus,
+    "estimate": Estimate,
+    "trouble": Trouble,
     "source_eof": SourceEof,
     "exited": Exited,
     "notice": Notice,

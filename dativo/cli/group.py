@@ -18,7 +18,7 @@ from dativo.cli import report
 from dativo.cli.complete import installed_names
 from dativo.cli.main import COMMANDS
 
-PLUGIN_PREFIXES = ("tap-", "target-", "map-", "pipelinewise-tap-", "pipelinewise-target-")
+PLUGIN_PREFIXES = ("airbyte:", "tap-", "target-", "map-", "pipelinewise-tap-", "pipelinewise-target-")
 
 PAGE = "docs/reference/cli.md"
 EXAMPLE = """\b

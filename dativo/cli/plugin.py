@@ -38,6 +38,7 @@ def plugin_command(name: str, words: Sequence[str] = ()) -> click.Command:
     Which flags there are depends on the engine, so that it is looked for before the line is parsed.
     """
     from dativo.config.project import Project
+    from dativo.config.specs import bare
     from dativo.plugins.installed import installed
     from dativo.run import engine
 
@@ -45,7 +46,7 @@ def plugin_command(name: str, words: Sequence[str] = ()) -> click.Command:
         project = Project.find(env=_said(words, "--env") or os.environ.get("DATIVO_ENV"))
         return PluginCommand(installed(project, engine.one(project, name, _said(words, "--engine"))), project)
     except errors.DativoError as problem:
-        leave_word(name, problem)
+        leave_word(bare(name), problem)
         raise
 
 

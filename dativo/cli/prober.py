@@ -24,11 +24,15 @@ class Prober:
         if self._interrupts.count:
             raise self._interrupts.cancelled()
 
-    def __call__(self, executable: Path, home: Path | None) -> dict[str, Any]:
+    def __call__(self, executable: Path, home: Path | None, engine: str) -> dict[str, Any]:
         """The manifest of an executable: `--about`, else `--help`; `plugin.start_failed` if it cannot start."""
         from dativo.plugins import manifest
         from dativo.run import probe
 
+        if engine == "airbyte":
+            from dativo.run import connector
+
+            return connector.manifest(executable, home, beat=self._beat)
         about = probe.ask(probe.question(executable, ["--about", "--format=json"]), beat=self._beat)
         found = manifest.from_about(about.stdout.decode(errors="replace")) if about.ok else None
         if found is not None:

@@ -11,7 +11,7 @@ from dativo import errors
 from dativo.bus.plan import Grace, Plan, Sink, Source
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
-from dativo.run import catalog, rundirs
+from dativo.run import catalog, connector, rundirs, troubles
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed
 from dativo.run.interrupts import Interrupts
@@ -81,6 +81,8 @@ def trial(step: Step, *, timeout: float, log: PluginLog) -> Trial:
     """A tap: until its first record. Anything else: an empty input, which it should end on. Raises why it failed."""
     begun = time.monotonic()
     with _Stop() as interrupts, disclosed([step]) as (opened,):
+        if step.plugin.engine == "airbyte":
+            connector.Asking(opened.plugin, opened.config, opened.surroundings(), log, interrupts).check()
         text = catalog.prepare(opened, RunOptions(), None, interrupts, log) if step.role == "tap" else None
         run = rundirs.fresh_id("t")
         opened.ready()
@@ -112,7 +114,7 @@ def _judge(step: Step, seen: Seen, interrupts: Interrupts, log: PluginLog) -> No
     if seen.end.verdict == "done":
         return
     left = seen.exits.get(step.name)
-    raise failure(
+    problem = failure(
         seen.end,
         lines=log.last(step.name),
         ours=step.ours,
@@ -120,3 +122,4 @@ def _judge(step: Step, seen: Seen, interrupts: Interrupts, log: PluginLog) -> No
         interrupts=interrupts,
         context={"plugin": step.name},
     )
+    raise troubles.explained(problem, seen)

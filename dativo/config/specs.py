@@ -15,6 +15,15 @@ from dativo.config.quantity import parse_duration, parse_size
 _DURATIONS = ("deadline", "delay", "max_delay", "pause", "eof", "term", "drain")
 
 
+AIRBYTE = "airbyte:"
+"""How a user says that a name is an Airbyte connector's."""
+
+
+def bare(name: str) -> str:
+    """A plugin's name as it is locked: `airbyte:source-faker` is source-faker."""
+    return name.removeprefix(AIRBYTE).removeprefix("airbyte-") if name.startswith(AIRBYTE) else name
+
+
 @dataclass(frozen=True)
 class PluginSpec:
     """A plugin as the project configures it; every field has a default, so an unmentioned plugin has one too."""
@@ -124,7 +133,7 @@ def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
 
 def job_spec(name: str, data: Mapping[str, Any], *, state: Path | None = None) -> JobSpec:
     """A spec from checked, resolved data."""
-    steps = tuple(data.get("steps") or ())
+    steps = tuple(bare(step) for step in data.get("steps") or ())
     if not steps:
         raise errors.ConfigError("job.invalid", f"job {name} has no steps")
     limited, side_by_side = data.get("limits") or {}, _parallel(data.get("parallel"))

@@ -28,6 +28,12 @@ class Progress:
         self._streams: dict[str, int] = {}
         self._bytes = 0
         self._bookmark: str | None = None
+        self._expected: dict[str, int] = {}
+
+    def estimate(self, stream: str | None, records: int | None) -> None:
+        """How many records a source expects to send of a stream."""
+        if stream is not None and records:
+            self._expected[stream] = records
 
     def counters(self, streams: Mapping[str, Mapping[str, int]], total_bytes: int) -> None:
         """The totals so far."""
@@ -44,6 +50,11 @@ class Progress:
 
     def close(self) -> None:
         """The run has ended: leave a clean screen."""
+
+    def _of(self, stream: str, rows: int) -> str:
+        """How much of what is expected that is, while it is less."""
+        expected = self._expected.get(stream, 0)
+        return f" of about {figures.count(expected)}" if expected > rows else ""
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._begun
@@ -67,7 +78,9 @@ class PlainProgress(Progress):
             return
         self._next = self._elapsed() + PLAIN_EVERY
         busiest = sorted(self._streams.items(), key=lambda one: -one[1])
-        parts = [f"{figures.short(name)} {figures.count(rows)}" for name, rows in busiest[:4] if rows]
+        parts = [
+            f"{figures.short(name)} {figures.count(rows)}{self._of(name, rows)}" for name, rows in busiest[:4] if rows
+        ]
         if len(busiest) > 4:
             parts.append(f"{len(busiest) - 4} more")
         where = next((mark for name, _ in busiest if (mark := figures.bookmark(self._bookmark, name))), "")
@@ -116,7 +129,7 @@ class LiveProgress(Progress):
             mark = figures.bookmark(self._bookmark, name)
             cells = (
                 figures.short(name),
-                figures.count(records, "row"),
+                figures.count(records, "row") + self._of(name, records),
                 figures.rate(records, self._elapsed()),
                 f"bookmark {mark}" if mark else "",
             )

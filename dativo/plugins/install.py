@@ -17,7 +17,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import advice, approval, build, environment, index, lacking, lockfile, sources, work
+from dativo.plugins import advice, airbyte, approval, build, environment, index, lacking, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.build import Outcome, Task, Workshop
 from dativo.plugins.installed import script_manifest, script_path, unknown
@@ -37,8 +37,8 @@ class Prober(Protocol):
     Called from several threads.
     """
 
-    def __call__(self, executable: Path, home: Path | None, /) -> dict[str, Any]:
-        """Start a plugin (executable, environment) and return its manifest."""
+    def __call__(self, executable: Path, home: Path | None, engine: str, /) -> dict[str, Any]:
+        """Start a plugin (executable, environment, what it speaks) and return its manifest."""
 
     def confine(self, task: Task, /) -> Outcome:
         """Run a build in the sandbox."""
@@ -257,7 +257,7 @@ def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> 
     kept = script_manifest(here.executable, here.plugin.digest) if here.home is None else _told(here.plugin)
     manifest = known if known is not None else _read(kept)
     if manifest is None:
-        manifest = session.probe(here.executable, here.home)
+        manifest = session.probe(here.executable, here.home, here.plugin.engine)
         _keep(kept, manifest)
     entry = session.names.of(here.plugin)
     if entry is not None:
@@ -392,14 +392,15 @@ def record(project: Project, wanted: Sequence[Wanted], made: Sequence[Change]) -
 
 def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
     """Mention the plugin in dativo.yml so that `dativo sync` would ask for the same thing again."""
-    by_name = wanted.source == "pypi" and _meant(plugin.name, wanted.variant, project) == wanted.requirement
+    told = wanted.engine != airbyte.ENGINE  # else its source says it
+    by_name = told and wanted.source == "pypi" and _meant(plugin.name, wanted.variant, project) == wanted.requirement
     project.add_plugin(
         plugin.name,
-        kind=wanted.request.kind,
+        kind=wanted.request.kind if told else None,
         variant=wanted.variant if by_name or _shared(wanted, project) else wanted.request.variant,
-        engine=wanted.request.engine,
-        source=None if by_name else wanted.requirement,
-        executable=wanted.request.executable,
+        engine=wanted.request.engine if told else None,
+        source=None if by_name else wanted.declared,
+        executable=wanted.request.executable if told else None,
         with_=plugin.with_,
         python=wanted.request.python,
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.project import Project
-from dativo.plugins import environment, lockfile, permissions
+from dativo.config.specs import AIRBYTE, bare
+from dativo.plugins import airbyte, environment, lockfile, permissions
 from dativo.plugins.lockfile import LockedPlugin
 from dativo.plugins.permissions import Permissions
 
@@ -60,8 +61,8 @@ class Installed:
 def installed(project: Project, name: str) -> Installed:
     """One plugin, or `plugin.unknown` with the nearest name, `plugin.not_installed`, `plugin.tampered`."""
     lock = lockfile.headers(project.lock_file)
-    plugin = lock.plugins.get(name)
-    if plugin is None:
+    plugin = lock.plugins.get(bare(name))
+    if plugin is None or (name.startswith(AIRBYTE) and plugin.engine != airbyte.ENGINE):
         raise unknown(project, name, lock)
     found = _ready(project, plugin)
     if found.env_dir is not None and not environment.untouched(plugin):  # I7, before anything of it is started
@@ -87,6 +88,8 @@ def all_installed(project: Project) -> list[Installed]:
 
 def unknown(project: Project, name: str, lock: lockfile.Lock | None = None) -> errors.ConfigError:
     """The error for a name that is not locked, with the plugin that was probably meant."""
+    if name.startswith(AIRBYTE):
+        return errors.ConfigError("plugin.unknown", f"no plugin {bare(name)}", hint=f"install it: dativo add {name}")
     lock = lockfile.headers(project.lock_file) if lock is None else lock
     for plugin in lock.plugins.values():
         if name in (plugin.distribution, f"{plugin.variant}-{plugin.name}"):

@@ -33,7 +33,7 @@ class LockedPackage:
     version: str
     hashes: tuple[str, ...]
     built: str | None = None
-    """`path:./folder`, `checkout:taps/tap-csv` or `git:URL@commit#folder`; None: the index."""
+    """`path:./folder`, `manifest:./file.yaml`, `checkout:taps/tap-csv` or `git:URL@commit#folder`; None: the index."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a user asked for, and the name it gets.
 
-`NAME`, `NAME==1.2`, `pypi:NAME`, `./path`, `git+URL@rev`, `/path/to/script.py`.
+`NAME`, `NAME==1.2`, `pypi:NAME`, `airbyte:NAME`, `./path`, `git+URL@rev`, `/path/to/script.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 from dativo import errors
 from dativo.config.keys import ENGINES
 from dativo.config.project import Project
-from dativo.plugins import firstparty, package
+from dativo.config.specs import AIRBYTE
+from dativo.plugins import airbyte, firstparty, package
 from dativo.plugins.lockfile import NATIVE
 from dativo.plugins.registry import connector
 from dativo.plugins.registry import index as registry
@@ -22,6 +23,8 @@ from dativo.plugins.registry.index import Index
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 PYPI = "pypi:"
 """Before a name: the package that the index calls so, whatever a registry means by it."""
+_PLACES = ("./", "../", "/", "~", ".")
+"""How a path begins, rather than a name."""
 _VARIANT = re.compile(r"(?:(?P<variant>[a-z0-9][a-z0-9._-]*?)-)??(?P<name>(?:tap|target)-.+)")
 
 
@@ -41,7 +44,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A request understood: where it comes from (`pypi`, `path`, `git`, `script`) and what it will be called."""
+    """A request understood: where it comes from (`pypi`, `path`, `git`, `script`, `manifest`) and what it will be
+    called."""
 
     request: Request
     source: str
@@ -56,6 +60,13 @@ class Wanted:
     rev: str | None = None
     subdirectory: str | None = None
 
+    @property
+    def declared(self) -> str:
+        """How dativo.yml says where it comes from."""
+        if self.engine != airbyte.ENGINE:
+            return self.requirement
+        return AIRBYTE + self.requirement.removeprefix("airbyte-")
+
 
 def understand(request: Request, project: Project, index: Index | None = None) -> Wanted:
     """Tell what a request means, or raise `plugin.unknown`/`plugin.variant`/`usage` naming what is not understood.
@@ -69,11 +80,13 @@ def understand(request: Request, project: Project, index: Index | None = None) -
         raise errors.ConfigError(
             "plugin.engine", f"{request.engine} is no engine", hint=f"there are {', '.join(ENGINES)}"
         )
+    if text.startswith(AIRBYTE):
+        return _airbyte(request, text.removeprefix(AIRBYTE), project)
     if package.is_git(text):
         return _git(request, text)
     if text.startswith(PYPI):
         return _named(request, text.removeprefix(PYPI), Index([]))
-    if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
+    if text.startswith(_PLACES) or ("/" in text and "://" not in text):
         return _path(request, text, project)
     return _named(request, text, index or registry.shipped())
 
@@ -142,6 +155,24 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
         variant,
         engine,
     )
+
+
+def _airbyte(request: Request, text: str, project: Project) -> Wanted:
+    if airbyte.is_manifest(text):
+        path = Path(text).expanduser()
+        path = (path if path.is_absolute() else Path.cwd() / path).resolve()
+        data = airbyte.read_manifest(path)
+        name = checked_name(request.as_name or airbyte.manifest_name(path, data))
+        request = replace(request, kind="tap", executable=airbyte.COMMAND)
+        shown = project.shown_path(path)
+        return Wanted(request, "manifest", name, shown, folder=path, engine=airbyte.ENGINE)
+    if text.startswith(_PLACES):
+        wanted = _path(replace(request, kind=request.kind or "tap"), text, project)
+        return replace(wanted, engine=airbyte.ENGINE)
+    found = airbyte.connector(text)
+    request = replace(request, kind=found.kind)
+    name = checked_name(request.as_name or found.name)
+    return Wanted(request, "pypi", name, found.requirement, found.distribution, engine=airbyte.ENGINE)
 
 
 def _filled(request: Request, entry: Entry) -> Request:
@@ -232,6 +263,11 @@ def from_declaration(name: str, declared: dict[str, object], project: Project) -
         executable=_text(declared.get("executable")),
         with_=tuple(str(item) for item in with_) if isinstance(with_, list) else (),
     )
+    if source and str(source).startswith(AIRBYTE):
+        rest = str(source).removeprefix(AIRBYTE)
+        place = airbyte.is_manifest(rest) or rest.startswith(_PLACES)
+        path = project.root / Path(rest).expanduser() if place else rest
+        return replace(request, text=f"{AIRBYTE}{path}", variant=None, kind=None, executable=None)
     if source and "/" in str(source) and not str(source).startswith(("git+", "/", "~")):
         return replace(request, text=str(project.root / str(source)))
     return request if source is None or _tells(str(source), request.variant) else replace(request, variant=None)

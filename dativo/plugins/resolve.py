@@ -10,7 +10,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.project import Project
-from dativo.plugins import build, firstparty, index, sources, work
+from dativo.plugins import airbyte, build, firstparty, index, sources, work
 from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter
 from dativo.plugins.installed import script_digest
@@ -52,7 +52,7 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
         python=python or f"{sys.version_info.major}.{sys.version_info.minor}",
         distribution=main,
         version=version,
-        executable="",
+        executable=airbyte.COMMAND if wanted.source == "manifest" else "",
         digest="",
         packages=tuple(packages),
         engine=wanted.engine or told_engine(main),
@@ -62,6 +62,9 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
 
 def _wheels(wanted: Wanted, project: Project, *, python: str | None, shop: Workshop) -> list[sources.Wheel]:
     """The wheels to build first: the plugin's own (at the front), then those of ours that it depends on."""
+    if wanted.source == "manifest":
+        assert wanted.folder is not None
+        return [sources.from_manifest(wanted.folder, wanted.name, f"manifest:{wanted.requirement}")]
     if wanted.source == "path":
         assert wanted.folder is not None
         first = sources.from_folder(

@@ -22,7 +22,7 @@ from pathlib import Path
 from dativo import children, errors
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
-from dativo.plugins import firstparty, index, seal, uv, work
+from dativo.plugins import airbyte, firstparty, index, seal, uv, work
 from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter
 from dativo.plugins.lockfile import LockedPackage
@@ -97,6 +97,12 @@ def _checkout_key(root: Path, folder: Path, python: str | None) -> str:
                 about = os.lstat(f"{parent}/{name}")
                 told.append(f"{parent}/{name} {about.st_size} {about.st_mtime_ns}")
     return "checkout-" + hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def from_manifest(path: Path, name: str, built: str) -> Wheel:
+    """The wheel of a declarative manifest; nothing is run for it."""
+    with work.folder("manifest") as out:
+        return _keep(airbyte.wheel(path, name, out), built)
 
 
 def from_git(url: str, rev: str | None, folder: str | None, *, python: str | None, shop: Workshop) -> Wheel:
@@ -212,6 +218,9 @@ def locked_wheel(package: LockedPackage, project: Project, *, python: str | None
             return from_git(found[1], found[2], found[3], python=python, shop=shop)
     if kind == "path" and (project.root / place).is_dir():
         return from_folder((project.root / place).resolve(), package.built, python=python, shop=shop)
+    if kind == "manifest" and (project.root / place).is_file():
+        name = package.name.removeprefix("dativo-manifest-")
+        return from_manifest((project.root / place).resolve(), name, package.built)
     if kind == "checkout":
         folder = firstparty.folder(package.name)
         if folder is not None:

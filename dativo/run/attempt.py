@@ -83,6 +83,8 @@ class Seen:
     _changed: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
     renamed: dict[str, str] = field(default_factory=dict)
     """By stream: the name that the target knows it by."""
+    troubles: dict[str, events.Trouble] = field(default_factory=dict)
+    """By plugin: the first error that an Airbyte source told of."""
     accesses: list[events.Access] = field(default_factory=list)
     """What observed plugins tried; the data plane bounds it."""
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -252,6 +254,8 @@ class Attempt:
                 seen.ignored[event.why] = seen.ignored.get(event.why, 0) + 1
             case events.Notice():
                 seen.notices.append(event)
+            case events.Trouble() | events.Estimate():
+                self._hear(event, seen)
             case events.Junk() if self.shows_junk:
                 self.log.line(event.child, f"line {event.line} is no message ({event.kind}): {event.text}")
             case events.End():
@@ -259,6 +263,13 @@ class Attempt:
                 seen.end = event
             case _:
                 pass
+
+    def _hear(self, event: events.Trouble | events.Estimate, seen: Seen) -> None:
+        """What an Airbyte source says beside its data."""
+        if isinstance(event, events.Trouble):
+            seen.troubles.setdefault(event.child, event)
+        else:
+            self.progress.estimate(event.stream, event.records)
 
 
 def tidy() -> None:

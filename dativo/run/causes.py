@@ -84,7 +84,8 @@ def _judged(problem: errors.DativoError, found: Evidence) -> tuple[Kind, float |
         return "transient", None, None
     by_words = code in BY_ITS_WORDS or code == "plugin.killed"
     if by_words:
-        declared = patterns.verdict(found.declared or {}, found.lines)
+        says_so = code in BY_ITS_WORDS and problem.context.get("failure_type") == "transient_error"
+        declared = "transient" if says_so else patterns.verdict(found.declared or {}, found.lines)
         if declared is not None:
             return declared, ratelimit.told_wait(found.lines), None
     if code == "plugin.killed":

@@ -10,7 +10,7 @@ from dativo.config.keys import PROFILES
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
-from dativo.run import denials
+from dativo.run import denials, troubles
 from dativo.run.attempt import Seen
 from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
@@ -113,6 +113,7 @@ def problem(
         _explain_limit(found, blamed, summary)
     elif blamed is not None:
         found = denials.explained(found, blamed.grants, blamed.role, seen=seen, lines=log.last(blamed.name))
+        found = troubles.explained(found, seen)
     if blamed is not None and found.code != "run.cancelled":
         log.show_last(blamed.name, but=is_said if blamed.ours else lambda _: False)
     return found

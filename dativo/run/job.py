@@ -10,7 +10,7 @@ from typing import Any
 from dativo import errors
 from dativo.bus.plan import Plan, Policy, Spill
 from dativo.config.project import Project
-from dativo.config.specs import JobSpec, job_name
+from dativo.config.specs import JobSpec, bare, job_name
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
@@ -84,7 +84,8 @@ def all_of_words(
         project, spec = Project.from_job_file(Path(first), env)
         return project, [engine.applied(project, spec, engines, say)]
     project = Project.find(env=env)
-    return project, [_engined(project, spec, engines, say) for spec in project.run_specs(named)]
+    names = [bare(name) for name in named] if len(named) > 1 else named
+    return project, [_engined(project, spec, engines, say) for spec in project.run_specs(names)]
 
 
 def _engined(project: Project, spec: JobSpec, engines: Sequence[str], say: engine.Say) -> JobSpec:

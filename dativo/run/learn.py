@@ -16,10 +16,10 @@ from dativo import errors
 from dativo.bus.plan import Sink, Source
 from dativo.config.keys import UNFENCED
 from dativo.config.project import working_directory
-from dativo.engines import singer
+from dativo.engines import airbyte, singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
-from dativo.run import catalog, probe, rundirs
+from dativo.run import catalog, connector, probe, rundirs
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.grants import Confining
 from dativo.run.interrupts import Interrupts
@@ -147,10 +147,17 @@ class _Trying:
         given = catalog.chosen(step, options)
         if given is not None or not step.can("discover") or not (step.can("catalog") or step.can("properties")):
             return catalog.prepare(step, options, given, self.interrupts, self.log)
-        child = singer.probe(step.plugin, ["--discover"], config=step.config, **step.surroundings())
+        speaks_airbyte = step.plugin.engine == airbyte.NAME
+        if speaks_airbyte:
+            child = connector.question(step.plugin, "discover", step.config, **step.surroundings())
+        else:
+            child = singer.probe(step.plugin, ["--discover"], config=step.config, **step.surroundings())
         answer = probe.ask(child, interrupts=self.interrupts, log=self.log, patience=None)
         self.found.append(answer.seen)
-        known = probe.json_object(answer.stdout) if answer.ok and answer.end.verdict == "done" else None
+        if speaks_airbyte:
+            known = connector.catalog_of(answer)
+        else:
+            known = probe.json_object(answer.stdout) if answer.ok and answer.end.verdict == "done" else None
         if known is None or not isinstance(known.get("streams"), list):
             raise self._failed(answer.seen, "could not discover its streams")
         chosen = replace(options, select=options.select or step.spec.select or catalog.EVERYTHING)

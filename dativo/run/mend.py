@@ -24,7 +24,7 @@ from dativo.bus.plan import Spool
 from dativo.bus.process import BusProcess
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
-from dativo.run import causes, encoding, probe, symptoms
+from dativo.run import causes, encoding, probe, symptoms, troubles
 from dativo.run.attempt import Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.hold import Hold
@@ -127,6 +127,7 @@ class Mending:
             exit_code=event.exit,
             interrupts=self.interrupts,
         )
+        problem = troubles.explained(problem, seen)
         evidence = Evidence(
             lines=lines,
             code=event.exit,

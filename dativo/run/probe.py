@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dativo import errors
 from dativo.bus.events import End
 from dativo.bus.plan import Limits, Plan, Sink
-from dativo.engines import singer
+from dativo.engines import airbyte, singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
 from dativo.run import denials, rundirs
@@ -152,6 +152,10 @@ def discover(
 ) -> dict[str, Any]:
     """The catalog that a tap discovers. `spec` goes to the engine (env, pass_env, config_mode)."""
     kept = log if log is not None else PluginLog(shown=False)
+    if plugin.engine == airbyte.NAME:
+        from dativo.run.connector import Asking
+
+        return Asking(plugin, config, spec, kept, interrupts, beat).discover()
     child = singer.probe(plugin, ["--discover"], config=dict(config), **spec)
     answer = ask(child, interrupts=interrupts, log=kept, patience=None, beat=beat)
     _succeed(plugin, answer, kept, "could not discover its streams", spec.get("confine"))
@@ -186,10 +190,19 @@ def bookmark(
 
 def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str, confine: Confining | None) -> None:
     """Return if the plugin exited 0, else raise what it, or the data plane, has to say."""
-    end = answer.end
-    if answer.ok and end.verdict == "done":
+    if answer.ok and answer.end.verdict == "done":
         return
-    problem = failure(
+    found = problem(plugin, answer, what)
+    if confine is not None:
+        found = denials.explained(found, confine.grants, plugin.kind, seen=answer.seen, lines=answer.lines)
+    log.show_last(plugin.name, but=is_said if "exit-codes" in plugin.capabilities else lambda _: False)
+    raise found
+
+
+def problem(plugin: Installed, answer: Answer, what: str) -> errors.DativoError:
+    """The error for a question that was not answered."""
+    end = answer.end
+    return failure(
         End(
             reason=end.reason or "plugin.exited",
             child=plugin.name,
@@ -202,10 +215,6 @@ def _succeed(plugin: Installed, answer: Answer, log: PluginLog, what: str, confi
         interrupts=Interrupts(),
         context={"plugin": plugin.name},
     )
-    if confine is not None:
-        problem = denials.explained(problem, confine.grants, plugin.kind, seen=answer.seen, lines=answer.lines)
-    log.show_last(plugin.name, but=is_said if "exit-codes" in plugin.capabilities else lambda _: False)
-    raise problem
 
 
 def json_object(stdout: bytes) -> dict[str, Any] | None:

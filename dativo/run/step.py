@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dativo import errors
 from dativo.config.layers import merged
-from dativo.engines import singer
+from dativo.engines import airbyte, singer
 from dativo.plugins import approval
+from dativo.plugins.airbyte import config_of
 from dativo.plugins.installed import Installed, installed
 from dativo.run import adapting, settings
 from dativo.run.cut import Tightening
@@ -98,10 +99,12 @@ class Step:
         state: str | None = None,
     ) -> dict[str, Any]:
         """This step as a child of a plan."""
-        return singer.child(
+        speaks_airbyte = self.plugin.engine == airbyte.NAME
+        make = airbyte.child if speaks_airbyte else singer.child
+        return make(
             self.plugin,
             role=self.role,
-            config=self.config,
+            config=config_of(self.plugin.env_dir, self.config) if speaks_airbyte else self.config,
             catalog=catalog,
             state=state,
             job=job,

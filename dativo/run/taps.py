@@ -32,7 +32,7 @@ from dativo.bus.process import BusProcess
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
-from dativo.run import causes, isolate
+from dativo.run import causes, isolate, troubles
 from dativo.run.attempt import Attempt, Mender, Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.governor import Governor
@@ -334,6 +334,7 @@ class Taps:
         problem = one.problem
         if not isinstance(problem, errors.DativoError):
             problem = failure(end, lines=lines, ours=step.ours, exit_code=code, interrupts=one.interrupts)
+            problem = troubles.explained(problem, one.seen)
         evidence = Evidence(
             lines=lines,
             code=code,

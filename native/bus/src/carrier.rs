@@ -1,11 +1,13 @@
 //! What moves over a hop, as the loop sees it: bytes in, judged, bytes out.
 
+use crate::airbyte::Airbyte;
 use crate::journal::Journal;
 use crate::relay::Relay;
 use crate::verdict::Failure;
 use std::time::Instant;
 
-/// What moves over a hop: a Singer stream ([`Relay`]) or a probe's raw output ([`crate::capture::Capture`]).
+/// What moves over a hop: a Singer stream ([`Relay`]), one that is made of Airbyte messages
+/// ([`crate::airbyte::translated::Translated`]), or a probe's raw output ([`crate::capture::Capture`]).
 pub trait Carrier {
     /// Whether it would take more input now.
     fn hungry(&self) -> bool;
@@ -21,6 +23,22 @@ pub trait Carrier {
     fn resting(&self) -> bool {
         false
     }
+    /// The writer's EOF came: what is left of its last line is all of it.
+    fn ended(&mut self) {}
+    /// Whether what comes in is not what is judged: a tape has [`Carrier::translated`] then.
+    fn translates(&self) -> bool {
+        false
+    }
+    /// What came in since that was asked, as it was judged.
+    fn translated(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+    /// The writer's config as it wants to have it from now on, once.
+    fn renewed(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+    /// The writer was started again: what it writes is a new stream of bytes.
+    fn new_writer(&mut self, _airbyte: Option<&Airbyte>) {}
     /// At the writer's EOF, when idle. When its writer `died`, a faulty last line is part of that, not an error of its own.
     fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure>;
     /// Judges nothing and reads nothing any more; what was accepted can still be written.

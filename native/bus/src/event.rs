@@ -185,6 +185,32 @@ pub enum Event<'a> {
         line: u64,
         offset: u64,
     },
+    /// What a source that speaks the Airbyte protocol says about how far a stream is.
+    StreamStatus {
+        child: &'a str,
+        stream: &'a str,
+        status: &'a str,
+    },
+    /// What such a source expects to send.
+    Estimate {
+        child: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stream: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        records: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+    },
+    /// An error that such a source told of.
+    Trouble {
+        child: &'a str,
+        kind: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stream: Option<&'a str>,
+    },
     SourceEof {},
     Exited {
         child: &'a str,

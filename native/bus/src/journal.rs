@@ -133,6 +133,14 @@ impl Journal {
         });
     }
 
+    /// Queues an event that a child asked for, unless it asks for too many: a flood of them is one of log lines.
+    pub fn remark(&mut self, child: &str, event: &Event<'_>) {
+        let line = self.line(event, None);
+        if self.may_log(child, line.len()) {
+            self.push(&line);
+        }
+    }
+
     /// Queues a line that is no message.
     pub fn junk(&mut self, child: &str, kind: &str, line: u64, offset: u64, bytes: &[u8]) {
         let text = self.excerpt(bytes, JUNK);

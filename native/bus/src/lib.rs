@@ -3,7 +3,8 @@
 //! Where it stands: `dativo-bus` (the executable) feeds it bytes and exits and does what it says; it stands on
 //! `protocol/rust` (framing, envelope, JSON, columns). The way of a line: [`relay`] frames it, [`route`] judges and counts it
 //! (`counts`) with [`check`] against its SCHEMA, [`adapt`] puts it as the receiver understands it, [`transcode`] gathers it into columns for a target that speaks Arrow,
-//! whose files [`spool`] keeps, [`outlet`] holds it for the receiver and keeps it until a bookmark covers it ([`spill`],
+//! whose files [`spool`] keeps (of a source that speaks another protocol,
+//! [`airbyte`] has made it a Singer line before), [`outlet`] holds it for the receiver and keeps it until a bookmark covers it ([`spill`],
 //! [`shelf`], [`resume`]), [`tally`] keeps the books of both edges, [`ledger`] remembers STATEs until the target confirms
 //! them, [`verdict`] keeps the first failure, and [`event`] and [`journal`] tell the control plane, in texts without
 //! secrets ([`redact`]) and without tricks ([`neutral`], [`flood`]). Of a child, [`plan`] holds what is granted and bounded
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod adapt;
+pub mod airbyte;
 pub mod batch;
 pub mod beside;
 pub mod capture;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use crate::adapt::Adapt;
+pub use crate::airbyte::Airbyte;
 pub use crate::beside::{CopyTo, DeadLetters, KnownSchema, Tape};
 pub use crate::confine::{ChildLimits, Layout, Network, Profile, Sandbox};
 pub use crate::policy::{
@@ -195,6 +196,9 @@ pub struct Child {
     /// A target that speaks Arrow: records are made into columns for it. Needs a `spool`.
     #[serde(default)]
     pub arrow: bool,
+    /// A tap that speaks the Airbyte protocol: its messages are translated.
+    #[serde(default)]
+    pub airbyte: Option<Airbyte>,
     /// What is changed in what it reads.
     #[serde(default)]
     pub adapt: Option<Adapt>,
@@ -357,6 +361,13 @@ impl Plan {
                 &format!("children[{index}].arrow"),
                 "only a target's, and with a spool".into(),
             );
+        }
+        let airbyte = self
+            .children
+            .iter()
+            .position(|child| child.airbyte.is_some() && child.role != Role::Tap);
+        if let Some(index) = airbyte {
+            return wrong(&format!("children[{index}].airbyte"), "only a tap's".into());
         }
         if self.copy_to.as_ref().is_some_and(|copy| !copy.path.is_absolute()) {
             return wrong("copy_to.path", "must be an absolute path".into());

@@ -3,6 +3,7 @@
 //! What passed waits in the hop's [`Outlet`] until the receiver has taken it, and no more is read while a chunk of it waits
 //! (backpressure). So a hop holds at most one line and one chunk beside its spill (I10).
 
+use crate::airbyte::Airbyte;
 use crate::batch::{self, Gate};
 pub use crate::carrier::Carrier;
 use crate::check::changes::Passage;
@@ -121,13 +122,6 @@ impl Relay {
     /// The same with another outlet.
     pub fn with_outlet(self, outlet: Outlet) -> Relay {
         Relay { outlet, ..self }
-    }
-
-    /// The writer was started again: what it writes is a new stream of bytes.
-    pub fn new_writer(&mut self) {
-        self.framer = Framer::new(self.max_line);
-        (self.searched, self.stopped) = (0, false);
-        self.clear_spool();
     }
 
     /// Up to where the unjudged lines are UTF-8, found in one go over all of them.
@@ -476,6 +470,12 @@ impl Carrier for Relay {
 
     fn bytes_out(&self) -> u64 {
         self.outlet.written() + self.file_bytes().1
+    }
+
+    fn new_writer(&mut self, _airbyte: Option<&Airbyte>) {
+        self.framer = Framer::new(self.max_line);
+        (self.searched, self.stopped) = (0, false);
+        self.clear_spool();
     }
 
     fn singer(&mut self) -> Option<&mut Relay> {

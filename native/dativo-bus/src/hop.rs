@@ -2,7 +2,9 @@
 
 use crate::lull::Lull;
 use crate::recorder::Wire;
+use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::relay::Carrier;
+use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring::End;
 use dativo_sandbox::pipes::{self, Moved, Stream};
 use std::io;
@@ -94,13 +96,14 @@ impl Hop {
         let Input::Open(stream) = &self.input else {
             return Ok(true);
         };
+        let translates = self.carrier.translates();
         let space = self.carrier.space();
         if space.is_empty() {
             return Ok(true);
         }
         match stream.read(space)? {
             Moved::Bytes(count) => {
-                if let Some(wire) = &mut self.wire {
+                if let Some(wire) = self.wire.as_mut().filter(|_| !translates) {
                     wire.came(&space[..count]);
                 }
                 self.carrier.filled(count);
@@ -108,11 +111,41 @@ impl Hop {
             }
             Moved::Later => {}
             Moved::Closed => {
-                self.wire.iter_mut().for_each(Wire::ended);
+                self.carrier.ended();
+                if !translates {
+                    self.wire.iter_mut().for_each(Wire::ended);
+                }
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Judges what came in.
+    pub fn work(&mut self, journal: &mut Journal) -> Option<Failure> {
+        let failure = self.carrier.work(journal);
+        self.record();
+        failure
+    }
+
+    /// At the writer's end, when all that it wrote is judged.
+    pub fn finish(&mut self, died: bool, journal: &mut Journal) -> Option<Failure> {
+        let failure = self.carrier.finish(died, journal);
+        self.record();
+        if self.carrier.translates() {
+            self.wire.iter_mut().for_each(Wire::ended);
+        }
+        failure
+    }
+
+    /// A tape has the messages that were judged.
+    fn record(&mut self) {
+        if let Some(wire) = self.wire.as_mut().filter(|_| self.carrier.translates()) {
+            let bytes = self.carrier.translated();
+            if !bytes.is_empty() {
+                wire.came(&bytes);
+            }
+        }
     }
 
     /// Until when its writer is left to write, if that is not over.

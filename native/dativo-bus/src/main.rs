@@ -12,6 +12,7 @@
 //! I11 (the verdict), I13 (contents of files reach nobody else).
 #![forbid(unsafe_code)]
 
+mod airbyte;
 mod checker;
 mod child;
 mod clock;

@@ -186,9 +186,7 @@ impl Supervisor {
                 hop.find_receiver(Stream::owned(fd)?);
             }
         } else if let (Some(hop), Some(fd)) = (self.hops.first_mut(), ends.output.take()) {
-            if let Some(relay) = hop.carrier.singer() {
-                relay.new_writer();
-            }
+            hop.carrier.new_writer(self.plan.children[index].airbyte.as_ref());
             hop.input = Input::Open(Stream::owned(fd)?);
         }
         Ok(true)

@@ -179,7 +179,7 @@ impl Supervisor {
             if let Some(relay) = hop.carrier.singer().filter(|_| well && !died && !self.verdict.failed()) {
                 relay.ended_well();
             }
-            let failure = hop.carrier.finish(died, &mut self.journal);
+            let failure = hop.finish(died, &mut self.journal);
             let lost = self
                 .loss
                 .as_ref()
@@ -323,7 +323,8 @@ impl Supervisor {
 
     /// Hands back the files that it was given to write and has changed.
     fn give_back(&mut self, index: usize) {
-        if !self.backs.keys().any(|(child, _)| *child == index) {
+        // One that speaks Airbyte says it (see [`Supervisor::renew`]), and may have said it on what is not read yet.
+        if self.plan.children[index].airbyte.is_some() || !self.backs.keys().any(|(child, _)| *child == index) {
             return;
         }
         let spec = &self.plan.children[index];

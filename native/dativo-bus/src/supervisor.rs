@@ -216,9 +216,9 @@ impl Supervisor {
                         true => {
                             let columns = spool::columns(&self.plan, self.spool.as_ref());
                             let relay = relay.with_outlet(self.outlet()).with_referee(self.referee());
-                            Box::new(relay.with_columns(columns))
+                            self.carrier(hop.from, relay.with_columns(columns))
                         }
-                        false => Box::new(relay),
+                        false => self.carrier(hop.from, relay),
                     }
                 }
             };
@@ -393,9 +393,10 @@ impl Supervisor {
             self.input_ended(index);
             return Ok(());
         }
-        if let Some(failure) = hop.carrier.work(&mut self.journal) {
+        if let Some(failure) = hop.work(&mut self.journal) {
             self.data_failed(index, failure);
         }
+        self.renew(index);
         Ok(())
     }
 
@@ -413,9 +414,10 @@ impl Supervisor {
                 }
                 let hop = &mut self.hops[index];
                 let before = hop.carrier.pending().len();
-                if let Some(failure) = hop.carrier.work(&mut self.journal) {
+                if let Some(failure) = hop.work(&mut self.journal) {
                     self.data_failed(index, failure);
                 }
+                self.renew(index);
                 let carrier = &self.hops[index].carrier;
                 if pushed != Pushed::All || carrier.pending().len() == before || carrier.resting() {
                     break;

@@ -1,0 +1,61 @@
+//! What is different where a child speaks the Airbyte protocol: what its hop carries, and the way back for a config that it renews.
+
+use crate::supervisor::Supervisor;
+use dativo_bus_engine::airbyte::translated::Translated;
+use dativo_bus_engine::relay::{Carrier, Relay};
+use dativo_bus_engine::wiring::{self, End};
+use rustix::fs::ftruncate;
+use rustix::io::pwrite;
+use std::io;
+use std::os::fd::AsFd;
+
+impl Supervisor {
+    /// What carries a hop of messages, by who writes into it.
+    pub(crate) fn carrier(&self, from: End, relay: Relay) -> Box<dyn Carrier> {
+        let spec = match from {
+            End::Child(index) => self.plan.children[index].airbyte.as_ref(),
+            End::Source | End::Sink => None,
+        };
+        match spec {
+            Some(spec) => {
+                let writer = wiring::name(&self.plan, from);
+                let recorded = self.recorder.is_some();
+                Box::new(Translated::new(
+                    relay,
+                    writer,
+                    spec,
+                    self.plan.limits.max_line,
+                    recorded,
+                ))
+            }
+            None => Box::new(relay),
+        }
+    }
+
+    /// Gives a config that a hop's writer wants to have from now on back, at once: it may hold a token that exists nowhere else.
+    pub(crate) fn renew(&mut self, hop: usize) {
+        let (Some(config), End::Child(index)) = (self.hops[hop].carrier.renewed(), self.hops[hop].from) else {
+            return;
+        };
+        let name = &self.plan.children[index].name;
+        let text = match self.backs.get(&(index, "config".to_string())) {
+            // The content itself is in no message (I13).
+            Some(back) => match replace(back, &config) {
+                Ok(()) => return,
+                Err(e) => format!("the config that it renewed could not be given back: {e}"),
+            },
+            None => "it renewed its config, which nobody waits for".into(),
+        };
+        self.journal.log(name, "stderr", text.as_bytes(), false);
+    }
+}
+
+/// Makes this all that a file holds.
+fn replace(file: impl AsFd, content: &[u8]) -> io::Result<()> {
+    ftruncate(&file, 0)?;
+    let mut at = 0;
+    while at < content.len() {
+        at += pwrite(&file, &content[at..], at as u64)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+"""Projects with Airbyte sources, each installed once for all tests here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import postgres
+from tests.servers.postgres import Postgres
+from tests.workspace import Workspace, installed
+
+FAULT = Path(__file__).with_name("source-fault.py")
+
+
+@pytest.fixture(scope="session")
+def fault_project(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The source that misbehaves, and a target."""
+    return installed("airbyte-fault", [f"airbyte:{FAULT}", "target-duckdb"], tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def fault(fault_project: Workspace, tmp_path: Path) -> Workspace:
+    """The same with bookmarks and data of its own."""
+    workspace = fault_project.branch(tmp_path / "project")
+    workspace.configure({"target-duckdb": {"config": {"path": str(tmp_path / "project" / "out.duckdb")}}})
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL to load into."""
+    with postgres.cluster() as running:
+        yield running
