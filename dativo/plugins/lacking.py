@@ -18,6 +18,7 @@ _MINORS = range(99, 5, -1)
 # What Python itself has dropped, and the last that has it (docs.python.org/3/whatsnew, "Removed" of 3.10 to 3.13).
 GONE = (
     (r"cannot import name '\w+' from 'collections'|module 'collections' has no attribute '[A-Z]", "3.9"),
+    (r"cannot import name 'sre_\w+' from 're'", "3.10"),
     (r"'inspect' has no attribute 'getargspec'|cannot import name 'getargspec'", "3.10"),
     (r"'asyncio' has no attribute 'coroutine'", "3.10"),
     (r"No module named '(?:distutils|imp|asynchat|asyncore|smtpd)\b", "3.11"),
@@ -32,6 +33,8 @@ NATIVE = (
     (r"(?:unable to execute|command) '(cc|gcc|g\+\+|clang)'|linker `(cc)` not found", "a C compiler ({0})"),
     (r"can't find Rust compiler|(cargo): (?:command )?not found|`(cargo)` not found", "a Rust compiler (cargo)"),
 )
+NETWORK = r"OSError: \[Errno 97\]"
+"""How Python says that the sandbox gives no socket (EAFNOSUPPORT, of the system call filter)."""
 _OF_A_TRACEBACK = re.compile(r"/lib/python(3\.\d+)/")
 _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
 
@@ -39,6 +42,9 @@ _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
 def explain(problem: errors.DativoError, used: str, bound: str | None) -> None:
     """Put what to change into an error of an install, where it can be told. `bound` is what the package says."""
     said = "\n".join([problem.message, *problem.details, str(problem.context.get("stderr", ""))])
+    if re.search(NETWORK, said):
+        problem.hint = "it opens a socket before it says what it is, which no plugin may while it is installed"
+        return
     last = last_that_has(said, used)
     if last is not None:
         problem.hint = f"it needs what Python {used} no longer has: --python {last}"

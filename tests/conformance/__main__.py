@@ -129,7 +129,8 @@ def main() -> int:
         with World(scratch) as world:
             trial = Trial(ledger, world, scratch, args.home or scratch / "installed")
             for names in plan.PAIRS:
-                wanted = not args.no_pairs and (not args.only or set(names) & set(args.only))
+                called = {name.partition(" ")[0] for name in names if name}
+                wanted = not args.no_pairs and (not args.only or called & set(args.only))
                 if wanted and not (args.missing and trial.knows(names)):
                     trial.pair(names, compared=names in plan.MATRIX, anew=not args.missing)
             chosen = [one for one in plan.NINE if not args.only or one in args.only]

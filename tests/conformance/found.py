@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -24,10 +24,21 @@ Place = Callable[[], Iterator[tuple[str, Rows]]]
 """All that lies there: names of files, objects or tables, with their rows."""
 
 
-def tables(names: Iterable[str], place: Place) -> dict[str, Table]:
-    """The rows of tables of ours, wherever their names occur; of their columns those that the source has."""
-    there = [(one.lower(), rows) for one, rows in place()]
-    return {name: _table(name, [row for one, some in there if name in one for row in some]) for name in names}
+def tables(names: Iterable[str], place: Place, called: Mapping[str, str] | None = None) -> dict[str, Table]:
+    """The rows of tables of ours, wherever their names occur; of their columns those that the source has.
+
+    `called` has our names for streams and columns by those that a tap has for them.
+    """
+    ours = called or {}
+    theirs = {name: own for own, name in ours.items()}
+    there = [
+        (one.lower(), [{ours.get(key, key): value for key, value in row.items()} for row in rows] if ours else rows)
+        for one, rows in place()
+    ]
+    return {
+        name: _table(name, [row for one, some in there if theirs.get(name, name) in one for row in some])
+        for name in names
+    }
 
 
 def _table(name: str, there: Rows) -> Table:

@@ -46,7 +46,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str
 
 
 def _plugins(ledger: Ledger) -> Iterator[str]:
-    ran = {name for one in ledger.pairs.values() if one.ok for name in (one.tap, one.target, one.mapper) if name}
+    ran = {name for one in ledger.pairs.values() if one.ok for name in one.plugins}
     known = [name for name in plan.PLUGINS if name in ledger.plugins]
     yield f"## {sum(name in ran for name in known)} of {len(known)} run\n"
     yield from table(
@@ -72,16 +72,20 @@ def _plugin(ledger: Ledger, name: str) -> Sequence[object]:
     python = plugin.python or "3.11"
     shown = f"`{name}`" if plugin.path is None else f"`{name}` (ours)"
     front = (shown, plugin.version, plugin.kind, python)
-    mine = [one for _, one in sorted(ledger.pairs.items()) if name in (one.tap, one.target, one.mapper)]
+    mine = [one for _, one in sorted(ledger.pairs.items()) if name in one.plugins]
     if facts.get("install"):
-        return (*front, "", "", "not installed", "", "", "", facts["install"])
+        reasons = " · ".join(filter(None, (facts["install"], plugin.why)))
+        return (*front, "", "", "not installed", "", "", "", reasons)
     if not mine:
         return (*front, "", "", "not run", "", "", "", facts.get("note", ""))
     best = max(mine, key=lambda one: (one.ok, one.bookmark, sum(one.rows.values())))
-    others = ", ".join(f"`{part}`" for part in (best.tap, best.mapper, best.target) if part and part != name)
+    others = ", ".join(
+        f"`{part}`" for part in (best.tap, best.mapper, best.target) if part and part.partition(" ")[0] != name
+    )
     more = sum(one.ok for one in mine if one is not best)
     notes = [f"{best.source}", *([f"and {more} other pairs"] if more > 1 else ["and another pair"] if more else [])]
     notes += [best.kept] if best.kept else []
+    notes += [plugin.why] if plugin.why else []
     notes += [facts["note"]] if facts.get("note") else []
     bookmark = "kept" if best.bookmark else "none"
     return (

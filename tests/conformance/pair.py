@@ -47,6 +47,7 @@ class _Pair:
         self, installed: Workspace, tap: Tap, target: Target, world: World, folder: Path, mapper: Mapper | None
     ) -> None:
         folder.mkdir(parents=True)
+        self.pair = tap.name, target.name
         self.names = [tap.plugin.name, *([mapper.plugin.name] if mapper else []), target.plugin.name]
         self.mapper = mapper
         self.reading: Reading = tap.setup(world, folder / "source")
@@ -66,12 +67,12 @@ class _Pair:
 
     def lying(self) -> dict[str, Table]:
         """What is at the destination now, by table."""
-        return found.tables(self.wanted, self.destination.place)
+        return found.tables(self.wanted, self.destination.place, self.reading.called)
 
     def twice(self) -> Outcome:
         """Both runs."""
         mapper = self.mapper.plugin.name if self.mapper else None
-        outcome = Outcome(self.names[0], self.names[-1], mapper, self.reading.source)
+        outcome = Outcome(*self.pair, mapper, self.reading.source)
         answer = self.run()
         there = self.lying()
         outcome.first = why(answer) or missing(there, self.wanted) or "ok"
@@ -81,12 +82,15 @@ class _Pair:
         outcome.adapted, outcome.notes = adapted(answer.json), list(answer.json["notes"])
         outcome.bookmark = self.workspace.bookmark(self.job) is not None
         time.sleep(1.1)  # files are named by the second
+        changed = self.reading.change() if self.reading.change else None
         answer = self.run()
         outcome.second = why(answer)
         if answer.code == 0:
             outcome.again, after = int(answer.json["records"]), self.lying()
             outcome.kept = kept(after, self.wanted, outcome.again)
             outcome.second = "; ".join(foreign(after, self.wanted)) or "ok"
+            if changed is not None:
+                outcome.kept, outcome.second = "changes came", missing(after, changed) or "ok"
         return outcome
 
 

@@ -22,17 +22,19 @@ MATRIX = tuple((tap, target, None) for tap in SQL_TAPS for target in NINE)
 """4 taps x 9 targets."""
 OTHER_TAPS = tuple(
     (tap, "meltanolabs-target-csv" if tap.startswith(("tap-csv", "tap-dbf")) else "target-jsonl", None)
-    for tap in TAPS
-    if tap not in SQL_TAPS
+    for tap, one in TAPS.items()
+    if tap not in SQL_TAPS and not one.way
 )
+INTO = {
+    "target-localjson": "tap-jsonl",  # a file for each row
+    "target-universal-file": "tap-rest-api-msdk",  # it writes no times
+    "thk-target-mysql": "tap-mysql",  # 1,000 characters where no length is told, which no key may have
+}
+"""Taps for targets that cannot load what others can."""
 OTHER_TARGETS = tuple(
-    (
-        "tap-jsonl" if target in ("target-localjson", "target-universal-file") else "meltanolabs-tap-postgres",
-        target,
-        None,
-    )
-    for target in TARGETS
-    if target not in NINE
+    (INTO.get(target, "meltanolabs-tap-postgres"), target, None)
+    for target, one in TARGETS.items()
+    if target not in NINE and not one.way
 )
 THROUGH_MAPPERS = tuple(("meltanolabs-tap-postgres", "target-jsonl", mapper) for mapper in MAPPERS)
 ACROSS = (
@@ -40,5 +42,12 @@ ACROSS = (
     ("tap-spreadsheets", "meltanolabs-target-postgres", None),
     ("pipelinewise-tap-s3-csv", "plinxore-target-s3", None),
 )
-PAIRS = (*MATRIX, *OTHER_TAPS, *OTHER_TARGETS, *THROUGH_MAPPERS, *ACROSS)
-PLUGINS = {name: one.plugin for table in (TAPS, TARGETS, MAPPERS) for name, one in table.items()}
+WAYS = (
+    ("meltanolabs-tap-postgres in BATCHes", "meltanolabs-target-postgres", None),
+    ("meltanolabs-tap-postgres in BATCHes", "target-jsonl", None),
+    ("pipelinewise-tap-postgres by the log", "pipelinewise-target-postgres with hard_delete", None),
+    ("pipelinewise-tap-mysql by the log", "pipelinewise-target-postgres with hard_delete", None),
+)
+"""Taps that are not told to read tables."""
+PAIRS = (*MATRIX, *OTHER_TAPS, *OTHER_TARGETS, *THROUGH_MAPPERS, *ACROSS, *WAYS)
+PLUGINS = {one.plugin.name: one.plugin for table in (TAPS, TARGETS, MAPPERS) for one in table.values()}

@@ -26,6 +26,8 @@ class Plugin:
     variant: str | None = None
     path: Path | None = None
     """A folder of this repo instead of the index."""
+    why: str = ""
+    """What is known of why it does not run, or runs so, where that is its own affair."""
 
     @property
     def name(self) -> str:
@@ -51,6 +53,10 @@ class Reading:
     """In words, for the page."""
     flags: tuple[str, ...] = ()
     """What `dativo run` is told besides."""
+    called: dict[str, str] = field(default_factory=dict)
+    """Our names for streams and columns by the tap's, where it has others."""
+    change: Callable[[], dict[str, Table]] | None = None
+    """Changes the source between the two runs; what a target that merges is to hold then."""
 
 
 @dataclass
@@ -69,6 +75,13 @@ class Tap:
 
     plugin: Plugin
     setup: Callable[[World, Path], Reading]
+    way: str = ""
+    """How it reads, where one tap is tried in several ways."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in pairs: the plugin, and the way."""
+        return f"{self.plugin.name} {self.way}".strip()
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,13 @@ class Target:
 
     plugin: Plugin
     setup: Callable[[World, Path], Destination]
+    way: str = ""
+    """How it writes, where one target is tried in several ways."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in pairs: the plugin, and the way."""
+        return f"{self.plugin.name} {self.way}".strip()
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,11 @@ class Outcome:
     """Both programs in a pipe of a shell, without Dativo: `ok`, why not, or empty where it was not tried."""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins of the pair, whichever way they are used."""
+        return tuple(name.partition(" ")[0] for name in (self.tap, self.mapper, self.target) if name)
 
     @property
     def ok(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -10,51 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.plugin import Plugin, Reading, Tap
+from tests.conformance.sql import (
+    meltanolabs_mysql,
+    meltanolabs_postgres,
+    meltanolabs_postgres_batches,
+    pipelinewise_mysql_log,
+    pipelinewise_postgres,
+    pipelinewise_postgres_log,
+    singer_mysql,
+)
 from tests.conformance.world import TABLES, World, fresh
 from tests.servers.buckets import KEYS, REGION
 
-BY_CHANGE = {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
-FULL = {"replication-method": "FULL_TABLE"}
 OLD_SETUPTOOLS = ("setuptools<80",)
-
-
-def chosen(schema: str) -> dict[str, Any]:
-    """The selection of the four tables where streams are called SCHEMA-TABLE."""
-    streams = [f"{schema}-{table}" for table in TABLES]
-    return {
-        "select": [f"{stream}.*" for stream in streams],
-        "metadata": {stream: BY_CHANGE if stream.endswith("planes") else FULL for stream in streams},
-    }
-
-
-def meltanolabs_postgres(world: World, _folder: Path) -> Reading:
-    """meltanolabs-tap-postgres."""
-    server = world.postgres
-    reach = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    config = {**reach, "database": server.database, "filter_schemas": ["public"]}
-    return Reading({"config": config, **chosen("public")}, world.tables, "PostgreSQL")
-
-
-def pipelinewise_postgres(world: World, _folder: Path) -> Reading:
-    """pipelinewise-tap-postgres and those made from it."""
-    server = world.postgres
-    reach = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    config = {**reach, "dbname": server.database, "filter_schemas": "public"}
-    return Reading({"config": config, **chosen("public")}, world.tables, "PostgreSQL")
-
-
-def singer_mysql(world: World, _folder: Path) -> Reading:
-    """tap-mysql and those made from it."""
-    server = world.mariadb
-    reach = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    return Reading({"config": {**reach, "database": server.database}, **chosen("nyc")}, world.tables, "MariaDB")
-
-
-def meltanolabs_mysql(world: World, _folder: Path) -> Reading:
-    """meltanolabs-tap-mysql."""
-    reading = singer_mysql(world, _folder)
-    reading.section["config"]["filter_schemas"] = ["nyc"]
-    return reading
 
 
 def _files(
@@ -280,18 +249,93 @@ def s3_csv_singer(world: World, folder: Path) -> Reading:
     return reading
 
 
+def minio_csv(world: World, folder: Path) -> Reading:
+    """tap-minio-csv: `tables` is a text, keys are one."""
+    reading = s3_csv(world, folder)
+    config = reading.section["config"]
+    config["endpoint_url"] = config.pop("aws_endpoint_url")
+    config["tables"] = json.dumps([{**one, "key_properties": ""} for one in config["tables"]])
+    return reading
+
+
+def files_anywhere(world: World, folder: Path) -> Reading:
+    """tap-filesanywhere."""
+    tables = ["airlines", "airports", "planes"]
+    _files(world, folder, ".csv", as_csv, tables)
+    keys = {"airlines": "carrier", "airports": "faa", "planes": "tailnum"}
+    config = {
+        "start_date": "2000-01-01T00:00:00Z",
+        "tables": [
+            {"path": f"file://{folder}", "name": one, "pattern": f"{one}.csv", "format": "csv",
+             "key_properties": [keys[one]]}
+            for one in tables
+        ],
+    }  # fmt: skip
+    return _reading(world, config, tables, "CSV files", sandbox={"read": [str(folder)]})
+
+
+def feed(world: World, _folder: Path) -> Reading:
+    """tap-feed: the airlines as entries of an Atom feed."""
+    entry = "<entry><id>{carrier}</id><title>{name}</title><updated>2026-01-01T00:00:00Z</updated></entry>"
+    entries = "".join(
+        entry.format_map({name: html.escape(str(value)) for name, value in row.items()})
+        for row in world.rows["airlines"]
+    )
+    text = f'<feed xmlns="http://www.w3.org/2005/Atom"><title>airlines</title>{entries}</feed>'
+    world.site.texts["/feed"] = ("application/atom+xml", text)
+    config = {
+        "feed_urls": [f"{world.site.url}/feed"],
+        "feed_fields": ["title"],
+        "feed_entry_fields": ["id", "title"],
+        "feed_entry_replication_key": "updated",
+        "start_date": "2000-01-01T00:00:00Z",
+    }
+    reading = _reading(world, config, ["airlines"], "an Atom feed")
+    reading.called = {"feed": "airlines", "entry_id": "carrier", "entry_title": "name"}
+    return reading
+
+
+def diffgen(world: World, _folder: Path) -> Reading:
+    """plinxore-tap-diffgen: a journal beside the tables, in a schema of its own, tells which rows it reads."""
+    server, tables = world.postgres, {"airlines": "carrier", "airports": "faa", "planes": "tailnum"}
+    copies = "; ".join(f"create table audit.{one} as select * from public.{one}" for one in tables)
+    journal = " union all ".join(f"select '{one}', {key}, 'i', now() from public.{one}" for one, key in tables.items())
+    server.sql(
+        f"drop schema if exists audit cascade; create schema audit; {copies}; create table audit.diffgen "
+        "(id serial, tablename text, table_id text, op text, ts_created timestamptz); "
+        f"insert into audit.diffgen (tablename, table_id, op, ts_created) {journal}"
+    )
+    reach = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    config = {
+        **reach,
+        "sql_dialect": "postgres",
+        "database": server.database,
+        "schema": "audit",
+        "tables": [{"table_name": one, "pk_column": key} for one, key in tables.items()],
+    }
+    return _reading(world, config, tables, "a journal in PostgreSQL")
+
+
 def _tap(setup: Callable[[World, Path], Reading], distribution: str, version: str, **more: Any) -> Tap:
     return Tap(Plugin(distribution, version, "tap", **more), setup)
 
 
 TAPS = {
-    one.plugin.name: one
+    one.name: one
     for one in (
         _tap(meltanolabs_postgres, "meltanolabs-tap-postgres", "0.10.0"),
         _tap(pipelinewise_postgres, "pipelinewise-tap-postgres", "2.1.0"),
+        Tap(Plugin("meltanolabs-tap-postgres", "0.10.0", "tap"), meltanolabs_postgres_batches, "in BATCHes"),
+        Tap(Plugin("pipelinewise-tap-postgres", "2.1.0", "tap"), pipelinewise_postgres_log, "by the log"),
         _tap(singer_mysql, "tap-mysql", "1.17.7"),
         _tap(singer_mysql, "pipelinewise-tap-mysql", "1.6.0"),
-        _tap(meltanolabs_mysql, "meltanolabs-tap-mysql", "0.0.1a1"),
+        Tap(Plugin("pipelinewise-tap-mysql", "1.6.0", "tap"), pipelinewise_mysql_log, "by the log"),
+        _tap(
+            meltanolabs_mysql,
+            "meltanolabs-tap-mysql",
+            "0.0.1a1",
+            why="it rounds doubles to ten places behind the point",
+        ),
         _tap(csv_folder, "tap-csv-folder", "0.0.1a1"),
         _tap(jsonl, "tap-jsonl", "0.3.1", variant="celine-eu"),
         _tap(jsonfile, "tap-jsonfile", "0.1.2"),
@@ -306,8 +350,19 @@ TAPS = {
         _tap(pipelinewise_postgres, "oc-pipelinewise-tap-postgres", "2.1.1"),
         _tap(pipelinewise_postgres, "process-street-tap-postgres", "2.2.0"),
         _tap(pipelinewise_postgres, "dz-tap-postgres", "2.0.2"),
-        _tap(singer_mysql, "jjy-tap-mysql", "1.0.1", with_=("kafka-python",)),
+        _tap(
+            singer_mysql,
+            "jjy-tap-mysql",
+            "1.0.1",
+            with_=("kafka-python",),
+            why="what it reads goes to a Kafka broker, and not to stdout",
+        ),
         _tap(singer_mysql, "raygun-tap-mysql", "1.3.10"),
-        _tap(singer_mysql, "bethink-tap-mysql", "0.0.2"),
+        _tap(singer_mysql, "bethink-tap-mysql", "0.0.2", why="it sets a variable that MySQL has and MariaDB has not"),
+        _tap(pipelinewise_postgres, "dp-pipelinewise-tap-postgres", "1.8.14", python="3.9"),
+        _tap(minio_csv, "tap-minio-csv", "1.2.2", python="3.9"),
+        _tap(files_anywhere, "tap-filesanywhere", "0.0.1"),
+        _tap(feed, "tap-feed", "1.1.1"),
+        _tap(diffgen, "plinxore-tap-diffgen", "0.1.3"),
     )
 }

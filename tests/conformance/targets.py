@@ -36,6 +36,11 @@ def csv_old(_world: World, folder: Path) -> Destination:
     return _folder(folder, {"delimiter": ",", "quotechar": '"', "disable_collection": True}, "destination_path")
 
 
+def json_old(_world: World, folder: Path) -> Destination:
+    """target-json 0.0.11; it calls home unless it is told not to."""
+    return _folder(folder, {"disable_collection": True}, "destination_path")
+
+
 def localjson(_world: World, folder: Path) -> Destination:
     """target-localjson: one file for each record."""
     return _folder(folder, {"disable_collection": True}, "dest_dir")
@@ -77,6 +82,13 @@ def postgres_pipelinewise(world: World, _folder: Path) -> Destination:
     name, place = _database(world)
     config = {**_reach(world), "dbname": name, "default_target_schema": "public", "primary_key_required": False}
     return Destination({"config": config}, place)
+
+
+def postgres_deleting(world: World, folder: Path) -> Destination:
+    """The same, told to delete what was deleted at the source."""
+    destination = postgres_pipelinewise(world, folder)
+    destination.section["config"] |= {"hard_delete": True}
+    return destination
 
 
 def postgres_datamill(world: World, _folder: Path) -> Destination:
@@ -124,7 +136,7 @@ def mysql_thk(world: World, _folder: Path) -> Destination:
         **{"host": server.host, "port": str(server.port), "user": server.user, "password": server.password},
         "database": name,
     }
-    return Destination({"config": config}, found.mariadb(server, name))
+    return Destination({"config": config}, found.mariadb(server, name), SHORT_NAMES)
 
 
 def s3_jsonl(world: World, _folder: Path) -> Destination:
@@ -158,12 +170,13 @@ def _target(setup: Callable[[World, Path], Destination], distribution: str, vers
 SAMPLE = Path(__file__).with_name("target-sqlite-sdk")
 
 TARGETS = {
-    one.plugin.name: one
+    one.name: one
     for one in (
         _target(jsonl, "target-jsonl", "0.1.4"),
         _target(csv_sdk, "meltanolabs-target-csv", "0.5.0"),
         _target(postgres_sdk, "meltanolabs-target-postgres", "0.8.1"),
         _target(postgres_pipelinewise, "pipelinewise-target-postgres", "2.1.2"),
+        Target(Plugin("pipelinewise-target-postgres", "2.1.2", "target"), postgres_deleting, "with hard_delete"),
         _target(duckdb, "target-duckdb", "0.8.0", variant="jwills", with_=("duckdb==1.0.0",)),
         _target(sqlite_old, "target-sqlite", "0.2.0", python="3.9"),
         _target(postgres_datamill, "singer-target-postgres", "0.2.4", python="3.8"),
@@ -176,6 +189,9 @@ TARGETS = {
         _target(s3_jsonl, "target-s3-jsonl", "2.0.1"),
         _target(s3_jsonl, "pipelinewise-target-s3-csv", "2.0.0"),
         _target(s3_plinxore("jsonl"), "plinxore-target-s3", "0.1.7"),
+        _target(s3_plinxore("json"), "macrometa-target-s3", "0.0.14"),
+        _target(s3_jsonl, "scalefree-target-s3-json", "0.2"),
+        _target(json_old, "target-json", "0.0.11", with_=("pytz",)),
         _target(mysql_thk, "thk-target-mysql", "0.1.3"),
         _target(
             postgres_pipelinewise,

@@ -19,6 +19,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 OLD = {
     "tap-mapping": "from collections import Mapping",
     "tap-unasked": "import a_module_of_nobody",
+    "tap-listening": "import socket; socket.socket()",
     "tap-odd": "raise SystemError('an odd Python')",
 }
 """What a plugin does first."""
@@ -99,6 +100,11 @@ def test_one_clear_line_and_nothing_left(shop, words, code, said):
             "tap-unasked",
             "plugin.start_failed",
             "it does not ask for the package that brings the module a_module_of_nobody: --with PACKAGE does",
+        ),
+        (
+            "tap-listening",
+            "plugin.start_failed",
+            "it opens a socket before it says what it is, which no plugin may while it is installed",
         ),
         ("tap-odd", "plugin.start_failed", f"it was made for Python >=3.7,<3.10, and this is {HERE}: --python 3.9"),
         (
