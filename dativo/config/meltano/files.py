@@ -31,18 +31,18 @@ _TEXTS = ("inherit_from", "namespace", "variant", "pip_url", "executable", "cata
 
 @dataclass(frozen=True)
 class Files:
-    """The merged file. `data` is plain; `places` says where an entry of a list stands, `meltano.yml:12`."""
+    """The merged file. `data` is plain; `origins` says which document an entry of a list is of."""
 
     root: Path
     data: dict[str, Any]
-    places: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    """`("plugins", "extractors")` or `("jobs",)` -> one place for each item."""
+    origins: dict[tuple[str, ...], list[tuple[Document, int]]] = field(default_factory=dict)
+    """`("plugins", "extractors")` or `("jobs",)` -> for each item its document, and its place in the list there."""
     documents: tuple[Document, ...] = ()
 
-    def where(self, key: tuple[str, ...], index: int) -> str:
-        """Where an item of a list stands."""
-        found = self.places.get(key, [])
-        return found[index] if index < len(found) else FILE
+    def where(self, key: tuple[str, ...], index: int, *below: str | int) -> str:
+        """Where an item of a list stands, or a key below it: `meltano.yml:12`."""
+        document, at = self.origins[key][index]
+        return document.where((*key, at, *below))
 
     def items(self, *key: str) -> list[tuple[dict[str, Any], str]]:
         """The items of a list with their places."""
@@ -57,7 +57,7 @@ def read(root: Path) -> Files:
     first = load(root / FILE, code=CODE, dates=True)
     documents = [first, *(load(path, code=CODE, dates=True) for path in _included(root, first))]
     data = copy.deepcopy(first.data)
-    places: dict[tuple[str, ...], list[str]] = {}
+    origins: dict[tuple[str, ...], list[tuple[Document, int]]] = {}
     for number, document in enumerate(documents):
         _check(document)
         if number:
@@ -67,8 +67,8 @@ def read(root: Path) -> Files:
             for part in key:
                 found = (found or {}).get(part)
             for index in range(len(found or [])):
-                places.setdefault(key, []).append(document.where((*key, index)))
-    files = Files(root, data, places, tuple(documents))
+                origins.setdefault(key, []).append((document, index))
+    files = Files(root, data, origins, tuple(documents))
     _unique(files)
     return files
 

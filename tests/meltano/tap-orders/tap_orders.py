@@ -66,7 +66,14 @@ def sync(config, catalog, bookmarks):
         }
         name = one["tap_stream_id"]
         incremental = said[()].get("replication-method") == "INCREMENTAL"
-        put({"type": "SCHEMA", "stream": name, "schema": {"type": "object", "properties": columns}, "key_properties": ["id"]})
+        put(
+            {
+                "type": "SCHEMA",
+                "stream": name,
+                "schema": {"type": "object", "properties": columns},
+                "key_properties": ["id"],
+            }
+        )
         since = bookmarks.get(name, {}).get(KEY) or config.get("start_date") or ""
         for count, row in enumerate(sorted(rows(Path(config["path"]) / f"{name}.jsonl"), key=lambda row: row[KEY]), 1):
             if incremental and row[KEY] <= since:
