@@ -79,18 +79,18 @@ def test_every_setting_is_there_and_no_other(real, ours):
     assert len(real) >= 300
 
 
-CASES = (
-    "from_default from_file from_section over_file from_env from_env_of_file from_dotenv env_over_dotenv from_alias "
-    "from_env_alias own_env number number_of_env flag flag_of_env flag_false list_of_env list_in_python object_of_env "
-    "object_of_file object_over object_by_part secret day moment shifted quoted choice upper as_text dotted "
-    "default_of_variable half_left escaped braces lower_braces of_root_env of_environment_env of_environment_root "
-    "of_plugin_env of_section_env of_dotenv of_dotenv_expanded root_of_project name_of_environment in_list in_object "
-    "empty decimal of_database literal_dollar project_id unknown_text unknown_object unknown_list orphan_of_section "
-    "_select _metadata _schema _select_filter _load_schema _use_cached_catalog"
-).split()
+CASES = """
+    from_default from_file from_section over_file from_env from_env_of_file from_dotenv env_over_dotenv from_alias
+    from_env_alias own_env number number_of_env flag flag_of_env flag_false list_of_env list_in_python object_of_env
+    object_of_file object_over object_by_part secret day moment shifted quoted choice upper as_text dotted
+    default_of_variable half_left escaped braces lower_braces of_root_env of_environment_env of_environment_root
+    of_plugin_env of_section_env of_dotenv of_dotenv_expanded root_of_project name_of_environment in_list in_object
+    empty decimal of_database literal_dollar project_id unknown_text unknown_object unknown_list orphan_of_section
+    _select _metadata _schema _select_filter _load_schema _use_cached_catalog
+"""
 
 
-@pytest.mark.parametrize("setting", CASES)
+@pytest.mark.parametrize("setting", CASES.split())
 def test_a_setting_has_the_value_that_meltano_gives_it(setting, real, ours):
     key = ("tap-many", "dev", setting)
     assert key in real

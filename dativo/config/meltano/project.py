@@ -164,8 +164,8 @@ class MeltanoProject(Project):
         plugin = values.plugin
         if plugin.kind not in RUNNABLE:
             raise fault(plugin.where, f"{name} is of the {plugin.kind}, which are not Dativo's to run")
-        found: dict[str, Any] = {"kind": RUNNABLE[plugin.kind], **self.package(name)}
-        return {**found, "config": values.config}
+        config = values.config
+        return {"kind": RUNNABLE[plugin.kind], **self.package(name), "config": config}
 
     def jobs(self) -> list[str]:
         """Jobs and schedules."""
