@@ -36,7 +36,7 @@ def refused(world, *words):
     ("text", "where"),
     [
         (BOMB, "more than 50,000 values"),
-        ("plugins: !!python/object/apply:os.system ['true']\n", "tag"),
+        ("plugins: !!python/object/apply:os.system ['true']\n", "plugins is a mapping"),
         ("a: 1\na: 2\n", "meltano.yml:2: duplicate key"),
         ("plugins: [1, 2]\n", "plugins is a mapping"),
         ("plugins: {extractors: {name: tap-a}}\n", "plugins.extractors is a list"),
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_project_is_refused_with_its_line(text, where, folder)
         ("tap-a -c ../../outside.txt", "leads out of the project"),
         ("-c https://127.0.0.1:1/c.txt tap-a", "from an address"),
         ("git+https://user:secretword@127.0.0.1/x.git", "holds a password"),
-        ("git+ext::sh -c touch%20PWNED", "no requirement"),
+        ("git+ext::sh%20-c%20touch%20PWNED", "no git URL"),
         ("./not-there", "is not there"),
         ("tap-a @ https://127.0.0.1:1/a.whl", "gives no hash"),
         ("-e git+https://127.0.0.1:1/a;touch.git", "no git URL"),

@@ -115,35 +115,46 @@ def _merged(base: Any, top: Any) -> Any:
 
 
 def _check(document: Document) -> None:
-    plugins = document.data.get("plugins") or {}
-    if not isinstance(plugins, dict):
-        raise fault(document.where(("plugins",)), "plugins is a mapping of kinds")
-    for kind, entries in plugins.items():
-        if kind not in TYPES:
-            raise fault(
-                document.where(("plugins", kind)),
-                f"plugins.{kind} is no kind of plugin",
-                hint=f"there are {', '.join(TYPES)}",
-            )
-        for index, entry in _entries(document, ("plugins", kind), entries):
-            _shape(document, ("plugins", kind, index), entry, f"plugins.{kind}")
+    _check_plugins(document, ("plugins",), document.data.get("plugins"))
     for key in LISTS:
         for index, entry in _entries(document, (key,), document.data.get(key)):
             _shape(document, (key, index), entry, key)
+            if key == "environments":
+                _check_plugins(document, (key, index, "config", "plugins"), (entry.get("config") or {}).get("plugins"))
     env = document.data.get("env")
     if env is not None and not _variables(env):
         raise fault(document.where(("env",)), "env is a mapping of variables to texts")
 
 
-def _entries(document: Document, key: tuple[str, ...], entries: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+def _check_plugins(document: Document, at: tuple[str | int, ...], plugins: Any) -> None:
+    if plugins is None:
+        return
+    if not isinstance(plugins, dict):
+        raise fault(document.where(at), f"{_named(at)} is a mapping of kinds")
+    for kind, entries in plugins.items():
+        if kind not in TYPES:
+            raise fault(
+                document.where((*at, kind)),
+                f"{_named(at)}.{kind} is no kind of plugin",
+                hint=f"there are {', '.join(TYPES)}",
+            )
+        for index, entry in _entries(document, (*at, kind), entries):
+            _shape(document, (*at, kind, index), entry, f"{_named(at)}.{kind}")
+
+
+def _named(at: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in at)
+
+
+def _entries(document: Document, key: tuple[str | int, ...], entries: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     if entries is None:
         return
     if not isinstance(entries, list):
-        raise fault(document.where(key), f"{'.'.join(key)} is a list")
+        raise fault(document.where(key), f"{_named(key)} is a list")
     for index, entry in enumerate(entries):
         where = document.where((*key, index))
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise fault(where, f"an entry of {'.'.join(key)} is a mapping with a name")
+            raise fault(where, f"an entry of {_named(key)} is a mapping with a name")
         if not NAME.fullmatch(entry["name"]):
             raise fault(where, f"{entry['name']!r} cannot be a name: use letters, digits, . _ -")
         yield index, entry
