@@ -31,18 +31,18 @@ _TEXTS = ("inherit_from", "namespace", "variant", "pip_url", "executable", "cata
 
 @dataclass(frozen=True)
 class Files:
-    """The merged file. `data` is plain; `places` says where an entry of a list stands, `meltano.yml:12`."""
+    """The merged file. `data` is plain; `origins` says which document an entry of a list is of."""
 
     root: Path
     data: dict[str, Any]
-    places: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    """`("plugins", "extractors")` or `("jobs",)` -> one place for each item."""
+    origins: dict[tuple[str, ...], list[tuple[Document, int]]] = field(default_factory=dict)
+    """`("plugins", "extractors")` or `("jobs",)` -> for each item its document, and its place in the list there."""
     documents: tuple[Document, ...] = ()
 
-    def where(self, key: tuple[str, ...], index: int) -> str:
-        """Where an item of a list stands."""
-        found = self.places.get(key, [])
-        return found[index] if index < len(found) else FILE
+    def where(self, key: tuple[str, ...], index: int, *below: str | int) -> str:
+        """Where an item of a list stands, or a key below it: `meltano.yml:12`."""
+        document, at = self.origins[key][index]
+        return document.where((*key, at, *below))
 
     def items(self, *key: str) -> list[tuple[dict[str, Any], str]]:
         """The items of a list with their places."""
@@ -57,7 +57,7 @@ def read(root: Path) -> Files:
     first = load(root / FILE, code=CODE, dates=True)
     documents = [first, *(load(path, code=CODE, dates=True) for path in _included(root, first))]
     data = copy.deepcopy(first.data)
-    places: dict[tuple[str, ...], list[str]] = {}
+    origins: dict[tuple[str, ...], list[tuple[Document, int]]] = {}
     for number, document in enumerate(documents):
         _check(document)
         if number:
@@ -67,8 +67,8 @@ def read(root: Path) -> Files:
             for part in key:
                 found = (found or {}).get(part)
             for index in range(len(found or [])):
-                places.setdefault(key, []).append(document.where((*key, index)))
-    files = Files(root, data, places, tuple(documents))
+                origins.setdefault(key, []).append((document, index))
+    files = Files(root, data, origins, tuple(documents))
     _unique(files)
     return files
 
@@ -115,35 +115,46 @@ def _merged(base: Any, top: Any) -> Any:
 
 
 def _check(document: Document) -> None:
-    plugins = document.data.get("plugins") or {}
-    if not isinstance(plugins, dict):
-        raise fault(document.where(("plugins",)), "plugins is a mapping of kinds")
-    for kind, entries in plugins.items():
-        if kind not in TYPES:
-            raise fault(
-                document.where(("plugins", kind)),
-                f"plugins.{kind} is no kind of plugin",
-                hint=f"there are {', '.join(TYPES)}",
-            )
-        for index, entry in _entries(document, ("plugins", kind), entries):
-            _shape(document, ("plugins", kind, index), entry, f"plugins.{kind}")
+    _check_plugins(document, ("plugins",), document.data.get("plugins"))
     for key in LISTS:
         for index, entry in _entries(document, (key,), document.data.get(key)):
             _shape(document, (key, index), entry, key)
+            if key == "environments":
+                _check_plugins(document, (key, index, "config", "plugins"), (entry.get("config") or {}).get("plugins"))
     env = document.data.get("env")
     if env is not None and not _variables(env):
         raise fault(document.where(("env",)), "env is a mapping of variables to texts")
 
 
-def _entries(document: Document, key: tuple[str, ...], entries: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+def _check_plugins(document: Document, at: tuple[str | int, ...], plugins: Any) -> None:
+    if plugins is None:
+        return
+    if not isinstance(plugins, dict):
+        raise fault(document.where(at), f"{_named(at)} is a mapping of kinds")
+    for kind, entries in plugins.items():
+        if kind not in TYPES:
+            raise fault(
+                document.where((*at, kind)),
+                f"{_named(at)}.{kind} is no kind of plugin",
+                hint=f"there are {', '.join(TYPES)}",
+            )
+        for index, entry in _entries(document, (*at, kind), entries):
+            _shape(document, (*at, kind, index), entry, f"{_named(at)}.{kind}")
+
+
+def _named(at: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in at)
+
+
+def _entries(document: Document, key: tuple[str | int, ...], entries: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     if entries is None:
         return
     if not isinstance(entries, list):
-        raise fault(document.where(key), f"{'.'.join(key)} is a list")
+        raise fault(document.where(key), f"{_named(key)} is a list")
     for index, entry in enumerate(entries):
         where = document.where((*key, index))
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise fault(where, f"an entry of {'.'.join(key)} is a mapping with a name")
+            raise fault(where, f"an entry of {_named(key)} is a mapping with a name")
         if not NAME.fullmatch(entry["name"]):
             raise fault(where, f"{entry['name']!r} cannot be a name: use letters, digits, . _ -")
         yield index, entry

@@ -164,8 +164,8 @@ class MeltanoProject(Project):
         plugin = values.plugin
         if plugin.kind not in RUNNABLE:
             raise fault(plugin.where, f"{name} is of the {plugin.kind}, which are not Dativo's to run")
-        found: dict[str, Any] = {"kind": RUNNABLE[plugin.kind], **self._installed_from(values)}
-        return {**found, "config": values.config}
+        config = values.config
+        return {"kind": RUNNABLE[plugin.kind], **self.package(name), "config": config}
 
     def jobs(self) -> list[str]:
         """Jobs and schedules."""
@@ -290,7 +290,7 @@ class MeltanoProject(Project):
 
     def _annotated_job(self, name: str | None) -> dict[str, Any]:
         entry, where = self.blocks.jobs.get(name or "") or ({}, "")
-        return _annotations(entry, where, OF_JOB)
+        return job_annotations(entry, where)
 
     def _as_section(self, name: str, values: Values) -> dict[str, Any]:
         """A plugin as a section of dativo.yml would have it."""
@@ -301,14 +301,21 @@ class MeltanoProject(Project):
         if plugin.mapping is not None:  # Meltano lays the mapping's own config over what its settings say
             env = {**self.dotenv, **self._process}
             config = {**config, **expanded(plugin.config, env)}
-        found = {"kind": RUNNABLE[plugin.kind], "config": config, "env": self._plugin_env(values)}
+        found = {"kind": RUNNABLE[plugin.kind], "config": config, "env": self.process_env(values)}
         if plugin.kind == "extractors":
             found |= selection.section(values.extras, plugin.where)
-        for at in reversed(_line(plugin)):
+        joined: dict[str, Any] = merged(found, self.annotated(values))
+        return joined
+
+    @staticmethod
+    def annotated(values: Values) -> dict[str, Any]:
+        """What `annotations.dativo` says of a plugin, and of those that it inherits from."""
+        found: dict[str, Any] = {}
+        for at in reversed(_line(values.plugin)):
             found = merged(found, _annotations(at.own, at.where, OF_PLUGIN))
         return found
 
-    def _plugin_env(self, values: Values) -> dict[str, str]:
+    def process_env(self, values: Values) -> dict[str, str]:
         """The variables that meltano.yml gives to the plugin's process, and no other (I6)."""
         section = self.environments.get(self.environment or "") or {}
         own = expanded(_texts(self.files.data.get("env")), self.process)
@@ -319,7 +326,9 @@ class MeltanoProject(Project):
         last = expanded(_texts(of_section.get("env")), plugin)
         return {**own, **plugin, **active, **last}
 
-    def _installed_from(self, values: Values) -> dict[str, Any]:
+    def package(self, word: str) -> dict[str, Any]:
+        """`source`, `with`, `executable` and `python` of a plugin, as a section of dativo.yml has them."""
+        values = self.values(word)
         plugin = values.plugin
         pip_url, executable = plugin.attribute("pip_url"), plugin.attribute("executable")
         name = plugin.base.name
@@ -351,6 +360,11 @@ def _line(plugin: Plugin) -> list[Plugin]:
     while isinstance(found[-1].parent, Plugin):
         found.append(found[-1].parent)
     return found
+
+
+def job_annotations(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What `annotations.dativo` says of a job."""
+    return _annotations(entry, where, OF_JOB)
 
 
 def _annotations(entry: Mapping[str, Any], where: str, table: keys.Table) -> dict[str, Any]:
