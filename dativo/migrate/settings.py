@@ -70,7 +70,7 @@ class Settings:
         name, number = stem, 2
         while self.env.get(name, value) != value:
             name, number = f"{stem}_{number}", number + 1
-        if "\0" in value or dotenv.parse(f"{name}={dotenv.quoted(value)}\n") != {name: value}:
+        if not _holds(name, value):
             return None
         self.env[name] = value
         return f"secret://env/{name}"
@@ -114,6 +114,14 @@ class Settings:
         if alone is not None:  # it is a variable already: its name is enough
             return f"secret://env/{alone[1]}"
         return self.secret(plugin, "_".join(str(part) for part in at), text)
+
+
+def _holds(name: str, value: str) -> bool:
+    """Whether `.env` gives back what is put into it."""
+    try:
+        return "\0" not in value and dotenv.parse(f"{name}={dotenv.quoted(value)}\n") == {name: value}
+    except ValueError:
+        return False
 
 
 def _last(at: tuple[str | int, ...]) -> str:
