@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FORMATS: dict[str, tuple[str, str]] = {
     "pipelinewise": ("dativo.cli.import_pipelinewise:command", "The tap_*.yml and target_*.yml of PipelineWise."),
     "shell": ("dativo.cli.import_shell:command", "A shell script of tap | target lines."),
+    "earlier": ("dativo.cli.import_earlier:command", "Jobs, connectors and assets of the earlier Dativo."),
 }
 
 
