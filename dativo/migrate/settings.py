@@ -20,14 +20,14 @@ ENV = ".env"
 _PASSWORD = re.compile(r"passw|passphrase|secret$", re.IGNORECASE)
 _NONCE = token_hex(8)
 """Nobody's file can hold a mark, since nobody knows this."""
-_MARK = re.compile(f"\ue000{_NONCE}([A-Za-z_][A-Za-z0-9_]*)\ue001")
+_MARK = re.compile(f"\ue000{_NONCE}(([A-Za-z_][A-Za-z0-9_]*)(?::-[^{{}}\ue001]*)?)\ue001")
 _PATH_KEY = re.compile(
     r"(^|_)(path|paths|dir|directory|folder|file|files|filename|filepath|destination)$", re.IGNORECASE
 )
 
 
 def variable(name: str) -> str:
-    """A reference to a variable of the environment, marked so that it is told from a text that looks like one."""
+    """A reference to a variable, `NAME` or `NAME:-default`, marked to be told from a text that looks like one."""
     return f"\ue000{_NONCE}{name}\ue001"
 
 
@@ -46,14 +46,24 @@ class Settings:
     """Variable -> value: the lines of `.env`."""
 
     def config(
-        self, plugin: str, config: Mapping[str, Any], *, where: str, what: str, schema: Mapping[str, Any] | None = None
+        self,
+        plugin: str,
+        config: Mapping[str, Any],
+        *,
+        where: str,
+        what: str,
+        schema: Mapping[str, Any] | None = None,
+        below: str = "",
     ) -> dict[str, Any]:
-        """The `config:` of a plugin; each setting is in the report, no secret is in clear (I13)."""
+        """The `config:` of a plugin, or (`below`, with a dot) an object in it. Each setting is in the report.
+
+        I13: a secret's value goes into `.env`, and a reference to it takes its place.
+        """
         found = {}
         for key, value in config.items():
             moved: list[str] = []
             made = self._value(plugin, (key,), value, schema or {}, moved, where=where, what=f"{what}.{key}")
-            name, became = f"{what}.{key}", f"plugins.{plugin}.config.{key}"
+            name, became = f"{what}.{key}", f"plugins.{plugin}.config.{below}{key}"
             if made is None and value is not None:
                 continue
             found[key] = made
@@ -70,7 +80,7 @@ class Settings:
         name, number = stem, 2
         while self.env.get(name, value) != value:
             name, number = f"{stem}_{number}", number + 1
-        if "\0" in value or dotenv.parse(f"{name}={dotenv.quoted(value)}\n") != {name: value}:
+        if not _holds(name, value):
             return None
         self.env[name] = value
         return f"secret://env/{name}"
@@ -100,7 +110,8 @@ class Settings:
         text = value if isinstance(value, str) else None
         if isinstance(value, int) and not isinstance(value, bool) and _PASSWORD.search(_last(at)):
             text = str(value)
-        if text is None or not _hidden(at, text, schema, value):
+        within = text is not None and _MARK.search(text) is not None and _MARK.fullmatch(text) is None
+        if text is None or within or not _hidden(at, text, schema, value):
             return plain(value) if isinstance(value, str) else value
         reference = self._reference(plugin, at, text)
         if reference is None:
@@ -112,8 +123,16 @@ class Settings:
     def _reference(self, plugin: str, at: tuple[str | int, ...], text: str) -> str | None:
         alone = _MARK.fullmatch(text)
         if alone is not None:  # it is a variable already: its name is enough
-            return f"secret://env/{alone[1]}"
+            return f"secret://env/{alone[2]}"
         return self.secret(plugin, "_".join(str(part) for part in at), text)
+
+
+def _holds(name: str, value: str) -> bool:
+    """Whether `.env` gives back what is put into it."""
+    try:
+        return "\0" not in value and dotenv.parse(f"{name}={dotenv.quoted(value)}\n") == {name: value}
+    except ValueError:
+        return False
 
 
 def _last(at: tuple[str | int, ...]) -> str:

@@ -74,8 +74,6 @@ def written(folder: Path, server: Postgres, programs: Workspace) -> Path:
             if not entry["breadcrumb"]:
                 entry["metadata"]["selected"] = stream["tap_stream_id"] == "public-orders"
                 entry["metadata"] |= {"replication-method": "INCREMENTAL", "replication-key": "at"}
-            elif entry["breadcrumb"] == ["properties", "card"]:
-                entry["metadata"]["selected"] = False
     keep(folder, "catalog", catalog)
     script = folder / "sync.sh"
     script.write_text(SCRIPT.format(tap=tap, mapper=mapper, target=target))
@@ -132,7 +130,7 @@ def test_equal_rows_and_equal_states_then_on_from_the_state(
     project.dativo("run", job).expect()
     landed = rows(hand.parent)
     assert len(landed) == 300
-    assert [row for _, row in landed if set(row) != {"id", "note", "at"} or "*" not in row["note"]] == []
+    assert [row for _, row in landed if set(row) != {"id", "note", "card", "at"} or "*" not in row["note"]] == []
     assert rows(copy.parent) == landed
     assert versionless(project.bookmark(job)) == versionless(state)
 

@@ -130,7 +130,8 @@ class _Parser:
         """`name() { … }`, and the same with the word function."""
         ahead = self.tokens[self.at : self.at + 4]
         named = ahead[1:] if ahead and ahead[0].bare == "function" else ahead
-        if len(named) < 2 or not named[0].bare or (named is ahead and named[1].operator != "("):
+        called = [one.operator for one in named[1:3]]
+        if not named or not named[0].bare or (named is ahead and called != ["(", ")"]):
             return False
         self.at += 1 if named is ahead else 2
         while self._now() in ("(", ")", "\n") and self.at < len(self.tokens):

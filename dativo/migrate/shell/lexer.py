@@ -34,7 +34,7 @@ OPERATORS = (
 REDIRECTS = frozenset(("&>>", "<<-", "<<<", ">>", ">|", "&>", "<<", "<&", ">&", "<", ">"))
 HERE = frozenset(("<<", "<<-"))
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_BRACES = re.compile(r"([A-Za-z_]\w*)(?::?-(.*))?", re.ASCII | re.DOTALL)
+_BRACES = re.compile(r"([A-Za-z_]\w*)(:?-.*)?", re.ASCII | re.DOTALL)
 _PLAIN = re.compile(r"[^ \t\r\n|&;<>()\\'\"$`]+")
 _ESCAPED = '\\"$`'
 _ENDS = frozenset(" \t\r\n|&;<>()")
@@ -50,7 +50,7 @@ class LexicalError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a word. `kind`: text, variable, command or unknown; `default` is that of `${NAME:-default}`."""
+    """A piece of a word. `kind`: text, variable, command or unknown; `default` is `:-…` or `-…` of `${NAME:-…}`."""
 
     kind: str
     text: str

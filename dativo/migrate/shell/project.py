@@ -13,7 +13,7 @@ from dativo.config.environment import VARIABLES
 from dativo.migrate import reading, settings
 from dativo.migrate.draft import Draft
 from dativo.migrate.reading import UnreadableError
-from dativo.migrate.report import Report
+from dativo.migrate.report import LEFT, Report
 from dativo.migrate.settings import Settings, plain
 from dativo.migrate.shell import packages
 from dativo.migrate.shell.catalog import selection
@@ -81,7 +81,8 @@ class _Project:
         chosen = self._selection(stage, given.get("catalog", []), pipeline, became) if stage.kind == "tap" else {}
         whole = json.dumps([named, package.source, package.variant, config, chosen, env], sort_keys=True)
         if whole in self.seen:  # the same program with the same files: one plugin for both
-            del self.report.entries[size:]
+            before, since = self.report.entries[:size], self.report.entries[size:]
+            self.report.entries[size:] = [one for one in since if one.fate == LEFT and one not in before]
             self.report.taken(self.script.where(stage.line), stage.name, f"plugins.{self.seen[whole]}")
             self._left_words(stage, rest)
             return self.seen[whole]

@@ -136,15 +136,18 @@ class Script:
 
     def _command(self, command: Command) -> None:
         made = [assigned(word) for word in command.words]
-        if made and all(one is not None for one in made):
+        if made and made[0] is not None and any(not word.parts for word in command.words):
+            self._assign(command.line, made[0][0], None, exported=False)
+        elif made and all(made):
             for word, one in zip(command.words, made, strict=True):
                 assert one is not None
                 self._assign(word.line, *one, exported=False)
-            return
-        if command.words and command.words[0].bare in DECLARING:
+        elif command.words and command.words[0].bare in DECLARING:
             self._declare(command, exported=command.words[0].bare == "export")
-            return
-        stage = self._stage(command)
+        else:
+            self._program(self._stage(command))
+
+    def _program(self, stage: Stage) -> None:
         name, words = stage.name, [word.text for word in stage.words]
         if stage.kind is not None:
             self._alone(stage)
@@ -152,21 +155,24 @@ class Script:
             self.scope.here = self.scope.here / words[0]
             self.report.taken(self.where(stage.line), "cd", "where relative paths begin")
         elif name == "set" and words:
-            self.changed(
-                stage.line, "set", "dativo run", "a run fails when any side of it fails, whatever the shell's options"
-            )
+            why = "a run fails when any side of it fails, whatever the shell's options"
+            self.changed(stage.line, "set", "dativo run", why)
         elif name in ("source", ".") and len(words) >= 1:
             self._source(stage, words[0])
         elif name == "tail" and stage.stdout and len(words) >= 2 and self._is_last_line(words[:-1]):
             self._flow(stage, words[-1], stage.stdout)
         elif name in _COPIES and len(words) == 2:
             self._flow(stage, *words)
-        elif name in _INSTALLERS or (name.startswith("python") and words[:2] == ["-m", "venv"]):
-            self.left(stage.line, name, "plugins are installed by `dativo add` or `dativo sync`")
-        elif name in _NO_PART:
-            self.left(stage.line, name, "it plays no part in moving data")
         else:
-            self.left(stage.line, f"the command {name}", "it is not understood, and nothing is run")
+            self.left(stage.line, *self._of_no_use(name, words))
+
+    @staticmethod
+    def _of_no_use(name: str, words: list[str | None]) -> tuple[str, str]:
+        if name in _INSTALLERS or (name.startswith("python") and words[:2] == ["-m", "venv"]):
+            return name, "plugins are installed by `dativo add` or `dativo sync`"
+        if name in _NO_PART:
+            return name, "it plays no part in moving data"
+        return f"the command {name}", "it is not understood, and nothing is run"
 
     def _alone(self, stage: Stage) -> None:
         if stage.has("--discover", "-d"):

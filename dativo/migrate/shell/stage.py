@@ -41,7 +41,7 @@ class Stage:
     @property
     def name(self) -> str:
         """The program's name."""
-        return self.program.name if self.program else "a program that is not known"
+        return self.program.name or str(self.program) if self.program else "whose name is not known"
 
     @property
     def kind(self) -> str | None:

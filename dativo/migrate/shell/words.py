@@ -48,8 +48,11 @@ class Scope:
 
     def words(self, token: Token) -> list[Word]:
         """The words that one word of the script becomes: an unquoted variable is split at its spaces."""
-        if len(token.parts) == 1 and token.parts[0].kind == "variable" and not token.parts[0].quoted:
-            found = self._part(token.parts[0])
+        alone = token.parts[0] if len(token.parts) == 1 else None
+        if alone is not None and alone.kind == "variable" and not alone.quoted:
+            found = self._part(alone)
+            if not self.variables.get(alone.text) and (alone.default or "").lstrip(":-")[:1] in ("'", '"'):
+                return [found]  # a default in quotes stays one word
             return [found] if found.text is None else [Word(part) for part in found.text.split()]
         return [self.word(token)]
 
@@ -87,8 +90,8 @@ class Scope:
         value = self.variables.get(name, known)
         if name in self.variables and value is None:
             return Word(None, f"${name} is not known")
-        if value or part.default is None:
+        sign, text = (part.default or "").partition("-")[::2]
+        if value or part.default is None or (value == "" and sign == ""):
             return Word(value) if value is not None else Word(None, f"${name} comes from outside the script")
-        text = part.default
         text = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
         return Word(text) if _PLAIN_DEFAULT.fullmatch(text) else Word(None, "a default is not understood")
