@@ -20,6 +20,7 @@ from tests.bench import (
     databases,
     foreign,
     installs,
+    meltano_projects,
     mending,
     page,
     parallel,
@@ -49,6 +50,7 @@ CONTESTS: dict[str, Callable[[Arena], list[Contest]]] = {
     "validated-once": lambda arena: [foreign.validated_once(arena)],
     "parallel": lambda arena: [parallel.contest(arena)],
     "shapes": shapes.contests,
+    "meltano": meltano_projects.contests,
 }
 FIGURES = ("bus", "confinement", "mending", "installs", "transcoding", "sizes")
 
