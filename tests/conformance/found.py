@@ -51,11 +51,11 @@ def total(place: Place) -> int:
     return sum(len(some) for _, some in place())
 
 
-def folder(path: Path) -> Place:
+def folder(path: Path, pattern: str = "*") -> Place:
     """The files in a folder, at any depth."""
 
     def all_of_it() -> Iterator[tuple[str, Rows]]:
-        for file in sorted(one for one in path.rglob("*") if one.is_file()):
+        for file in sorted(one for one in path.rglob(pattern) if one.is_file()):
             yield str(file.relative_to(path)), parsed(file.name, file.read_bytes())
 
     return all_of_it

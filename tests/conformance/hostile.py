@@ -38,7 +38,7 @@ class Verdict:
         return lying if self.code is None else f"`{self.code}`, {lying}"
 
 
-def verdict(installed: Workspace, target: Target, stream: Stream, world: World, folder: Path) -> Verdict:
+def verdict(installed: Workspace, target: Target, stream: Stream, world: World, folder: Path, *flags: str) -> Verdict:
     """One stream into one target, in a project and a place of their own."""
     folder.mkdir(parents=True)
     file = folder / "stream"
@@ -48,7 +48,7 @@ def verdict(installed: Workspace, target: Target, stream: Stream, world: World, 
     sections = {"tap-raw": {"config": {"file": str(file)}}, target.plugin.name: destination.section}
     sections["tap-raw"]["sandbox"] = {"read": [str(folder)]}
     workspace.configure(sections)
-    answer = workspace.dativo("run", "tap-raw", target.plugin.name, "--json", *destination.flags)
+    answer = workspace.dativo("run", "tap-raw", target.plugin.name, "--json", *destination.flags, *flags)
     said = json.loads(answer.stdout) if answer.stdout.strip() else {}
     return Verdict(answer.code, said.get("code") if answer.code else None, found.total(destination.place))
 

@@ -37,8 +37,10 @@ def csv_old(_world: World, folder: Path) -> Destination:
 
 
 def json_old(_world: World, folder: Path) -> Destination:
-    """target-json 0.0.11; it calls home unless it is told not to."""
-    return _folder(folder, {"disable_collection": True}, "destination_path")
+    """target-json 0.0.11 writes into the folder that it is started in; it calls home unless it is told not to."""
+    here = folder.parent / "project"
+    section = {"config": {"disable_collection": True, "delimiter": "\n"}, "sandbox": {"write": [str(here)]}}
+    return Destination(section, found.folder(here, "*-*.json"))
 
 
 def localjson(_world: World, folder: Path) -> Destination:
@@ -139,6 +141,14 @@ def mysql_thk(world: World, _folder: Path) -> Destination:
     return Destination({"config": config}, found.mariadb(server, name), SHORT_NAMES)
 
 
+def mysql_macrometa(world: World, folder: Path) -> Destination:
+    """macrometa-target-mysql: one table, whichever stream comes."""
+    destination = mysql_thk(world, folder)
+    config = destination.section["config"]
+    config |= {"username": config.pop("user"), "port": world.mariadb.port, "ssl": False}
+    return destination
+
+
 def s3_jsonl(world: World, _folder: Path) -> Destination:
     """target-s3-jsonl."""
     bucket = world.buckets.create(fresh("to"))
@@ -189,7 +199,6 @@ TARGETS = {
         _target(s3_jsonl, "target-s3-jsonl", "2.0.1"),
         _target(s3_jsonl, "pipelinewise-target-s3-csv", "2.0.0"),
         _target(s3_plinxore("jsonl"), "plinxore-target-s3", "0.1.7"),
-        _target(s3_plinxore("json"), "macrometa-target-s3", "0.0.14"),
         _target(s3_jsonl, "scalefree-target-s3-json", "0.2"),
         _target(json_old, "target-json", "0.0.11", with_=("pytz",)),
         _target(mysql_thk, "thk-target-mysql", "0.1.3"),
@@ -201,5 +210,6 @@ TARGETS = {
             with_=("jsonschema",),
         ),
         _target(postgres_pipelinewise, "c8-target-postgres", "0.0.2"),
+        _target(mysql_macrometa, "macrometa-target-mysql", "0.0.12"),
     )
 }
