@@ -21,6 +21,8 @@ from dativo.cli.main import COMMANDS
 PLUGIN_PREFIXES = ("airbyte:", "tap-", "target-", "map-", "pipelinewise-tap-", "pipelinewise-target-")
 
 PAGE = "docs/reference/cli.md"
+WORDS = "dativo.words"
+"""Where a context keeps the words behind the command's name."""
 EXAMPLE = """\b
   dativo add tap-csv target-duckdb
   dativo tap-csv --files 'data/*.csv' | dativo target-duckdb --path my.duckdb
@@ -38,10 +40,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a built-in command, or make one for a plugin."""
-        return self._command(cmd_name, ())
-
-    def _command(self, cmd_name: str, words: Sequence[str]) -> click.Command | None:
+        """Import a built-in command, or make one for a plugin, which depends on the words that follow its name."""
         if cmd_name in COMMANDS:
             module, _, attribute = COMMANDS[cmd_name][1].partition(":")
             loaded = getattr(import_module(module), attribute)
@@ -51,7 +50,7 @@ class Commands(click.Group):
         if cmd_name.startswith(PLUGIN_PREFIXES) or cmd_name in installed_names():
             from dativo.cli.plugin import plugin_command
 
-            return plugin_command(cmd_name, words)
+            return plugin_command(cmd_name, ctx.meta.get(WORDS, ()))
         return None
 
     def resolve_command(
@@ -59,7 +58,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one was probably meant."""
         name = args[0]
-        command = self._command(name, args[1:])
+        ctx.meta[WORDS] = tuple(args[1:])
+        command = self.get_command(ctx, name)
         if command is not None:
             return name, command, args[1:]
         if name.startswith("-"):

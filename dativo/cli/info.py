@@ -131,7 +131,7 @@ def _lines(
     if entry.description:
         yield f"  {report.clean(entry.description)}"
     rows = _rows(entry, choices, known)
-    rows += [["here", f"{one['name']} {one['version']} · speaks with {one['dialect'].words()}"] for one in here]
+    rows += [["here", f"{one['name']} {one['version']} · speaks Singer with {one['dialect'].words()}"] for one in here]
     yield from report.columns([row for row in rows if row[1]])
     settings = list(described(entry.settings))
     if settings:

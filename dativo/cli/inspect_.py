@@ -156,10 +156,10 @@ def _lines(plugin: Installed, grants: Grants, given: list[dict[str, Any]], spoke
     waiting = unset(plugin, grants)
     if waiting:
         rows.append(["when set", f"may {' and '.join(waiting)}"])
-    rows.append(["speaks with", spoken.words()])
+    rows.append(["speaks", f"{'Airbyte' if plugin.engine == 'airbyte' else 'Singer'}, with {spoken.words()}"])
     if plugin.kind != "tap":
-        changed = ", ".join(CHANGES[rule] for rule in spoken.rules) or "nothing: it takes it as it comes"
-        rows.append(["in a SCHEMA", f"for it, where needed: {changed}" if spoken.rules else changed])
+        changed = ", ".join(CHANGES[rule] for rule in spoken.rules) or "nothing: it takes any SCHEMA as it comes"
+        rows.append(["adapted", f"in a SCHEMA, where needed: {changed}" if spoken.rules else changed])
     confined, free = exposure.score(grants), exposure.score(grants, "off")
     rows.append(["exposure", f"{confined} of 10 ({plugin.name} unconfined: {free})"])
     yield from report.columns(rows)

@@ -36,7 +36,7 @@ def test_a_target_of_singer_python(shelved, tmp_path, code, drafts, bounds, word
     assert dialect["libraries"] == ["singer-python 5.8.0", "jsonschema 2.6.0"]
     assert (dialect["drafts"], dialect["bounds"], len(dialect["rules"])) == (drafts, bounds, 6)
     shown = shelved.dativo("inspect", "target-shop").expect().stdout
-    assert words in shown and "for it, where needed: $schema left out" in shown
+    assert words in shown and "adapted    in a SCHEMA, where needed: $schema left out" in shown
 
 
 def test_a_tap_reads_no_schema_and_info_tells_what_is_here(shelved, tmp_path):
@@ -49,7 +49,9 @@ def test_a_tap_reads_no_schema_and_info_tells_what_is_here(shelved, tmp_path):
     shelved.dativo("registry", "add", "ours", ".").expect()
     assert "here" not in shelved.dativo("info", "tap-shop").expect().stdout
     shelved.dativo("add", "tap-shop").expect()
-    assert "here      tap-shop 1.0 · speaks with singer-python 6.1.0" in shelved.dativo("info", "tap-shop").stdout
+    assert (
+        "here      tap-shop 1.0 · speaks Singer with singer-python 6.1.0" in shelved.dativo("info", "tap-shop").stdout
+    )
     (here,) = shelved.dativo("info", "tap-shop", "--json").expect().json["installed"]
     assert here["dialect"]["rules"] == [] and here["name"] == "tap-shop"
-    assert "in a SCHEMA" not in shelved.dativo("inspect", "tap-shop").expect().stdout
+    assert "adapted" not in shelved.dativo("inspect", "tap-shop").expect().stdout
