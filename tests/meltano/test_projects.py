@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
+
+from tests.workspace import PROGRAMS
 
 pytestmark = [pytest.mark.plugins, pytest.mark.timeout(1_200)]
 
@@ -122,6 +126,33 @@ def test_the_project_is_never_changed(project):
     assert shop.rows("*.yml") | shop.rows("plugins/**/*.lock") == before
     listed = {row["name"] for row in shop.dativo("list", "--json").expect().json}
     assert listed == {"tap-orders", "target-jsonl"}
+
+
+def test_a_plugin_without_a_pip_url_is_a_program(project, tmp_path):
+    shop = project("shop")
+    uv = [str(PROGRAMS / "uv"), "--quiet"]
+    subprocess.run([*uv, "venv", str(shop.folder / "env")], check=True)
+    into = {**os.environ, "VIRTUAL_ENV": str(shop.folder / "env")}
+    subprocess.run([*uv, "pip", "install", str(shop.folder / "extract/tap-orders")], check=True, env=into)
+    shop.edit(
+        "      pip_url: -e extract/tap-orders\n      executable: tap-orders", "      executable: env/bin/tap-orders"
+    )
+    shop.dativo("run", "orders-to-files").expect()
+    assert len(shop.rows()["output/dev/orders.jsonl"]) == 7
+    program = shop.folder / "env/bin/tap-orders"
+    program.write_text(program.read_text() + "# changed\n")
+    done = shop.dativo("run", "orders-to-files")
+    assert (done.code, "plugin.tampered" in done.stderr) == (3, True), done.stderr
+
+
+def test_constraints_of_the_project_are_read(project):
+    shop = project("shop")
+    (shop.folder / "bounds.txt").write_text("# bounds\npytz<2020  # old\n", "utf-8")
+    shop.edit("pip_url: target-jsonl==0.1.4", "pip_url: -c bounds.txt target-jsonl==0.1.4 'simplejson>=3'")
+    done = shop.dativo("run", "orders-to-files").expect()
+    assert "bounds.txt is read now" in done.stderr
+    lock = (shop.folder / "dativo.lock").read_text()
+    assert 'with = ["pytz<2020", "simplejson>=3"]' in lock
 
 
 def test_a_lock_that_meltano_yml_no_longer_agrees_with_is_brought_up_to_date(project):

@@ -43,6 +43,8 @@ class MeltanoProject(Project):
 
     def __init__(self, root: Path, env: str | None = None, *, process: Mapping[str, str] | None = None) -> None:
         self.process = dict(os.environ if process is None else process)
+        self.notes: dict[str, tuple[str, ...]] = {}
+        """Plugin -> what of its pip_url was read in another way than pip would, as far as it was read."""
         super().__init__(root, root / FILE, env)
 
     # -- the files
@@ -337,6 +339,7 @@ class MeltanoProject(Project):
             package = packages.read(text, plugin.where, self.root)
             version = packages.python(plugin.attribute("python") or self.setting("python"), plugin.where)
             found = package.section()
+            self.notes[word] = package.notes
             if executable or name != plugin.called:
                 found["executable"] = str(executable or name)
             return {**found, **({"python": version} if version else {})}

@@ -79,6 +79,8 @@ class _Conversion:
         self.sections[word] = section
         if section.package_fault:
             self.report.left(where, f"{word}.pip_url", f"{section.package_fault}; add it: dativo add … --as {word}")
+        for note in section.notes:
+            self.report.changed(where, f"{word}: pip_url", f"plugins.{word}.source", note)
         inventory.warn_of_variables(self.report, word, plugin.variables())
         for name, _ in section.secrets.items():
             self.report.changed(where, f"{word}: a secret in clear", f".env: {name}", "dativo.yml names the variable")
