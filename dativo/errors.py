@@ -138,6 +138,15 @@ CATALOG: dict[str, Entry] = {
     "secret.tenant": Entry(2, "the secret belongs to another tenant", "name a secret of the job's own tenant"),
     "catalog.invalid": Entry(2, "the catalog cannot be used", "make a new one with `dativo discover`"),
     "catalog.none": Entry(2, "nothing is selected", "see `dativo select`"),
+    "meltano.invalid": Entry(2, "a Meltano project cannot be used", "fix what is named above"),
+    "meltano.unsupported": Entry(
+        2, "part of a Meltano project is not Dativo's to run", "run that part with Meltano: docs/guides/meltano.md"
+    ),
+    "meltano.readonly": Entry(
+        2,
+        "a Meltano project is read, never changed",
+        "change meltano.yml by hand or with meltano, or move over: dativo import meltano",
+    ),
     "import.invalid": Entry(2, "another tool's project cannot be imported", "fix what is named above"),
     "import.taken": Entry(2, "an import would replace a file", "import into another folder (--into), or move the file"),
     "verify.unreadable": Entry(

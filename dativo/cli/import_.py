@@ -18,6 +18,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "pipelinewise": ("dativo.cli.import_pipelinewise:command", "The tap_*.yml and target_*.yml of PipelineWise."),
     "shell": ("dativo.cli.import_shell:command", "A shell script of tap | target lines."),
     "earlier": ("dativo.cli.import_earlier:command", "Jobs, connectors and assets of the earlier Dativo."),
+    "meltano": ("dativo.cli.import_meltano:command", "A Meltano project: meltano.yml and what it includes."),
 }
 
 
@@ -39,10 +40,8 @@ class Formats(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table's lines."""
-        rows = [(name, line) for name, (_, line) in FORMATS.items()]
-        if rows:
-            with formatter.section("Formats"):
-                formatter.write_dl(rows)
+        with formatter.section("Formats"):
+            formatter.write_dl([(name, line) for name, (_, line) in FORMATS.items()])
 
 
 @click.command(
@@ -67,15 +66,17 @@ def finish(draft: Draft, folder: Path, source: str, *, dry_run: bool) -> None:
     """
     text = draft.text()
     files = ["dativo.yml", *draft.files] if dry_run else draft.write(folder, source)
+    others = (f"{job} ({env})" for env, found in draft.of_environments.items() for job in found)
+    marks = sorted([*draft.bookmarks, *others])
     data = {
         "dry_run": dry_run,
         "folder": str(folder),
         "files": files,
         "project": draft.project,
-        "bookmarks": sorted(draft.bookmarks),
+        "bookmarks": marks,
         "report": draft.report.as_dict(),
     }
     shown = [*(text.splitlines() if dry_run else ()), *draft.report.lines(whole=report.OUTPUT.verbosity > 0)]
-    marks = f" · bookmarks: {', '.join(sorted(draft.bookmarks))}" if draft.bookmarks else ""
+    kept = f" · bookmarks: {', '.join(marks)}" if marks else ""
     done = "would write" if dry_run else "written"
-    report.result(data, [*shown, f"  {done}: {', '.join(files)} in {folder}{marks}"])
+    report.result(data, [*shown, f"  {done}: {', '.join(files)} in {folder}{kept}"])

@@ -20,25 +20,54 @@ if TYPE_CHECKING:
     help="""\b
   dativo inspect tap-postgres
   dativo inspect tap-postgres --json
+  dativo inspect tap-csv --meltano > extract/tap-csv.meltano.yml
 
 Show what a plugin may read, write, reach and use when it runs with the settings it has here, and how exposed that
 leaves this machine: 0 is nothing, 10 is a program that runs with all your rights.
 """,
 )
 @click.argument("plugin")
+@click.option("--meltano", is_flag=True, help="Print it as a custom plugin for a meltano.yml.")
 @options.env_option
 @options.json_option
 @options.verbosity_options
-def command(*, plugin: str, env: str | None) -> None:
+def command(*, plugin: str, meltano: bool, env: str | None) -> None:
     """Show it."""
     from dativo.config.project import Project
     from dativo.plugins.installed import installed
 
     project = Project.find(env=env)
     found = installed(project, plugin)
+    if meltano:
+        data = _for_meltano(project, found)
+        report.result(data, lambda: _yaml(data).splitlines())
+        return
     grants = grants_of(project, found)
     given = _given(project, found)
     report.result(_data(found, grants, given), lambda: _lines(found, grants, given))
+
+
+def _for_meltano(project: Project, plugin: Installed) -> dict[str, Any]:
+    """The custom plugin definition: a package of an index or repository, else the program that is installed here."""
+    from dativo.engines.meltano import definition
+    from dativo.plugins import lockfile
+
+    locked = lockfile.headers(project.lock_file).plugins[plugin.name]
+    pip_url = {"pypi": f"{locked.distribution}=={locked.version}", "git": locked.requirement}.get(locked.source)
+    executable = locked.executable if pip_url else str(plugin.executable)
+    return definition(plugin.name, plugin.kind, plugin.manifest, pip_url=pip_url, executable=executable)
+
+
+def _yaml(data: dict[str, Any]) -> str:
+    import io
+
+    from dativo.config.document import new_yaml
+
+    stream = io.StringIO()
+    yaml = new_yaml()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(data, stream)
+    return stream.getvalue()
 
 
 def grants_of(project: Project, plugin: Installed) -> Grants:

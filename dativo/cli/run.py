@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from dativo import errors
 from dativo.cli import options, report, runflags
+
+if TYPE_CHECKING:
+    from dativo.config.specs import JobSpec
 
 
 @click.command("run", cls=runflags.RunCommand, short_help="Run a job: tap, mappers, target, or a job file.")
@@ -54,14 +59,38 @@ def command(
     """
     from dativo.run import job as jobs
 
-    project, spec = jobs.of_words(words, env)
+    project, specs = jobs.all_of_words(words, env)
     chosen = runflags.run_options(rest)
-    job = jobs.Job(project, spec, chosen, sets, files)
+    if not project.changes:
+        from dativo.cli.provision import provide
+
+        provide(project, list(dict.fromkeys(step for spec in specs for step in spec.steps)))
+    steps = [step for spec in specs for step in spec.steps]
+    jobs.given_of(steps, sets, files)  # raises for a plugin that none of them has
+    several = [jobs.Job(project, spec, chosen, _of(sets, spec, specs), _of(files, spec, specs)) for spec in specs]
     if chosen.dry_run:
-        show_plan(jobs.planned(job))
+        plans = [jobs.planned(job) for job in several]
+        show_plan(plans[0] if len(plans) == 1 else {"plans": plans})
         return
-    summary = jobs.run(job)
-    show(summary, quiet=chosen.quiet)
+    summaries = []
+    for job in several:  # one after the other; the first that fails ends the row
+        try:
+            summaries.append(jobs.run(job))
+        except errors.DativoError as problem:
+            problem.details += tuple(f"{one.job} was done before" for one in summaries)
+            raise
+        if not report.OUTPUT.json:
+            show(summaries[-1], quiet=chosen.quiet)
+    if report.OUTPUT.json:
+        data = [one.as_dict() for one in summaries]
+        report.result(data[0] if len(data) == 1 else {"runs": data}, ())
+
+
+def _of(words: tuple[str, ...], spec: JobSpec, specs: Sequence[JobSpec]) -> tuple[str, ...]:
+    """Of the words about plugins, those about this job's; with one job all of them, so that it can refuse some."""
+    if len(specs) == 1:
+        return words
+    return tuple(word for word in words if any(word.startswith((f"{one}.", f"{one}=")) for one in spec.steps))
 
 
 def show(summary: Any, *, quiet: bool) -> None:

@@ -26,15 +26,17 @@ KIND, FORMAT = "bookmarks", 1
     help="""\b
   dativo state export > bookmarks.json
   dativo state export shop crm > two.json
+  dativo state export --meltano > states.json; meltano state import states.json
 
 Print the bookmarks of these jobs, or of all, with where each comes from.
 `dativo state import` reads it, here or in another store.
 """,
 )
 @click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=job_names)
+@click.option("--meltano", is_flag=True, help="As `meltano state import` reads them: the jobs' names are state ids.")
 @options.env_option
 @options.json_option
-def export_command(jobs: tuple[str, ...], env: str | None) -> None:
+def export_command(jobs: tuple[str, ...], *, meltano: bool, env: str | None) -> None:
     """Print bookmarks."""
     from dativo.state.store import stamp
 
@@ -43,6 +45,14 @@ def export_command(jobs: tuple[str, ...], env: str | None) -> None:
         for job in jobs:
             if job not in there:
                 unknown(store, job)
+    if meltano:
+        states = (
+            f'  {json.dumps(name, ensure_ascii=False)}: {{"completed": {{"singer_state": {there[name].text}}}, '
+            '"partial": {}}'
+            for name in dict.fromkeys(jobs or there)
+        )
+        print("{\n" + ",\n".join(states) + "\n}")
+        return
     rows = []
     for name in dict.fromkeys(jobs or there):
         mark = there[name]

@@ -1,6 +1,7 @@
 """A YAML file as plain data plus the line of every key. Refuses what is no configuration: duplicate keys, tags, bombs.
 
-Text stays text: `2024-01-01` is not made a date, because a plugin's config is JSON.
+Text stays text: `2024-01-01` is not made a date, because a plugin's config is JSON. Where another tool's file is read
+that makes dates of such texts (`dates`), they become what that tool writes for them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import io
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,9 +50,9 @@ class Tagged(str):
         return made
 
 
-def load(path: Path, *, code: str = "project.invalid") -> Document:
+def load(path: Path, *, code: str = "project.invalid", dates: bool = False) -> Document:
     """Read and parse a file; every problem is one error that names the file and the line."""
-    return parse(read_text(path, code=code), path, code=code)
+    return parse(read_text(path, code=code), path, code=code, dates=dates)
 
 
 def read_text(path: Path, *, code: str = "project.invalid") -> str:
@@ -70,9 +72,11 @@ def read_text(path: Path, *, code: str = "project.invalid") -> str:
         raise errors.ConfigError(code, f"{path.name}:{line}: not UTF-8", hint="save the file as UTF-8") from problem
 
 
-def parse(text: str, path: Path, *, code: str = "project.invalid", tags: Collection[str] = ()) -> Document:
+def parse(
+    text: str, path: Path, *, code: str = "project.invalid", dates: bool = False, tags: Collection[str] = ()
+) -> Document:
     """Parse text that came from `path`. Texts under one of `tags` become `Tagged`; every other tag is refused."""
-    tree = parse_tree(text, path, code=code)
+    tree = parse_tree(text, path, code=code, dates=dates)
     if tree is None:
         return Document(path, {})
     if not isinstance(tree, dict):
@@ -83,12 +87,12 @@ def parse(text: str, path: Path, *, code: str = "project.invalid", tags: Collect
     return Document(path, data, walk.lines)
 
 
-def parse_tree(text: str, path: Path, *, code: str = "project.invalid") -> Any:
+def parse_tree(text: str, path: Path, *, code: str = "project.invalid", dates: bool = False) -> Any:
     """The round-trip tree of ruamel.yaml (comments kept), or None for an empty file."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
 
     try:
-        return new_yaml().load(io.StringIO(text))
+        return new_yaml(dates=dates).load(io.StringIO(text))
     except MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         line = mark.line + 1 if mark else 1
@@ -102,7 +106,7 @@ def parse_tree(text: str, path: Path, *, code: str = "project.invalid") -> Any:
         raise errors.ConfigError(code, f"{path.name}: nested too deeply") from None
 
 
-def new_yaml() -> Any:
+def new_yaml(*, dates: bool = False) -> Any:
     """A round-trip parser and writer that keeps comments, quotes and long lines, and leaves dates as text."""
     from ruamel.yaml import YAML
     from ruamel.yaml.resolver import VersionedResolver
@@ -113,7 +117,8 @@ def new_yaml() -> Any:
             return self.DEFAULT_SCALAR_TAG if str(tag).endswith(":timestamp") else tag
 
     yaml = YAML(typ="rt", pure=True)
-    yaml.Resolver = Resolver
+    if not dates:
+        yaml.Resolver = Resolver
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.allow_duplicate_keys = False
@@ -175,6 +180,8 @@ class _Walk:
         for kind in (int, float, str):
             if isinstance(node, kind):
                 return kind(node)
+        if isinstance(node, date):  # the zone of a time is lost on its way through Meltano 4.4.1
+            return (node.replace(tzinfo=None) if isinstance(node, datetime) else node).isoformat()
         raise self.fail(at, f"a value of type {type(node).__name__} is not allowed here")
 
 

@@ -15,7 +15,7 @@ from dativo.config.keys import JOB_FILE, NAME, PROJECT, check
 from dativo.config.layers import Layers
 from dativo.config.paths import config_dir, state_dir
 from dativo.config.quantity import parse_duration
-from dativo.config.specs import JobSpec, PluginSpec, job_spec, plugin_spec
+from dativo.config.specs import JobSpec, PluginSpec, job_name, job_spec, plugin_spec
 from dativo.config.variables import Variables, read_env_file, references
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dativo.config.policy import Policy
 
 FILE, LOCK = "dativo.yml", "dativo.lock"
+MELTANO = "meltano.yml"
 
 
 class Project:
@@ -43,11 +44,18 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None, env: str | None = None) -> Project:
-        """Walk up to the nearest dativo.yml; without one, the user's own project, with paths from `start`."""
+        """Walk up to the nearest dativo.yml, or meltano.yml where there is none beside it.
+
+        Without either, the user's own project, with paths from `start`.
+        """
         here = (start or working_directory()).absolute()
         for folder in (here, *here.parents):
             if (folder / FILE).is_file():
                 return cls(folder, folder / FILE, env)
+            if (folder / MELTANO).is_file():
+                from dativo.config.meltano.project import MeltanoProject
+
+                return MeltanoProject(folder, env)
         return cls(here, None, env)
 
     @classmethod
@@ -69,6 +77,15 @@ class Project:
         return project, job_spec(name, data)
 
     # -- reading
+
+    @property
+    def changes(self) -> bool:
+        """Whether `settings_file` is Dativo's own to change."""
+        return True
+
+    def run_specs(self, words: Sequence[str]) -> list[JobSpec]:
+        """The jobs that the words of a run mean: one, a job by its name or plugins in a row."""
+        return [self.job(words[0]) if len(words) == 1 else JobSpec(job_name(words), tuple(words))]
 
     @cached_property
     def layers(self) -> Layers:

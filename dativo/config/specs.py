@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dativo import errors
@@ -26,6 +27,12 @@ class PluginSpec:
     config: dict[str, Any] = field(default_factory=dict, repr=False)
     select: tuple[str, ...] = ()
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schema: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Stream -> column -> the JSON Schema that it has instead of the discovered one."""
+    streams: tuple[str, ...] = ()
+    """Of what is selected, only the streams that these patterns name."""
+    catalog: str | None = None
+    """A file to use instead of discovering."""
     env: dict[str, str] = field(default_factory=dict, repr=False)
     pass_env: tuple[str, ...] = ()
     config_mode: str = "auto"
@@ -77,6 +84,13 @@ class JobSpec:
     """Bounds of all its processes together: memory and free in bytes, cpu in cores."""
     verify: str = "never"
     """`after`: the destination is read back before the last bookmark is kept."""
+    state: Path | None = None
+    """A state to start from instead of the bookmark: of a Meltano project."""
+
+
+def job_name(steps: Sequence[str]) -> str:
+    """`tap-x-to-target-y`, mappers between them included."""
+    return f"{'-'.join(steps[:-1])}-to-{steps[-1]}"
 
 
 def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
@@ -90,6 +104,9 @@ def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
         config=dict(data.get("config") or {}),
         select=tuple(data.get("select") or ()),
         metadata={stream: dict(values) for stream, values in (data.get("metadata") or {}).items()},
+        schema={stream: dict(columns) for stream, columns in (data.get("schema") or {}).items()},
+        streams=tuple(data.get("streams") or ()),
+        catalog=data.get("catalog"),
         env={key: str(value) for key, value in (data.get("env") or {}).items()},
         pass_env=tuple(data.get("pass_env") or ()),
         config_mode=data.get("config_mode") or "auto",
@@ -100,7 +117,7 @@ def plugin_spec(name: str, data: Mapping[str, Any]) -> PluginSpec:
     )
 
 
-def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
+def job_spec(name: str, data: Mapping[str, Any], *, state: Path | None = None) -> JobSpec:
     """A spec from checked, resolved data."""
     steps = tuple(data.get("steps") or ())
     if not steps:
@@ -140,6 +157,7 @@ def job_spec(name: str, data: Mapping[str, Any]) -> JobSpec:
             for key, value in (limited.get("job") or {}).items()
         },
         verify=data.get("verify") or "never",
+        state=state,
     )
 
 

@@ -27,13 +27,15 @@ class Draft:
     """Further files by their path below the folder; none may be there yet, except `.env`, which is added to."""
     bookmarks: dict[str, str] = field(default_factory=dict, repr=False)
     """Job -> the exact text of its state."""
+    of_environments: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    """Environment -> the bookmarks in its own store."""
 
     def text(self) -> str:
         """dativo.yml. What would not load is an error of the importer and is found here, not by the user's next run."""
         stream = io.StringIO()
         yaml = new_yaml()
         yaml.indent(mapping=2, sequence=4, offset=2)
-        yaml.dump(self.project, stream)
+        yaml.dump(_unshared(self.project), stream)
         text = stream.getvalue() if self.project else ""
         check(parse(text, Path(FILE)), PROJECT)
         return text
@@ -55,11 +57,19 @@ class Draft:
             if name == ".env":
                 place.chmod(0o600)
         atomic.write(folder / FILE, text)
-        if self.bookmarks:
-            with Store.open(location.of(Project.find(folder))) as store:
-                for job, state in self.bookmarks.items():
-                    store.set(job, state, reason=f"imported from {source}")
+        for env, bookmarks in ((None, self.bookmarks), *self.of_environments.items()):
+            if bookmarks:
+                with Store.open(location.of(Project.find(folder, env))) as store:
+                    for job, state in bookmarks.items():
+                        store.set(job, state, reason=f"imported from {source}")
         return [FILE, *self.files]
+
+
+def _unshared(value: Any) -> Any:
+    """The same data in which nothing stands twice as one object: YAML would write that with anchors."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -1,4 +1,7 @@
-"""What a user asked for: `NAME`, `NAME==1.2`, `./path`, `git+URL@rev`, `/path/to/script.py`, and the name it gets."""
+"""What a user asked for, and the name it gets.
+
+`NAME`, `NAME==1.2`, `pypi:NAME`, `./path`, `git+URL@rev`, `/path/to/script.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from dativo.plugins.registry.entry import KINDS, Entry
 from dativo.plugins.registry.index import Index
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+PYPI = "pypi:"
+"""Before a name: the package that the index calls so, whatever a registry means by it."""
 _VARIANT = re.compile(r"(?:(?P<variant>[a-z0-9][a-z0-9._-]*?)-)??(?P<name>(?:tap|target)-.+)")
 
 
@@ -56,6 +61,8 @@ def understand(request: Request, project: Project, index: Index | None = None) -
         raise errors.ConfigError("plugin.kind", f"{request.kind} is no kind of plugin", hint="tap, target or mapper")
     if package.is_git(text):
         return _git(request, text)
+    if text.startswith(PYPI):
+        return _named(request, text.removeprefix(PYPI), Index([]))
     if text.startswith(("./", "../", "/", "~", ".")) or ("/" in text and "://" not in text):
         return _path(request, text, project)
     return _named(request, text, index or registry.shipped())

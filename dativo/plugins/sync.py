@@ -67,6 +67,37 @@ def _synced(session: Session, *, approve: bool) -> list[Change]:
     return sorted(changes, key=lambda change: change.plugin.name)
 
 
+def lacking(project: Project, lock: Lock, names: Sequence[str]) -> list[str]:
+    """Those of `names` that the lock does not hold as they are declared, or that are not installed here."""
+    found = []
+    for name in names:
+        locked = lock.plugins.get(name)
+        there = locked is not None and (locked.source == "script" or environment.ready(locked))
+        if locked is None or not there or not _answers(locked, project.declared(name), project):
+            found.append(name)
+    return found
+
+
+def bring(project: Project, names: Sequence[str], *, probe: Prober, say: Say) -> None:
+    """Install what is declared for plugins, as the lock holds it where it does; nothing else is touched."""
+    with work.installing():
+        session = Session(project, probe, say=say)
+        lock = lockfile.read(project.lock_file)
+        stale = [name for name in names if name not in lock.plugins or not _declared(lock, name, project)]
+        if stale:
+            requests = [from_declaration(name, project.declared(name), project) for name in stale]
+            add(project, requests, probe=probe, say=say, replacing=set(lock.plugins))
+        rest = [lock.plugins[name] for name in names if name not in stale]
+        with undone() as built:
+            asked = [ask(_place(one, session, built), session) for one in rest]
+            changes = approval.check(project, asked, lock, approve=False)
+        _relock(project, lock, changes)
+
+
+def _declared(lock: Lock, name: str, project: Project) -> bool:
+    return _answers(lock.plugins[name], project.declared(name), project)
+
+
 def drift(project: Project, lock: Lock) -> tuple[list[str], list[str]]:
     """Plugins whose declaration the lock does not answer, and locked ones that nothing declares.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ def read(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def chosen(step: Step, options: RunOptions) -> dict[str, Any] | None:
+    """The catalog of --catalog, else the one that the tap's section names; None where it is to be discovered."""
+    if options.catalog:
+        return read(options.catalog)
+    return read(step.project.root / step.spec.catalog) if step.spec.catalog else None
+
+
 def _wrong(stream: Any) -> str | None:
     if not isinstance(stream, dict):
         return "is no object"
@@ -60,7 +67,7 @@ def prepare(
     beat: Callable[[], None] | None = None,
 ) -> str | None:
     """The catalog's text for a tap, or None for a tap that knows none. `given` is the --catalog file, already read."""
-    from dativo_protocol.catalog import apply_selection, selected_streams
+    from dativo_protocol.catalog import apply_schema, apply_selection, selected_streams
 
     if given is not None:
         catalog = given
@@ -69,6 +76,7 @@ def prepare(
         catalog = probe.discover(
             step.plugin, step.config, interrupts=interrupts, log=log, beat=beat, **step.surroundings()
         )
+        catalog = apply_schema(catalog, step.spec.schema)
         patterns, metadata = options.select or step.spec.select or EVERYTHING, step.spec.metadata
     else:
         if options.streams or options.select:
@@ -78,6 +86,8 @@ def prepare(
         return None
     if patterns or metadata:
         catalog = apply_selection(catalog, patterns, metadata)
+    if step.spec.streams:
+        catalog = _filtered(catalog, step.spec.streams)
     if options.streams:
         catalog = _only(step, catalog, options.streams)
     if not selected_streams(catalog):
@@ -88,6 +98,21 @@ def prepare(
             context={"plugin": step.name},
         )
     return json.dumps(catalog, ensure_ascii=False)
+
+
+def _filtered(catalog: dict[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+    """The catalog with the streams deselected that no pattern names, or one with `!` does."""
+    from dativo_protocol.catalog import matches, stream_id
+
+    wanted = [one for one in patterns if not one.startswith("!")]
+    unwanted = [one[1:] for one in patterns if one.startswith("!")]
+
+    def stays(stream: dict[str, Any]) -> bool:
+        name = stream_id(stream)
+        named = not wanted or any(matches(one, name) for one in wanted)
+        return named and not any(matches(one, name) for one in unwanted)
+
+    return {**catalog, "streams": [one if stays(one) else deselected(one) for one in catalog["streams"]]}
 
 
 def _only(step: Step, catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from dativo.run import (
     catalog,
     checker,
     encoding,
+    inherit,
     letterbox,
     parallel,
     probe,
@@ -70,20 +71,23 @@ class Job:
         return self.options.job or self.spec.name
 
 
-def of_words(named: Sequence[str], env: str | None) -> tuple[Project, JobSpec]:
-    """The job that `dativo run WORDS` means: a job file, a job of dativo.yml, or plugins in a row."""
+def all_of_words(named: Sequence[str], env: str | None) -> tuple[Project, list[JobSpec]]:
+    """The jobs that `dativo run WORDS` means: a job file, a job, or plugins in a row. Several in a Meltano project."""
     first = named[0]
     if len(named) == 1 and (first.endswith((".yml", ".yaml")) or Path(first).is_file()):
-        return Project.from_job_file(Path(first), env)
+        project, spec = Project.from_job_file(Path(first), env)
+        return project, [spec]
     project = Project.find(env=env)
-    if len(named) == 1:
-        return project, project.job(first)
-    return project, JobSpec(job_name(named), tuple(named))
+    return project, project.run_specs(named)
 
 
-def job_name(steps: Sequence[str]) -> str:
-    """`tap-x-to-target-y`, mappers between them included."""
-    return f"{'-'.join(steps[:-1])}-to-{steps[-1]}"
+def of_words(named: Sequence[str], env: str | None) -> tuple[Project, JobSpec]:
+    """The one job that words mean."""
+    project, specs = all_of_words(named, env)
+    if len(specs) > 1:
+        steps = " · ".join(" ".join(one.steps) for one in specs)
+        raise errors.ConfigError("job.invalid", f"{' '.join(named)} is several pipelines: {steps}", hint="name one")
+    return project, specs[0]
 
 
 def prepared(job: Job) -> list[Step]:
@@ -132,9 +136,10 @@ def run(job: Job) -> Summary:
     with Interrupts() as interrupts:
         steps, relieved = relief.of(prepared(job), policy_of(job).validate)
         plugins = [step.name for step in steps]
-        chosen = catalog.read(options.catalog) if options.catalog else None
-        given_state = read_state(options.state)
+        chosen = catalog.chosen(steps[0], options)
+        given_state = read_state(options.state or job.spec.state)
         attempt.tidy()
+        inherited = inherit.take_over(job.project, job.name)
         waiting = Waiting(options.wait, quiet=options.quiet)
         with Hold.take(location.of(job.project), job.name, waiting) as hold:
             hold.until, hold.enough = job.until, interrupts.drain
@@ -152,7 +157,7 @@ def run(job: Job) -> Summary:
                     retrying=Retrying(policy, spent=lambda: hold.retries(BUDGET_WINDOW)),
                     isolates=options.continue_on_error or job.spec.continue_on_error,
                 ).run()
-                summary.notes += taped
+                summary.notes += [*taped, *([inherited] if inherited else [])]
                 summary.relieved = relieved
                 summary.stateless = not job.adopts
                 code, message = (problem.code, problem.message) if problem else (None, None)

@@ -144,7 +144,7 @@ class _Trying:
 
     def _catalog(self) -> str | None:
         options, step = self.side.options, self.step
-        given = catalog.read(options.catalog) if options.catalog else None
+        given = catalog.chosen(step, options)
         if given is not None or not step.can("discover") or not (step.can("catalog") or step.can("properties")):
             return catalog.prepare(step, options, given, self.interrupts, self.log)
         child = singer.probe(step.plugin, ["--discover"], config=step.config, **step.surroundings())

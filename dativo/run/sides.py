@@ -15,6 +15,7 @@ from typing import Any
 from dativo import errors
 from dativo.bus.plan import Plan, Sink, Source
 from dativo.config.project import Project
+from dativo.config.specs import job_name
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
@@ -23,7 +24,7 @@ from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
 from dativo.run.interrupts import Interrupts
-from dativo.run.job import adopt, job_name, lines, read_state
+from dativo.run.job import adopt, lines, read_state
 from dativo.run.options import RunOptions
 from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
 from dativo.run.settings import Given
@@ -115,7 +116,7 @@ def tap(side: Side) -> int:
     about = {"chain": [side.plugin], "job": options.job, **_wishes(options)}
     with Interrupts() as interrupts, Downstream(STDOUT, side.plugin, **about) as down, ExitStack() as stack:
         step = side.step()
-        chosen = catalog.read(options.catalog) if options.catalog else None
+        chosen = catalog.chosen(step, options)
         given_state = read_state(options.state)
         right = down.meet()
         answer = down.agree() if right.ours else _unanswered(side, right.name)

@@ -104,6 +104,12 @@ class ObjectStore(DocumentStore):
             raise
         return _version(done)
 
+    def text(self, name: str) -> str | None:
+        """The text of any object below the prefix, of another tool's; None when it is not there."""
+        with self._translated():
+            found = self._get(name)
+        return None if found is None else found[0].decode("utf-8", "replace")
+
     def _put(self, name: str, content: bytes) -> None:
         self._sdk.put(self._bucket, name, content)
 

@@ -100,7 +100,7 @@ def _read_source(job: Job, steps: Sequence[Step], folder: Path, interrupts: Inte
     Streams have the names that the target knows them by; those that have another from the tap are returned.
     """
     options, log = job.options, PluginLog(shown=job.options.verbose)
-    chosen = catalog.read(options.catalog) if options.catalog else None
+    chosen = catalog.chosen(steps[0], options)
     text = catalog.prepare(steps[0], options, chosen, interrupts, log)
     run = rundirs.fresh_id("v")
     tap, *mappers = steps[:-1]

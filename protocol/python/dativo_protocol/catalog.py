@@ -85,6 +85,23 @@ def apply_selection(
     return result
 
 
+def apply_schema(catalog: dict[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A copy of the catalog in which columns have other JSON Schemas: stream (a pattern) -> column (`a.b`) -> schema.
+
+    A column that is not there is made.
+    """
+    result = copy.deepcopy(catalog) if schemas else catalog
+    for stream in result["streams"]:
+        for pattern, columns in schemas.items():
+            for column, schema in columns.items() if matches(pattern, stream_id(stream)) else ():
+                *path, last = column.split(".")
+                node = stream.setdefault("schema", {"type": "object"})
+                for part in path:
+                    node = node.setdefault("properties", {}).setdefault(part, {"type": ["object", "null"]})
+                node.setdefault("properties", {})[last] = copy.deepcopy(dict(schema))
+    return result
+
+
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +159,7 @@ def _write_metadata(stream: dict[str, Any], metadata: Mapping[str, Mapping[str, 
         return
     named = {".".join(path): path for path in _paths(stream)}
     for pattern, values in metadata.items():
-        if not _matches(pattern, stream_id(stream)):
+        if not matches(pattern, stream_id(stream)):
             continue
         for key, value in values.items():
             if isinstance(value, Mapping) and key in named:
@@ -216,11 +233,11 @@ def _rests(patterns: Sequence[str], name: str) -> list[str]:
     """What is left of each pattern after the part that matches a stream's id; "" is the whole stream."""
     rests = []
     for pattern in patterns:
-        if _matches(pattern, name):
+        if matches(pattern, name):
             rests.append("")
         dot = pattern.find(".")
         while dot >= 0:
-            if _matches(pattern[:dot], name):
+            if matches(pattern[:dot], name):
                 rests.append(pattern[dot + 1 :])
             dot = pattern.find(".", dot + 1)
     return rests
@@ -229,8 +246,9 @@ def _rests(patterns: Sequence[str], name: str) -> list[str]:
 def _covered(rests: Sequence[str], path: Path) -> bool:
     """Whether a pattern names a property or one of its parents."""
     joined = [".".join(path[:end]) for end in range(1, len(path) + 1)]
-    return any(rest == "" or any(_matches(rest, text) for text in joined) for rest in rests)
+    return any(rest == "" or any(matches(rest, text) for text in joined) for rest in rests)
 
 
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern means a name."""
     return pattern == name or fnmatchcase(name, pattern)

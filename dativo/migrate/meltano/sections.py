@@ -1,0 +1,121 @@
+"""One plugin of meltano.yml as a section of dativo.yml, as it is in one environment or in none."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dativo import errors
+from dativo.config.layers import merged
+from dativo.config.meltano import selection
+from dativo.config.meltano.definitions import RUNNABLE
+from dativo.config.meltano.expansion import names, variable
+from dativo.config.meltano.kinds import Setting, cast, configured, text_of
+from dativo.config.meltano.project import MeltanoProject
+from dativo.config.meltano.values import DOTENV, ENVIRONMENT, Value, Values
+from dativo.migrate.meltano.texts import Texts, of_run
+
+
+@dataclass
+class Section:
+    """A section, and what is to be told of it."""
+
+    word: str
+    data: dict[str, Any]
+    texts: Texts
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    """Variable -> the value that stood in meltano.yml in clear."""
+    of_run: dict[str, list[str]] = field(default_factory=dict)
+    """Setting -> the variables of other plugins that it is made of."""
+    package_fault: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def of(project: MeltanoProject, word: str, folder: Path) -> Section:
+    """A plugin's section for a dativo.yml in `folder`."""
+    values = project.values(word)
+    section = Section(word, {}, Texts(_fixed(values)))
+    plugin = values.plugin
+    data: dict[str, Any] = {"kind": RUNNABLE[plugin.kind]}
+    try:
+        data |= _placed(project.package(word), project.root, folder)
+    except errors.ConfigError as problem:
+        section.package_fault = problem.message
+    config = _config(values, section)
+    if plugin.mapping is not None:
+        config = {**config, **section.texts.rewritten(plugin.config)}
+    data["config"] = config
+    data["env"] = {name: text.replace("$", "$$") for name, text in project.process_env(values).items()}
+    if plugin.kind == "extractors":
+        data |= selection.section(values.extras, plugin.where)
+        if data.get("select") == ["*.*"]:
+            del data["select"]
+    data = merged(data, project.annotated(values))
+    section.data = {key: value for key, value in data.items() if value not in ({}, [], None)}
+    return section
+
+
+def _fixed(values: Values) -> dict[str, str]:
+    """What `$VAR` stands for here: all but what .env and the user's shell have."""
+    return {name: text for name, text in values.env.items() if name not in values.around.dotenv}
+
+
+def _placed(section: dict[str, Any], root: Path, folder: Path) -> dict[str, Any]:
+    """A path of the project, as it is called from the folder of dativo.yml."""
+    source = str(section.get("source", ""))
+    if source.startswith("./") and folder != root:
+        section = {**section, "source": os.path.relpath(root / source, folder)}
+        if "/" not in section["source"]:
+            section["source"] = f"./{section['source']}"
+    return section
+
+
+def _config(values: Values, section: Section) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in values.settings:
+        if one.extra:
+            continue
+        value = values.get(one, expand=False)
+        if value.value is None:
+            continue
+        waiting = of_run(value.value, section.texts.fixed)
+        if waiting:
+            section.of_run[one.name] = waiting
+            continue
+        found[one.name] = _written(one, value, values, section)
+    return configured(found)
+
+
+def _written(one: Setting, value: Value, values: Values, section: Section) -> Any:
+    if value.source == DOTENV and value.variable:
+        section.texts.used[value.variable] = None
+        return f"${{{value.variable}}}"
+    if one.sensitive and not names(value.value) and value.value != "":
+        name = variable(values.plugin.name, one.name)
+        section.secrets[name] = text_of(one, value.value)
+        return f"${{{name}}}"
+    plain = value.value if value.source == ENVIRONMENT or not names(value.value) else None
+    if plain is not None:
+        plain = cast(one, plain, values.plugin.called)
+        return _dollars(plain) if value.source == ENVIRONMENT else section.texts.rewritten(plain)
+    return section.texts.rewritten(value.value)
+
+
+def _dollars(value: Any) -> Any:
+    from dativo.config.meltano.expansion import mapped
+
+    return mapped(value, lambda text: text.replace("$", "$$"))
+
+
+def difference(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What must lie over `base` for it to become `other`, mappings key by key."""
+    found: dict[str, Any] = {}
+    for key, value in other.items():
+        before = base.get(key)
+        if value == before:
+            continue
+        both = isinstance(value, dict) and isinstance(before, dict)
+        found[key] = difference(before, value) if both and before is not None else value
+    return found

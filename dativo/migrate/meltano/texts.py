@@ -1,0 +1,63 @@
+"""A value of meltano.yml as dativo.yml writes it: `$VAR` becomes `${VAR}`, a dollar sign that is none `$$`.
+
+A variable that meltano.yml sets itself, or that Meltano makes, is replaced by its text: dativo.yml has no such thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dativo.config.meltano.expansion import VARIABLE, mapped, names
+from dativo.secrets import dotenv
+
+OF_RUN = re.compile(r"(?:MELTANO_(?:EXTRACT|LOAD|MAP|TRANSFORM)|MELTANO_(?:EXTRACTOR|LOADER|MAPPER))_\w+")
+"""Variables that say something of another plugin of the run."""
+
+
+@dataclass
+class Texts:
+    """How texts are rewritten. `fixed` are the variables that have a text here and now."""
+
+    fixed: Mapping[str, str] = field(repr=False)
+    used: dict[str, None] = field(default_factory=dict)
+    """The variables that stay variables."""
+    replaced: dict[str, None] = field(default_factory=dict)
+    """The variables that became text."""
+
+    def rewritten(self, value: Any) -> Any:
+        """A value with each of its texts rewritten."""
+        return mapped(value, self._one)
+
+    def _one(self, text: str) -> str:
+        parts: list[str] = []
+        at = 0
+        for found in VARIABLE.finditer(text):
+            parts.append(_plain(text[at : found.start()]))
+            at = found.end()
+            name = found["curly"] or found["plain"]
+            if found["escape"]:
+                parts.append(_plain(found[0][1:]))
+            elif name in self.fixed:
+                self.replaced[name] = None
+                parts.append(_plain(self.fixed[name]))
+            else:
+                self.used[name] = None
+                parts.append(f"${{{name}}}")
+        return "".join([*parts, _plain(text[at:])])
+
+
+def of_run(value: Any, own: Mapping[str, str]) -> list[str]:
+    """The variables in a value that another plugin of the run tells."""
+    return [name for name in names(value) if OF_RUN.fullmatch(name) and name not in own]
+
+
+def line(name: str, value: str) -> str:
+    """A line of .env."""
+    return f"{name}={dotenv.quoted(value)}\n"
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", "$$")

@@ -1,0 +1,136 @@
+"""Three projects of different shapes, under `dativo run` and under the real `meltano run`: equal rows, equal state."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.plugins, pytest.mark.timeout(1_200)]
+
+MORE = (
+    {"id": 8, "customer": "c2", "card": "4111-0008", "total": 12.0, "updated_at": "2026-01-08"},
+    {"id": 9, "customer": "c0", "card": "4111-0009", "total": 13.5, "updated_at": "2026-01-09"},
+)
+SHAPES = {
+    # project: what is run, and the state ids that it leaves
+    "shop": (["orders-to-files"], ["dev:tap-orders-to-target-jsonl"]),
+    "fleet": (
+        ["everything"],
+        ["test:tap-orders--eu-to-target-csv", "test:tap-orders--refunds-to-target-csv--refunds"],
+    ),
+    "masked": (["tap-orders", "mask-cards", "drop-totals", "target-jsonl"], ["prod:tap-orders-to-target-jsonl"]),
+}
+
+
+@pytest.fixture(params=SHAPES)
+def pair(request, project, meltano):
+    """The same project twice: one for each program."""
+    words, ids = SHAPES[request.param]
+    return project(request.param, "ours", meltano), project(request.param, "theirs", meltano), words, ids
+
+
+def test_a_project_runs_with_equal_rows_and_equal_state_twice(pair):
+    ours, theirs, words, ids = pair
+    for number in range(2):
+        if number:
+            for world in (ours, theirs):
+                world.append("data/orders.jsonl", *MORE)
+        summary = ours.dativo("run", *words, "--json").expect().json
+        theirs.real("run", *words).expect()
+        assert ours.rows() == theirs.rows()
+        assert ours.rows()
+        runs = summary.get("runs", [summary])
+        assert [one["job"] for one in runs] == ids
+        for state_id in ids:
+            assert ours.dativo("state", "get", state_id).expect().json == theirs.real_state(state_id)
+
+
+def test_a_job_goes_on_where_meltano_stopped(pair):
+    ours, _, words, ids = pair
+    ours.real("run", *words).expect()
+    before = ours.rows()
+    ours.append("data/orders.jsonl", *MORE)
+    done = ours.dativo("run", *words).expect()
+    assert "took over the state that Meltano kept" in done.stderr
+    read = [line for lines in ours.rows().values() for line in lines]
+    kept = [line for lines in before.values() for line in lines]
+    assert [line for line in read if "2026-01-08" in line or "2026-01-09" in line]
+    # nothing was read again: target-csv writes its file anew, target-jsonl goes on in it
+    assert sum("2026-01-07" in line for line in read) <= sum("2026-01-07" in line for line in kept)
+    again = ours.dativo("run", *words).expect()
+    assert "took over" not in again.stderr
+    log = ours.dativo("state", "log", ids[0], "--json").expect().stdout
+    assert "taken over from Meltano" in log
+    # and back: Meltano goes on where Dativo stopped
+    exported = ours.dativo("state", "export", "--meltano").expect().stdout
+    (ours.folder / "states.json").write_text(exported, "utf-8")
+    ours.real("state", "import", "states.json").expect()
+    for state_id in ids:
+        assert ours.real_state(state_id) == ours.dativo("state", "get", state_id).expect().json
+
+
+def test_environments_schedules_and_plugins_by_name(project):
+    shop = project("shop")
+    shop.dativo("run", "nightly-orders").expect()  # its env chooses prod for Meltano's process, not for the job here
+    assert "output/dev/orders.jsonl" in shop.rows()
+    summary = shop.dativo("run", "tap-orders", "target-jsonl", "--env", "prod", "--json").expect().json
+    assert summary["job"] == "prod:tap-orders-to-target-jsonl:nightly"
+    rows = [json.loads(line) for line in shop.rows()["output/prod/orders.jsonl"]]
+    assert [row["id"] for row in rows] == [4, 5, 6, 7]  # prod's start_date
+    assert "card" in rows[0]  # and prod's select
+    assert "output/prod/refunds.jsonl" not in shop.rows()
+
+
+def test_a_wrong_secret_is_met_and_none_is_shown(project):
+    shop = project("shop")
+    shop.edit("open sesame", "open barley", ".env")
+    answer = shop.dativo("run", "orders-to-files")
+    assert answer.code == 1
+    assert "the token is wrong" in answer.stderr
+    assert "barley" not in answer.stderr + answer.stdout
+    plan = shop.dativo("run", "orders-to-files", "--dry-run").expect()
+    assert "barley" not in plan.stdout + plan.stderr
+
+
+def test_what_is_not_for_dativo_to_run_is_refused_before_anything_runs(project):
+    shop = project("shop")
+    shop.edit("jobs:\n", "  utilities:\n    - {name: dbt, namespace: dbt, pip_url: dbt-core}\njobs:\n")
+    shop.edit("tasks: [tap-orders target-jsonl]", "tasks: [tap-orders target-jsonl, 'dbt:run']")
+    answer = shop.dativo("run", "orders-to-files")
+    assert answer.code == 2
+    assert "error[meltano.unsupported]  dbt:run is of the utilities" in answer.stderr
+    assert "meltano run dbt:run" in answer.stderr
+    assert not shop.rows()
+    assert not (shop.folder / "dativo.lock").exists()
+
+
+def test_the_project_is_never_changed(project):
+    shop = project("shop")
+    before = shop.rows("*.yml") | shop.rows("plugins/**/*.lock")
+    shop.dativo("sync").expect()
+    for words in (
+        ("config", "tap-orders", "--set", "page_size=3"),
+        ("config", "set", "tap-orders", "page_size", "3"),
+        ("select", "tap-orders", "orders.*"),
+        ("remove", "tap-orders"),
+        ("allow", "tap-orders", "--read", "/srv"),
+    ):
+        answer = shop.dativo(*words)
+        assert answer.code == 2, (words, answer.stderr)
+    assert "error[meltano.readonly]" in answer.stderr
+    assert shop.rows("*.yml") | shop.rows("plugins/**/*.lock") == before
+    listed = {row["name"] for row in shop.dativo("list", "--json").expect().json}
+    assert listed == {"tap-orders", "target-jsonl"}
+
+
+def test_a_lock_that_meltano_yml_no_longer_agrees_with_is_brought_up_to_date(project):
+    shop = project("shop")
+    shop.dativo("sync").expect()
+    assert shop.dativo("sync", "--frozen").code == 0
+    shop.edit("pip_url: target-jsonl==0.1.4", "pip_url: target-jsonl==0.1.3")
+    refused = shop.dativo("sync", "--frozen")
+    assert (refused.code, "lock.drift" in refused.stderr) == (3, True)
+    shop.dativo("run", "orders-to-files").expect()
+    versions = {row["name"]: row["version"] for row in shop.dativo("list", "--json").expect().json}
+    assert versions["target-jsonl"] == "0.1.3"
