@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 FORMATS: dict[str, tuple[str, str]] = {
     "pipelinewise": ("dativo.cli.import_pipelinewise:command", "The tap_*.yml and target_*.yml of PipelineWise."),
     "shell": ("dativo.cli.import_shell:command", "A shell script of tap | target lines."),
-    "meltano": ("dativo.cli.import_meltano:command", "A Meltano project: meltano.yml and what it includes."),
     "earlier": ("dativo.cli.import_earlier:command", "Jobs, connectors and assets of the earlier Dativo."),
+    "meltano": ("dativo.cli.import_meltano:command", "A Meltano project: meltano.yml and what it includes."),
 }
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from dativo_protocol.catalog import selected_streams
 from tests.cli.terminal import dativo
 from tests.migrate.importing import entries, imported, project, tree
 
 FRESH = "its tap gets no state: each run reads everything; take full_refresh out and runs go on at the bookmark"
-STREAMS = "streams are discovered by each run; what the file selects and how it replicates is kept, its schemas not"
+KEPT = "kept as it is; without it streams are discovered by each run, and chosen with `dativo select`"
 STATE = "Dativo keeps the last state that the target confirmed by itself"
 GRANTED = "the script's plugins may use every file: this one is granted what its settings name"
 JSONL = "installed as the variant andyh1203 of the index, which knows its settings best; there is dativo too"
@@ -64,9 +65,9 @@ def test_a_plain_pipe(tmp_path: Path) -> None:
     ]
     assert entries(answer, "changed") == [
         ("sync.sh:2", "tail", STATE),
-        ("catalog.json", "tap-shop: its catalog", STREAMS),
         ("sync.sh:1", "tap-shop", "installed as a guess: the package tap-shop"),
         ("tap.json", "config.password", "a secret: its value is in .env as TAP_SHOP_PASSWORD"),
+        ("catalog.json", "tap-shop: its catalog", KEPT),
         ("sync.sh:1", "target-jsonl", JSONL),
         ("target.json", "destination_path", GRANTED),
         ("sync.sh:1", "tap-shop | target-jsonl", "run with: dativo run tap-shop-to-target-jsonl"),
@@ -77,8 +78,7 @@ def test_a_plain_pipe(tmp_path: Path) -> None:
         "plugins": {
             "tap-shop": {
                 "config": {"host": "db", "password": "secret://env/TAP_SHOP_PASSWORD", "start": "$${HOME}"},
-                "select": ["orders.*", "!orders.card", "old.*", "!old.a"],
-                "metadata": {"orders": {"replication-method": "INCREMENTAL", "replication-key": "at"}},
+                "catalog": "catalogs/tap-shop.json",
             },
             "target-jsonl": {
                 "variant": "andyh1203",
@@ -88,6 +88,9 @@ def test_a_plain_pipe(tmp_path: Path) -> None:
         },
         "jobs": {"tap-shop-to-target-jsonl": {"steps": ["tap-shop", "target-jsonl"]}},
     }
+    kept = json.loads((tmp_path / "catalogs" / "tap-shop.json").read_text())
+    assert selected_streams(kept) == {"orders": ["id"], "old": ["b"]}
+    assert kept["streams"][0] == CATALOG["streams"][0]
     assert (tmp_path / ".env").read_text() == 'TAP_SHOP_PASSWORD="p$$w"\n'
     state = dativo(tmp_path, "state", "get", "tap-shop-to-target-jsonl").stdout
     assert state.strip() == '{"bookmarks": {"orders": {"at": 1.10}}}', "to the last digit"

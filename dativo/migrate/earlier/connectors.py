@@ -28,8 +28,23 @@ class Connector:
     select: list[str] = field(default_factory=list)
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     used: set[str] = field(default_factory=lambda: {"type", "engine"})
+    options: set[str] = field(default_factory=set)
+    """Options of the engine that it has taken over."""
+    inside: set[str] = field(default_factory=set)
+    """Keys of each file or table that it has taken over."""
     notes: list[str] = field(default_factory=list)
     """What is not quite the same."""
+
+    def unused(self, said: Mapping[str, Any]) -> list[str]:
+        """What of the settings nothing stands for, by its path."""
+        found = [f"engine.options.{key}" for key in recipes.options(said) if key not in self.options]
+        found += [key for key, value in said.items() if key not in self.used and value not in (None, {}, [])]
+        for key in ("files", "tables"):
+            rows = said.get(key) if key in self.used else None
+            inner = [one for row in rows or [] if isinstance(row, dict) for one in row]
+            found += [f"{key}.{one}" for one in dict.fromkeys(inner) if one not in self.inside]
+        incremental = said.get("incremental") if "incremental" in self.used else None
+        return found + [f"incremental.{key}" for key in incremental or {} if key not in self.inside]
 
 
 def of_source(source: Mapping[str, Any], contract: Contract, *, strict: bool) -> Connector | None:
@@ -54,7 +69,9 @@ def of_target(target: Mapping[str, Any], contract: Contract) -> Connector | None
     if not storage.get("bucket"):
         return None
     found = Connector(
-        {"source": "dativo-target-parquet"}, used={"type", "engine", "connection", "file_format", "partitioning"}
+        {"source": "dativo-target-parquet"},
+        used={"type", "engine", "connection", "file_format", "partitioning"},
+        options={"compression"},
     )
     found.config["path"] = f"s3://{storage['bucket']}/{contract.domain}/{contract.product}"
     names = {key: key for key in ("endpoint", "region", "access_key_id", "secret_access_key")}
@@ -72,6 +89,9 @@ def of_target(target: Mapping[str, Any], contract: Contract) -> Connector | None
     left_out = [str(one) for one in target.get("partitioning") or [] if one not in columns]
     if left_out:
         found.notes.append(f"no folder by {', '.join(left_out)}: it is no column")
+    others = [one for one in connection if storage is not connection and one not in ("s3", "minio")]
+    unread = [one for one in (*storage, *others) if one not in names and one not in ("bucket", "prefix")]
+    found.notes += [f"connection.{key}: the target has no such setting" for key in unread]
     if storage.get("prefix"):
         found.notes.append("the earlier engine did not use the prefix either: files lie by domain and data product")
     if target.get("type") == "iceberg":
@@ -81,6 +101,7 @@ def of_target(target: Mapping[str, Any], contract: Contract) -> Connector | None
 
 def _csv(source: Mapping[str, Any], contract: Contract, *, strict: bool) -> Connector:
     found = Connector({"source": "dativo-tap-csv"}, used={"type", "engine", "files", "credentials", "incremental"})
+    found.options, found.inside = {"delimiter", "quote_char", "encoding"}, {"path"}
     files = [one for one in source.get("files") or [] if isinstance(one, dict) and isinstance(one.get("path"), str)]
     found.config = {"files": [one["path"] for one in files], "stream": contract.table}
     names = {"delimiter": "delimiter", "quote_char": "quote", "encoding": "encoding"}
@@ -98,6 +119,7 @@ def _csv(source: Mapping[str, Any], contract: Contract, *, strict: bool) -> Conn
 def _database(kind: str, source: Mapping[str, Any], contract: Contract, *, strict: bool) -> Connector:
     origin = {"source": "dativo-tap-postgres"} if kind == "postgres" else {"source": "pipelinewise-tap-mysql"}
     found = Connector(origin, used={"type", "engine", "tables", "connection", "credentials", "incremental", "dsn"})
+    found.inside = {"name", "cursor_field"}
     connection = source.get("connection")
     names = {"database": "dbname" if kind == "postgres" else "database", "username": "user"}
     found.config = {names.get(key, key): value for key, value in (connection or {}).items()}
@@ -125,6 +147,7 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
         if image is None:
             return None
         found = Connector({"kind": "tap", "source": f"airbyte:{image[1]}"}, notes=["by the Airbyte engine, from PyPI"])
+        found.options = {"docker_image", "streams_default"}
         if image[2]:
             found.notes.append(f"the version {image[2]} is that of an image, so it is not pinned")
         found.select = [f"{one}.*" for one in source.get("objects") or options.get("streams_default") or []]
@@ -137,6 +160,7 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
     variant = owner if "/" in str(options.get("tap_package")) and _OWNER.fullmatch(owner) else None
     origin = {"source": f"{variant}-{name}" if variant else name}
     found = Connector(origin, used={"type", "engine", "connection", "objects"})
+    found.options = {"tap", "tap_name", "tap_package", "tap_version", "tap_config"}
     own = options.get("tap_config")
     found.config = {**(own if isinstance(own, dict) else {}), **(source.get("connection") or {})}
     found.select = [f"{one}.*" for one in source.get("objects") or []]

@@ -93,9 +93,8 @@ class Ends:
         for note in found.notes:
             self.report.left(end.where, end.side, note)
         self._credentials(end, plugin)
-        for key, value in end.said.items():
-            if key not in found.used and value not in (None, {}, []):
-                self.report.left(end.where, f"{end.side}.{key}", "its plugin has no such setting")
+        for key in found.unused(end.said):
+            self.report.left(end.where, f"{end.side}.{key}", "its plugin has no such setting")
         return plugin
 
     @staticmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,15 @@ _WHY = {
     "target_connector": _LABEL,
     "asset": _LABEL,
 }
+_RECIPE = {
+    "name": _LABEL,
+    "roles": _LABEL,
+    "description": _LABEL,
+    "rate_limits": "plugins have limits of their own",
+    "incremental": "its defaults hold only where a job asks for incremental",
+    "catalog": _WHY["catalog"],
+    "connection_template": "the earlier engine gave it to targets only",
+}
 _SAFE_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -59,6 +67,8 @@ class _Project:
         self.plugins = self.ends.plugins
         self.jobs: dict[str, dict[str, Any]] = {}
         self.bookmarks: dict[str, str] = {}
+        self.told: set[str] = set()
+        """Recipes that the report has spoken of."""
         self.named: dict[str, str] = {}
         """A job's file -> its name."""
 
@@ -94,8 +104,9 @@ class _Project:
             return
         strict = keys.get("schema_validation_mode") != "warn"
         source, target = recipes.source(source_recipe, keys.data), recipes.target(target_recipe, keys.data)
-        for said, recipe in ((source, source_recipe), (target, target_recipe)):
-            self._recipe(Keys(recipe, (), ""), said)
+        source["files"] = self._files(source.get("files"))
+        self._recipe(Keys(source_recipe, (), ""), "source")
+        self._recipe(Keys(target_recipe, (), ""), "target")
         ends = [
             self.ends.plugin(End("tap", keys, source, made, strict), job),
             self.ends.plugin(End("target", keys, target, made, strict), job),
@@ -110,6 +121,17 @@ class _Project:
         self.report.changed(file, "the job", f"jobs.{job}", f"run with: dativo run {job}")
         self._about(keys, job, strict=strict)
         self._state(keys, file, job, source, made)
+
+    def _files(self, given: Any) -> Any:
+        """The source's files; one that was below /app inside a container lies in the folder."""
+        if not isinstance(given, list):
+            return given
+        found = []
+        for one in given:
+            path = one.get("path") if isinstance(one, dict) else None
+            inside = self.folder.found(path) if isinstance(path, str) and path.startswith("/") else None
+            found.append({**one, "path": str(self.folder.root.resolve() / inside)} if inside else one)
+        return found
 
     def _about(self, keys: Keys, job: str, *, strict: bool) -> None:
         """Everything of a job but its two ends."""
@@ -160,26 +182,38 @@ class _Project:
         if not isinstance(given, dict) or not isinstance(given.get("sandbox"), dict):
             return
         inside = keys.below("plugins", "sandbox", name="plugins.sandbox")
+        own = [one for one in self.jobs[job]["steps"] if str(self.plugins[one].get("source")).startswith("./plugins/")]
         for key, value in inside.data.items():
             where, what = inside.where(key), inside.what(key)
             limit = {"memory_limit": "memory", "timeout": "wall"}.get(key)
-            if key == "network_disabled" and value is True:
-                self.jobs[job]["sandbox"] = {"network": "none"}
-                self.report.taken(where, what, f"jobs.{job}.sandbox.network")
+            if not own and key != "enabled":
+                self.report.left(where, what, "it was for readers and writers in code, and this job has none")
+            elif key == "network_disabled" and value is True:
+                for plugin in own:
+                    self._of(job, plugin)["sandbox"] = {"network": "none"}
+                self.report.taken(where, what, f"jobs.{job}.plugins.….sandbox.network")
             elif limit is not None:
-                self.jobs[job].setdefault("limits", {})[limit] = plain(value) if isinstance(value, str) else value
-                self.report.taken(where, what, f"jobs.{job}.limits.{limit}")
+                for plugin in own:
+                    self._of(job, plugin).setdefault("limits", {})[limit] = (
+                        plain(value) if isinstance(value, str) else value
+                    )
+                self.report.taken(where, what, f"jobs.{job}.plugins.….limits.{limit}")
             else:
                 self.report.left(where, what, "the sandbox is always on; CPU is bounded by time (limits.cpu)")
 
-    def _recipe(self, keys: Keys, said: Mapping[str, Any]) -> None:
-        """What nobody asks of a connector's recipe."""
-        for key in keys.data:
-            if key in ("rate_limits", "incremental") and keys.data[key]:
-                why = "plugins have limits of their own" if key == "rate_limits" else "only where a job asks for it"
+    def _of(self, job: str, plugin: str) -> dict[str, Any]:
+        """What a job says about one of its plugins."""
+        found: dict[str, Any] = self.jobs[job].setdefault("plugins", {}).setdefault(plugin, {})
+        return found
+
+    def _recipe(self, keys: Keys, side: str) -> None:
+        """What nobody asks of a connector's recipe; said once, however many jobs use it."""
+        name = f"{keys.document.path}:{side}"
+        for key in keys.data if name not in self.told else ():
+            why = None if key == "connection_template" and side == "target" else _RECIPE.get(key)
+            if why is not None and keys.data[key]:
                 self.report.left(keys.where(key), key, why)
-            elif key in ("catalog",) and keys.data[key]:
-                self.report.left(keys.where(key), key, _WHY["catalog"])
+        self.told.add(name)
 
     # -- the state
 

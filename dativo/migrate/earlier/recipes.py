@@ -47,8 +47,8 @@ def options(settings: Mapping[str, Any]) -> dict[str, Any]:
     found = engine.get("options")
     found = found if isinstance(found, dict) else {}
     own = found.get(str(engine.get("type")))
-    return {**{key: value for key, value in found.items() if not isinstance(value, dict)},
-            **(own if isinstance(own, dict) else {})}  # fmt: skip
+    plain = {key: value for key, value in found.items() if not isinstance(value, dict)}
+    return {**plain, **(own if isinstance(own, dict) else {})}
 
 
 def engine_of(settings: Mapping[str, Any]) -> str:

@@ -1,43 +1,20 @@
-"""What a catalog file selects and how it replicates, as `select:` and `metadata:` of a plugin."""
+"""A catalog file of a script, kept as the plugin's `catalog:`; what it says in old places is said in its metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from dativo_protocol.catalog import selected_streams, stream_id, validate
-
-KEPT = ("replication-method", "replication-key", "view-key-properties", "table-key-properties")
-"""What a stream's metadata may say that a discovered catalog does not say by itself."""
+from dativo_protocol.catalog import selected_streams, validate
 
 
-def selection(catalog: dict[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Patterns and metadata. Raises ValueError where the catalog cannot be used."""
+def today(catalog: dict[str, Any]) -> dict[str, Any]:
+    """The catalog, `selected` in its metadata. Raises ValueError where it cannot be used or selects nothing."""
     validate(catalog)
-    catalog = {**catalog, "streams": [_today(one) for one in catalog["streams"]]}
-    chosen = selected_streams(catalog)
-    patterns: list[str] = []
-    metadata: dict[str, dict[str, Any]] = {}
-    for stream in catalog["streams"]:
-        name = stream_id(stream)
-        if name not in chosen:
-            continue
-        columns = list(stream["schema"].get("properties") or {})
-        left_out = [column for column in columns if column not in chosen[name]]
-        patterns.append(f"{name}.*")
-        patterns += [f"!{name}.{column}" for column in left_out]
-        about = dict(_replication(stream))
-        if about:
-            metadata[name] = about
-    return patterns, metadata
-
-
-def _replication(stream: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    root = _root(stream)
-    for key in KEPT:
-        value = root.get(key) or stream.get(key.replace("-", "_"))
-        if value:
-            yield key, value
+    made = {**catalog, "streams": [_stream(one) for one in catalog["streams"]]}
+    if not selected_streams(made):
+        raise ValueError("no stream of it is selected")
+    return made
 
 
 def _root(stream: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,8 +24,8 @@ def _root(stream: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _today(stream: dict[str, Any]) -> dict[str, Any]:
-    """A stream that says `selected` in its old places (itself, its schema), said in its metadata."""
+def _stream(stream: dict[str, Any]) -> dict[str, Any]:
+    """A stream that says `selected` in its old places (itself, its schema), said in its metadata as well."""
     root = _root(stream)
     old = stream.get("selected", stream["schema"].get("selected"))
     if "selected" in root or old is None:

@@ -16,7 +16,7 @@ from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import LEFT, Report
 from dativo.migrate.settings import Settings, plain
 from dativo.migrate.shell import packages
-from dativo.migrate.shell.catalog import selection
+from dativo.migrate.shell.catalog import today
 from dativo.migrate.shell.packages import Package
 from dativo.migrate.shell.script import Pipeline, Script
 from dativo.migrate.shell.stage import Stage
@@ -50,6 +50,7 @@ class _Project:
         self.plugins: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.bookmarks: dict[str, str] = {}
+        self.files: dict[str, str] = {}
         self.seen: dict[str, str] = {}
         """What a plugin is made of -> its name."""
 
@@ -57,7 +58,7 @@ class _Project:
         for pipeline in self.script.pipelines:
             self._job(pipeline)
         project = {"plugins": self.plugins, "jobs": self.jobs} if self.jobs else {}
-        return Draft(project, self.report, self.settings.lines(), self.bookmarks)
+        return Draft(project, self.report, {**self.files, **self.settings.lines()}, self.bookmarks)
 
     def _job(self, pipeline: Pipeline) -> None:
         steps = [self._plugin(stage, pipeline) for stage in pipeline.stages]
@@ -78,7 +79,7 @@ class _Project:
         package = self._package(stage, pipeline, config)
         plugin = reading.called(named, taken=tuple(self.plugins))
         became = f"plugins.{plugin}"
-        chosen = self._selection(stage, given.get("catalog", []), pipeline, became) if stage.kind == "tap" else {}
+        chosen = self._catalog(stage, given.get("catalog", []), pipeline) if stage.kind == "tap" else None
         whole = json.dumps([named, package.source, package.variant, config, chosen, env], sort_keys=True)
         if whole in self.seen:  # the same program with the same files: one plugin for both
             before, since = self.report.entries[:size], self.report.entries[size:]
@@ -105,7 +106,8 @@ class _Project:
             section["sandbox"] = {word: [f"{{config:{key}}}" for key in local]}
             why = "the script's plugins may use every file: this one is granted what its settings name"
             self.report.changed(where, ", ".join(local), f"{became}.sandbox.{word}", why)
-        section |= chosen
+        if chosen is not None:
+            section["catalog"] = self._keep_catalog(stage, plugin, *chosen)
         self._environment(stage, plugin, section, env)
         self._left_words(stage, rest)
         return plugin
@@ -178,21 +180,23 @@ class _Project:
                 found[name.removeprefix(prefix).lower()] = value
         return found
 
-    def _selection(self, stage: Stage, words: list[Word], pipeline: Pipeline, became: str) -> dict[str, Any]:
+    def _catalog(self, stage: Stage, words: list[Word], pipeline: Pipeline) -> tuple[str, dict[str, Any]] | None:
+        """The catalog file's name and what is in it."""
         path = self._file(stage, words, "catalog", pipeline.here)
         if path is None:
-            return {}
+            return None
         try:
-            patterns, metadata = selection(reading.json_object(path))
+            return path.name, today(reading.json_object(path))
         except (UnreadableError, ValueError) as problem:
             self.report.left(path.name, f"{stage.name}: its catalog", str(problem))
-            return {}
-        if not patterns:
-            self.report.left(path.name, f"{stage.name}: its catalog", "no stream of it is selected")
-            return {}
-        why = "streams are discovered by each run; what the file selects and how it replicates is kept, its schemas not"
-        self.report.changed(path.name, f"{stage.name}: its catalog", f"{became}.select", why)
-        return {"select": patterns, **({"metadata": metadata} if metadata else {})}
+            return None
+
+    def _keep_catalog(self, stage: Stage, plugin: str, name: str, catalog: dict[str, Any]) -> str:
+        file = f"catalogs/{plugin}.json"
+        self.files[file] = json.dumps(catalog, indent=1, ensure_ascii=False) + "\n"
+        why = "kept as it is; without it streams are discovered by each run, and chosen with `dativo select`"
+        self.report.changed(name, f"{stage.name}: its catalog", f"plugins.{plugin}.catalog: {file}", why)
+        return file
 
     # -- the environment
 
