@@ -32,6 +32,9 @@ RUNNER, CDK = "airbyte-source-declarative-manifest", "airbyte-cdk"
 RUNNER_READS = (6, 5)
 """The newest version of manifests that RUNNER reads: its last release is 6.5.2. airbyte-cdk itself has the command
 from 6.6 on (PyPI)."""
+PENDULUM = "pendulum>=2"
+"""Older releases of airbyte-cdk ask for pendulum<3 and need 2, of which there is no wheel: among wheels alone uv takes
+1.5, which lacks what they use."""
 _CONNECTOR = re.compile(r"(?:airbyte-)?(?P<name>(?P<kind>source|destination)-[a-z0-9][a-z0-9.-]{0,80})")
 _URLS = ("url_base", "url", "token_refresh_endpoint", "access_token_url", "login_url")
 _STAMP = (1980, 1, 1, 0, 0, 0)
