@@ -3,8 +3,8 @@
     python -m tests.registry.airbyte --from LIST       write it
     python -m tests.registry.airbyte source-faker …    install each, ask it `spec`, and compare its command and kind
 
-LIST has a package a line: NAME, VERSION, DATE, …, SUMMARY between tabs. What it cannot tell (settings, secrets, hosts) is
-not in the index: a connector tells its settings when it is added. An entry is a package of PyPI whose name is
+LIST has a package a line: NAME, VERSION, DATE, …, SUMMARY between tabs. What it cannot tell (settings, secrets, hosts)
+is not in the index: a connector tells its settings when it is added. An entry is a package of PyPI whose name is
 `airbyte-source-*`; nothing else is by hand.
 """
 

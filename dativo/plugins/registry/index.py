@@ -190,7 +190,7 @@ def shipped() -> Index:
 
 @cache
 def connectors() -> Catalogue:
-    """Airbyte's sources. Their names are those of no Singer plugin: they decide nothing about what a bare name means."""
+    """Airbyte's sources. No Singer plugin has such a name: they decide nothing about what a bare name means."""
     return Shipped(json.loads(AIRBYTE_FILE.read_bytes())["plugins"])
 
 
