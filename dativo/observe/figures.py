@@ -85,6 +85,9 @@ def bookmark(text: str | None, stream: str) -> str:
 def _position(part: Any) -> str:
     if not isinstance(part, dict):
         return str(part)
+    if "stream_descriptor" in part:  # Airbyte's: what matters is the state in it
+        state = part.get("stream_state")
+        return _position(state) if isinstance(state, dict) else ""
     if part.get("replication_key_value") is not None:
         return str(part["replication_key_value"])
     files = part.get("files")

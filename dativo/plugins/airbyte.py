@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from dativo import errors
 from dativo.config import document
@@ -32,8 +31,13 @@ RUNNER, CDK = "airbyte-source-declarative-manifest", "airbyte-cdk"
 RUNNER_READS = (6, 5)
 """The newest version of manifests that RUNNER reads: its last release is 6.5.2. airbyte-cdk itself has the command
 from 6.6 on (PyPI)."""
+PENDULUM = "pendulum>=2"
+"""Older releases of airbyte-cdk ask for pendulum<3 and need 2, of which there is no wheel: among wheels alone uv takes
+1.5, which lacks what they use."""
 _CONNECTOR = re.compile(r"(?:airbyte-)?(?P<name>(?P<kind>source|destination)-[a-z0-9][a-z0-9.-]{0,80})")
 _URLS = ("url_base", "url", "token_refresh_endpoint", "access_token_url", "login_url")
+_SETTING = re.compile(r"\{\{\s*config(?:\[['\"]|\.)([A-Za-z0-9_]+)(?:['\"]\])?\s*\}\}")
+_PLACE = re.compile(r"([A-Za-z0-9.-]*(?:\{config:[A-Za-z0-9_]+\}[A-Za-z0-9.-]*)*)(?::(\d{1,5}))?")
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -148,7 +152,7 @@ def specification(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def hosts(data: Any) -> list[str]:
-    """The HOST:PORT that a manifest reaches whatever its settings are."""
+    """What a manifest reaches, as `sandbox.network` says it: HOST:PORT, or {config:KEY} where a setting holds it."""
     return sorted(set(_hosts(data)))
 
 
@@ -159,13 +163,17 @@ def _hosts(data: Any) -> Iterator[str]:
     elif isinstance(data, dict):
         for key, value in data.items():
             if key in _URLS and isinstance(value, str):
-                try:
-                    url = urlsplit(value.split("{{")[0])
-                    host, port = url.hostname, url.port or {"https": 443, "http": 80}.get(url.scheme)
-                except ValueError:
-                    continue
-                whole = "{{" not in value or "/" in value.split("{{")[0].partition("://")[2]
-                if host and port and whole:
-                    yield f"{host}:{port}"
+                found = _host(_SETTING.sub(r"{config:\1}", value.strip()))
+                if found:
+                    yield found
             else:
                 yield from _hosts(value)
+
+
+def _host(url: str) -> str | None:
+    if re.match(r"\{config:[^}]+\}(/|$)", url):
+        return url.partition("}")[0] + "}"
+    scheme, _, rest = url.partition("://")
+    place = _PLACE.fullmatch(rest.partition("/")[0].rpartition("@")[2])
+    port = (place[2] if place else None) or {"https": "443", "http": "80"}.get(scheme, "")
+    return f"{place[1]}:{port}" if place and port else None

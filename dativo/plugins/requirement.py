@@ -88,7 +88,7 @@ def understand(request: Request, project: Project, index: Index | None = None) -
         return _named(request, text.removeprefix(PYPI), Index([]))
     if text.startswith(_PLACES) or ("/" in text and "://" not in text):
         return _path(request, text, project)
-    return _named(request, text, index or registry.shipped())
+    return _named(request, text, project, index or registry.shipped())
 
 
 def kind_of(name: str, given: str | None = None) -> str | None:
@@ -110,7 +110,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _named(request: Request, text: str, index: Index) -> Wanted:
+def _named(request: Request, text: str, project: Project, index: Index) -> Wanted:
     from packaging.utils import canonicalize_name
 
     parsed = package.requirement(text)
@@ -120,6 +120,8 @@ def _named(request: Request, text: str, index: Index) -> Wanted:
     choice = index.choose(typed, request.variant, request.engine)
     if choice is not None:
         found = choice.catalogue.entry(choice.name, choice.variant)
+        if found.engines[0] == airbyte.ENGINE:
+            return _airbyte(request, f"{found.name}{parsed.specifier}", project)
         request = _filled(request, found)
         if package.is_git(found.package):
             if parsed.specifier or parsed.extras:

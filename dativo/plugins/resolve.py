@@ -38,7 +38,11 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
     main = wheels[0].name if wheels else _canonical(wanted.distribution or "")
     lines = [f"{wheel.name} @ {wheel.path.as_uri()}" for wheel in wheels] or [wanted.requirement]
     newest = None if wheels else _newest_source(wanted, shop)
-    packages = _compile([*lines, *wanted.request.with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
+    with_ = wanted.request.with_
+    packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
+    if wanted.engine == airbyte.ENGINE and any(one.name == "pendulum" and one.version < "2" for one in packages):
+        with_ = (*with_, airbyte.PENDULUM)
+        packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
     version = next((package.version for package in packages if package.name == main), None)
     if version is None:
         raise errors.EnvironmentFault("plugin.install_failed", f"{wanted.name}: uv resolved no package {main}")
@@ -48,7 +52,7 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
         variant=wanted.variant,
         source=wanted.source,
         requirement=wanted.requirement,
-        with_=wanted.request.with_,
+        with_=with_,
         python=python or f"{sys.version_info.major}.{sys.version_info.minor}",
         distribution=main,
         version=version,

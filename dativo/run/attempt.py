@@ -252,9 +252,7 @@ class Attempt:
                 seen.connected(event)
             case events.StateIgnored():
                 seen.ignored[event.why] = seen.ignored.get(event.why, 0) + 1
-            case events.Notice():
-                seen.notices.append(event)
-            case events.Trouble() | events.Estimate():
+            case events.Notice() | events.Trouble() | events.Estimate():
                 self._hear(event, seen)
             case events.Junk() if self.shows_junk:
                 self.log.line(event.child, f"line {event.line} is no message ({event.kind}): {event.text}")
@@ -264,12 +262,15 @@ class Attempt:
             case _:
                 pass
 
-    def _hear(self, event: events.Trouble | events.Estimate, seen: Seen) -> None:
-        """What an Airbyte source says beside its data."""
-        if isinstance(event, events.Trouble):
-            seen.troubles.setdefault(event.child, event)
-        else:
-            self.progress.estimate(event.stream, event.records)
+    def _hear(self, event: events.Notice | events.Trouble | events.Estimate, seen: Seen) -> None:
+        """What is said beside the data."""
+        match event:
+            case events.Notice():
+                seen.notices.append(event)
+            case events.Trouble():
+                seen.troubles.setdefault(event.child, event)
+            case events.Estimate():
+                self.progress.estimate(event.stream, event.records)
 
 
 def tidy() -> None:

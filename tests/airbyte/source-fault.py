@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """An Airbyte source that does what its config says: `rows` honest rows, or `say`, lines as they stand, and an `end`.
 
-`say` holds texts and [text, times]; `end` is an exit code or "kill". Each start appends a line with its state to the file `starts`.
+`say` holds texts and [text, times]; `end` is an exit code or "kill". Each start appends a line to the file `starts`.
 """
 
 import json

@@ -21,6 +21,8 @@ from dativo.plugins.registry import connector, entry, kept
 from dativo.plugins.registry.entry import OWN, Entry
 
 FILE = Path(__file__).with_name("shipped.json")
+AIRBYTE_FILE = Path(__file__).with_name("airbyte.json")
+"""Airbyte's sources on PyPI: `python -m tests.registry.airbyte` makes it."""
 
 
 class Catalogue(Protocol):
@@ -206,7 +208,7 @@ class Index:
         return found
 
     def only(self, registry: str) -> Index:
-        """One registry alone, or `registry.unknown`."""
+        """One registry alone, or `registry.unknown`. What Dativo ships is one, in two files."""
         found = [one for one in self.catalogues if one.name == registry]
         if not found:
             known = ", ".join(one.name for one in self.catalogues)
@@ -250,9 +252,15 @@ def shipped() -> Index:
     return Index([Shipped(json.loads(FILE.read_bytes())["plugins"])])
 
 
+@cache
+def connectors() -> Catalogue:
+    """Airbyte's sources. No Singer plugin has such a name: they decide nothing about what a bare name means."""
+    return Shipped(json.loads(AIRBYTE_FILE.read_bytes())["plugins"])
+
+
 def everything() -> Index:
     """What Dativo ships and the user's registries."""
-    return Index([*shipped().catalogues, *kept.every()])
+    return Index([*shipped().catalogues, connectors(), *kept.every()])
 
 
 def listed_kind(choice: Choice) -> str | None:
