@@ -85,7 +85,7 @@ def understand(request: Request, project: Project, index: Index | None = None) -
     if package.is_git(text):
         return _git(request, text)
     if text.startswith(PYPI):
-        return _named(request, text.removeprefix(PYPI), Index([]))
+        return _named(request, text.removeprefix(PYPI), project, Index([]))
     if text.startswith(_PLACES) or ("/" in text and "://" not in text):
         return _path(request, text, project)
     return _named(request, text, project, index or registry.shipped())
