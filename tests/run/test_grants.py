@@ -367,7 +367,7 @@ def test_defaults_and_where_they_go(bench: Bench):
 
 
 def test_whose_word_a_limit_is(bench: Bench):
-    bench.file.write_text("plugins: {tap-x: {limits: {memory: 3G, idle: 5m, fsize: 1G, processes: none}}}\n")
+    bench.file.write_text("plugins: {tap-x: {limits: {memory: 3G, idle: 5m, file_size: 1G, processes: none}}}\n")
     grants = bench.grants(
         {}, limits={"memory": "4G", "files": 256, "scratch": "1G"}, job_limits={"memory": 1 << 30, "files": 9999}
     )
@@ -382,7 +382,8 @@ def test_whose_word_a_limit_is(bench: Bench):
 
 def test_old_names_stand_for_themselves(bench: Bench):
     bench.file.write_text("plugins: {tap-x: {limits: {data: 5G, nproc: 9, nofile: 64, stack: 1M, memlock: 64K}}}\n")
-    found = bench.grants({}).confinement({})["rlimits"]
+    with pytest.warns(DeprecationWarning, match="nofile"):
+        found = bench.grants({}).confinement({})["rlimits"]
     assert found == {"core": 0, "data": 5 << 30, "nproc": 9, "nofile": 64, "stack": 1 << 20, "memlock": 64 << 10}
 
 

@@ -14,9 +14,9 @@ def test_a_jobs_limits_reach_every_plugin(faulty: Faulty, tmp_path: Path):
     file = faulty.folder / "nightly.yml"
     file.write_text(
         "steps: [tap-fault, target-fault]\n"
-        "limits: {memory: 1G, nofile: 64, max_line: 2M, wall: 1h, files: 64}\n"
+        "limits: {memory: 1G, max_line: 2M, wall: 1h, files: 64}\n"
         "plugins:\n"
-        "  tap-fault: {limits: {nofile: 32, memory: 8G}}\n"
+        "  tap-fault: {limits: {files: 32, memory: 8G}}\n"
         f"  target-fault: {{config: {{path: {tmp_path / 'out.jsonl'}}}}}\n",
         encoding="utf-8",
     )
