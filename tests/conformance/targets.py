@@ -193,7 +193,12 @@ TARGETS = {
         _target(s3_plinxore("jsonl"), "plinxore-target-s3", "0.1.7"),
         _target(s3_jsonl, "scalefree-target-s3-json", "0.2"),
         _target(json_old, "target-json", "0.0.11", with_=("pytz",)),
-        _target(mysql_thk, "thk-target-mysql", "0.1.3"),
+        _target(
+            mysql_thk,
+            "thk-target-mysql",
+            "0.1.3",
+            why="its columns for numbers are FLOAT, which holds about six digits",
+        ),
         _target(
             postgres_pipelinewise,
             "splitgraph-pipelinewise-target-postgres",
