@@ -81,21 +81,25 @@ def _wheels(wanted: Wanted, project: Project, *, python: str | None, shop: Works
         folder = firstparty.folder(wanted.distribution or "")
         if folder is None:
             return []
+        _fits(folder, wanted)
         relative = firstparty.FOLDERS[wanted.distribution or ""]
         first = sources.from_folder(folder, f"checkout:{relative}", python=python, shop=shop)
-        _fits(first, wanted)
     return sources.with_own_dependencies(first, python=python, shop=shop)
 
 
-def _fits(wheel: sources.Wheel, wanted: Wanted) -> None:
+def _fits(folder: Path, wanted: Wanted) -> None:
+    """Refuse a version that the checkout's plugin is not, before it is built: most likely another variant is meant."""
+    import tomllib
+
     from packaging.requirements import Requirement
 
     wants = Requirement(wanted.requirement).specifier
-    if not wants.contains(wheel.version, prereleases=True):
+    version = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    if not wants.contains(version, prereleases=True):
         raise errors.ConfigError(
-            "plugin.unknown",
-            f"{wanted.name}{wants} is wanted, but this checkout of Dativo holds {wheel.version}",
-            hint="leave the version out",
+            "plugin.conflict",
+            f"{wanted.name}{wants} is wanted, but this checkout of Dativo holds {version}",
+            hint=f"leave the version out, or say whose it is: --variant (dativo info {wanted.name} lists them)",
         )
 
 

@@ -114,7 +114,7 @@ class Trial:
 def main() -> int:
     """Try what was asked for, and write what came out."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--only", metavar="NAME", action="append", help="pairs with this plugin (repeatable)")
+    parser.add_argument("--only", metavar="NAME", action="append", help="pairs with this plugin, or way of one")
     parser.add_argument("--missing", action="store_true", help="only what is not in plugins.json yet")
     parser.add_argument("--no-streams", action="store_true", help="pairs alone")
     parser.add_argument("--no-pairs", action="store_true", help="streams alone")
@@ -130,7 +130,7 @@ def main() -> int:
             trial = Trial(ledger, world, scratch, args.home or scratch / "installed")
             for names in plan.PAIRS:
                 called = {name.partition(" ")[0] for name in names if name}
-                wanted = not args.no_pairs and (not args.only or called & set(args.only))
+                wanted = not args.no_pairs and (not args.only or (called | set(names)) & set(args.only))
                 if wanted and not (args.missing and trial.knows(names)):
                     trial.pair(names, compared=names in plan.MATRIX, anew=not args.missing)
             chosen = [one for one in plan.NINE if not args.only or one in args.only]

@@ -76,7 +76,9 @@ def parsed(name: str, content: bytes) -> Rows:
         return list(pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist())
     text = content.decode("utf-8-sig", errors="replace")
     if name.endswith(".json") and text.startswith("{\n"):
-        return _records([json.loads(text, parse_float=Decimal)])
+        document = json.loads(text, parse_float=Decimal)
+        (rows, *others) = document.values()
+        return list(rows) if isinstance(rows, list) and not others else _records([document])
     if ".csv" in name or ".tsv" in name:
         delimiter = "\t" if ".tsv" in name else ","
         return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))

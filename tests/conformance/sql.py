@@ -65,12 +65,14 @@ def meltanolabs_mysql(world: World, _folder: Path) -> Reading:
 
 def meltanolabs_postgres_batches(world: World, folder: Path) -> Reading:
     """meltanolabs-tap-postgres, told to write files and send their names. It can do that with tables read in full."""
-    reading = meltanolabs_postgres(world, folder)
+    reading, files = meltanolabs_postgres(world, folder), folder / "batches"
+    files.mkdir(parents=True)
     reading.section["config"]["batch_config"] = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": "file:///tmp", "prefix": "nyc-"},
+        "storage": {"root": files.as_uri(), "prefix": "nyc-"},
         "batch_size": 10_000,
     }
+    reading.section["sandbox"] = {"write": [str(files)]}
     reading.section["metadata"] = dict.fromkeys(reading.section["metadata"], FULL)
     reading.source = "PostgreSQL, in files"
     return reading

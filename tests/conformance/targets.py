@@ -141,14 +141,6 @@ def mysql_thk(world: World, _folder: Path) -> Destination:
     return Destination({"config": config}, found.mariadb(server, name), SHORT_NAMES)
 
 
-def mysql_macrometa(world: World, folder: Path) -> Destination:
-    """macrometa-target-mysql: one table, whichever stream comes."""
-    destination = mysql_thk(world, folder)
-    config = destination.section["config"]
-    config |= {"username": config.pop("user"), "port": world.mariadb.port, "ssl": False}
-    return destination
-
-
 def s3_jsonl(world: World, _folder: Path) -> Destination:
     """target-s3-jsonl."""
     bucket = world.buckets.create(fresh("to"))
@@ -201,7 +193,12 @@ TARGETS = {
         _target(s3_plinxore("jsonl"), "plinxore-target-s3", "0.1.7"),
         _target(s3_jsonl, "scalefree-target-s3-json", "0.2"),
         _target(json_old, "target-json", "0.0.11", with_=("pytz",)),
-        _target(mysql_thk, "thk-target-mysql", "0.1.3"),
+        _target(
+            mysql_thk,
+            "thk-target-mysql",
+            "0.1.3",
+            why="its columns for numbers are FLOAT, which holds about six digits",
+        ),
         _target(
             postgres_pipelinewise,
             "splitgraph-pipelinewise-target-postgres",
@@ -210,6 +207,5 @@ TARGETS = {
             with_=("jsonschema",),
         ),
         _target(postgres_pipelinewise, "c8-target-postgres", "0.0.2"),
-        _target(mysql_macrometa, "macrometa-target-mysql", "0.0.12"),
     )
 }

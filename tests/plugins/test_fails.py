@@ -78,6 +78,7 @@ def shop(tmp_path, monkeypatch, shelf, tmp_path_factory):
         (("tap-good", "--with", "lib-c==1.0", "--with", "lib-c==2.0"), "plugin.conflict", "lib-c"),
         (("tap-torn",), "plugin.conflict", "lib-"),
         (("tap-good==7",), "plugin.conflict", "tap-good"),
+        (("tap-csv==0.0.1",), "plugin.conflict", "tap-csv==0.0.1 is wanted, but this checkout of Dativo holds 0."),
         (("tap-broken",), "plugin.install_failed", "building tap-broken 1.0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
