@@ -50,7 +50,7 @@ def make(project: Project, file: Path, *, probe: Prober, say: Say = lambda _: No
     shop = Session(project, probe, say=say).shop
     with work.installing(), work.folder("bundle") as folder:
         with ThreadPoolExecutor(WORKERS) as pool:
-            found = list(pool.map(lambda plugin: _wheels(plugin, project, shop, folder), plugins))
+            found = work.each(pool, lambda plugin: _wheels(plugin, project, shop, folder), plugins)
         named = [{package: _name(path) for package, path in wheels.items()} for wheels in found]
         held = {_name(path): path for wheels in found for path in wheels.values()}
         head = {
@@ -150,7 +150,7 @@ def install(
         session = Session(project, probe, offline=True, say=say)
         with undone() as built:
             with ThreadPoolExecutor(WORKERS) as pool:
-                placed = list(pool.map(lambda plugin: _placed(plugin, head, folder, session, built), plugins))
+                placed = work.each(pool, lambda plugin: _placed(plugin, head, folder, session, built), plugins)
             changes = [_known(here, head, session) for here in placed]
             approval.check(project, changes, there, approve=approve)
             _record(project, there, changes)

@@ -119,8 +119,8 @@ def made_ready(session: Session, wanted: Sequence[Wanted], built: list[Placed]) 
     """Resolve, install and probe, several at once; nothing is recorded. What was made is noted in `built`."""
     _ = session.shop  # secrets are read once, before there are threads
     with ThreadPoolExecutor(WORKERS) as pool:
-        placed = list(pool.map(lambda item: _resolve_and_place(item, session, built), wanted))
-        return list(pool.map(lambda item, here: _asked(item, here, session, built), wanted, placed))
+        placed = work.each(pool, lambda item: _resolve_and_place(item, session, built), wanted)
+        return work.each(pool, lambda item, here: _asked(item, here, session, built), wanted, placed)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dativo import errors
 from dativo.config.project import Project
@@ -16,6 +16,9 @@ from dativo.plugins.environment import interpreter
 from dativo.plugins.installed import script_digest
 from dativo.plugins.lockfile import LockedPackage, LockedPlugin, told_engine
 from dativo.plugins.requirement import Wanted, kind_of
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _PACKAGE = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(?:==\s*(?P<version>[^\s;\\]+)|@\s*(?P<url>\S+))")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
@@ -37,7 +40,7 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
     wheels = _wheels(wanted, project, python=python, shop=shop)
     main = wheels[0].name if wheels else _canonical(wanted.distribution or "")
     lines = [f"{wheel.name} @ {wheel.path.as_uri()}" for wheel in wheels] or [wanted.requirement]
-    newest = None if wheels else _newest_source(wanted, shop)
+    newest = None if wheels else _newest(wanted, shop)
     with_ = wanted.request.with_
     packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
     if wanted.engine == airbyte.ENGINE and any(one.name == "pendulum" and one.version < "2" for one in packages):
@@ -114,7 +117,8 @@ def _compile(
 ) -> list[LockedPackage]:
     """The packages, from wheels alone where that is possible: nothing is run then.
 
-    Else, or when the plugin's `newest` version (package, version) has no wheel, uv may build, in the sandbox.
+    Else, or when wheels alone give an older plugin than its `newest` version (package, version), uv may build, in the
+    sandbox; where that gives no newer one, the wheels are taken.
     """
     what, known = f"resolving {name}", {wheel.name: wheel for wheel in wheels}
     try:
@@ -127,9 +131,18 @@ def _compile(
     else:
         if newest is None or any((one.name, one.version) == newest for one in found):
             return found
-        shop.say(f"{name} {newest[1]} has no wheel: what it needs is asked for in the sandbox")
+        shop.say(f"{name} {newest[1]}, or what it needs, has no wheel: that is asked for in the sandbox")
+        built = parse_compiled(shop.compile(lines, [], what, python=python), known, name)
+        older, newer = (_version_of(newest[0], some) for some in (found, built))
+        return built if newer is not None and (older is None or newer > older) else found
     text = shop.compile(lines, [wheel.path for wheel in wheels], what, python=python)
     return parse_compiled(text, known, name)
+
+
+def _version_of(name: str, packages: list[LockedPackage]) -> Version | None:
+    from packaging.version import Version
+
+    return next((Version(one.version) for one in packages if one.name == name), None)
 
 
 def _from_wheels(lines: list[str], what: str, *, python: str | None, shop: Workshop) -> str:
@@ -140,22 +153,18 @@ def _from_wheels(lines: list[str], what: str, *, python: str | None, shop: Works
         return shop.uv.run([*arguments, "--no-strip-extras", "--python", interpreter(python), str(wish)], what=what)
 
 
-def _newest_source(wanted: Wanted, shop: Workshop) -> tuple[str, str] | None:
-    """The newest version that fits the request, if it is on the index as a source only: (package, version).
+def _newest(wanted: Wanted, shop: Workshop) -> tuple[str, str] | None:
+    """The newest version on the index that fits the request: (package, version).
 
-    Among wheels alone uv would go back to an older version that has one; for a dependency that is fine, for the plugin
-    that was asked for it is not.
+    Among wheels alone uv would go back to an older one, where the newest or something that it needs has no wheel; for a
+    dependency that is fine, for the plugin that was asked for it is not.
     """
     from packaging.requirements import Requirement
 
     requirement = Requirement(wanted.requirement)
-    versions = {
-        version: wheel
-        for version, wheel in _versions(requirement.name, wanted, shop).items()
-        if requirement.specifier.contains(version)
-    }
-    newest = max(versions, default=None)
-    return None if newest is None or versions[newest] else (_canonical(requirement.name), str(newest))
+    found = _versions(requirement.name, wanted, shop)
+    newest = max((one for one in found if requirement.specifier.contains(one)), default=None)
+    return None if newest is None else (_canonical(requirement.name), str(newest))
 
 
 def latest(wanted: Wanted, shop: Workshop) -> str | None:
@@ -166,15 +175,15 @@ def latest(wanted: Wanted, shop: Workshop) -> str | None:
     return str(max(found)) if found else None
 
 
-def _versions(name: str, wanted: Wanted, shop: Workshop) -> dict[Any, bool]:
-    """The versions on the index that are not withdrawn, and whether each has a wheel (of whatever machine)."""
+def _versions(name: str, wanted: Wanted, shop: Workshop) -> set[Version]:
+    """The versions on the index that are not withdrawn."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
     if shop.uv.offline:
-        return {}
+        return set()
     running = wanted.request.python or ".".join(map(str, sys.version_info[:3]))
-    versions: dict[Any, bool] = {}
+    versions: set[Version] = set()
     for one in index.files(shop.indexes, _canonical(name)):
         wheel = one.name.endswith(".whl")
         try:
@@ -183,7 +192,7 @@ def _versions(name: str, wanted: Wanted, shop: Workshop) -> dict[Any, bool]:
         except (InvalidSdistFilename, InvalidWheelFilename, InvalidSpecifier):
             continue
         if fits and not one.yanked:
-            versions[version] = versions.get(version, False) or wheel
+            versions.add(version)
     return versions
 
 

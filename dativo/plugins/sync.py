@@ -60,8 +60,8 @@ def _synced(session: Session, *, approve: bool) -> list[Change]:
     _ = session.shop  # secrets are read once, before there are threads
     with undone() as built:
         with ThreadPoolExecutor(WORKERS) as pool:
-            placed = list(pool.map(lambda plugin: _place(plugin, session, built), rest))
-            asked = list(pool.map(lambda here: _asked_once(here, session), placed))
+            placed = work.each(pool, lambda plugin: _place(plugin, session, built), rest)
+            asked = work.each(pool, lambda here: _asked_once(here, session), placed)
         changes += approval.check(project, asked, lock, approve=approve)
     _relock(project, lock, changes)
     return sorted(changes, key=lambda change: change.plugin.name)

@@ -58,7 +58,7 @@ def outdated(project: Project, *, probe: Prober, say: Say = lambda _: None) -> l
     with work.installing(), ThreadPoolExecutor(WORKERS) as pool:
         session = Session(project, probe, say=say, refresh=True)
         _ = session.shop
-        return list(pool.map(lambda plugin: _newer(plugin, session), plugins))
+        return work.each(pool, lambda plugin: _newer(plugin, session), plugins)
 
 
 def _newer(plugin: LockedPlugin, session: Session) -> Newer:

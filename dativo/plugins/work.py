@@ -11,8 +11,10 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any, TypeVar
 
 from dativo.config import atomic
 from dativo.config.paths import cache_dir, data_dir
@@ -20,6 +22,10 @@ from dativo.plugins import seal
 
 MAKING, GONE = ".making-", ".gone-"
 MARKER, USERS = "dativo-env.json", "dativo-users"
+LOOK_UP = 0.5
+"""Seconds."""
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -88,3 +94,25 @@ def named(lock: Path, digest: str) -> bool:
         return digest in lock.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+
+
+def each(pool: Executor, function: Callable[..., T], *given: Iterable[Any]) -> list[T]:
+    """What `function` makes of each, several at once, in their order; the first error ends it.
+
+    The main thread looks up now and then: where a signal reaches another thread, it is handled no sooner than that.
+    """
+    futures = [pool.submit(function, *one) for one in zip(*given, strict=True)]
+    try:
+        return [_result(one) for one in futures]
+    finally:
+        for one in futures:
+            one.cancel()
+
+
+def _result(future: Future[T]) -> T:
+    while True:
+        try:
+            return future.result(timeout=LOOK_UP)
+        except TimeoutError:
+            if future.done():
+                raise

@@ -164,3 +164,22 @@ def test_a_build_never_holds_the_indexs_password(tmp_path, monkeypatch):
         error = json.loads(wrong.expect(2).stdout)
         assert error["code"] == "index.denied"
         assert "wrong-one" not in wrong.stdout + wrong.stderr
+
+
+def test_the_newest_version_is_taken_although_what_it_needs_has_no_wheel(shelved, tmp_path):
+    """Among wheels alone the resolver would go back to the version that needs nothing."""
+    shelved.shelf.sdist(tiny.make(tmp_path / "lib", "lib-source", scripts=()), "lib-source")
+    shelved.shelf.wheel(tiny.make(tmp_path / "one", "tap-aged"))
+    shelved.shelf.wheel(tiny.make(tmp_path / "two", "tap-aged", version="2.0", dependencies=("lib-source",)))
+    said = shelved.dativo("add", "tap-aged").expect().stderr
+    assert "tap-aged 2.0, or what it needs, has no wheel" in said
+    (one,) = shelved.dativo("list", "--json").expect().json
+    assert one["version"] == "2.0"
+
+
+def test_an_older_version_is_taken_where_the_newest_cannot_be_had(shelved, tmp_path):
+    shelved.shelf.wheel(tiny.make(tmp_path / "one", "tap-aged"))
+    shelved.shelf.wheel(tiny.make(tmp_path / "two", "tap-aged", version="2.0", dependencies=("lib-of-nobody",)))
+    shelved.dativo("add", "tap-aged").expect()
+    (one,) = shelved.dativo("list", "--json").expect().json
+    assert one["version"] == "1.0"

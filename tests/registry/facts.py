@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 from email.message import Message
@@ -36,6 +37,8 @@ from tests.registry import code
 DESCRIPTION = 160
 STATUS = {"3": "alpha", "4": "beta", "5": "stable", "6": "stable", "7": "inactive"}
 BY_HAND = ("kind", "package")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}")
+"""A default that is counted from the moment of asking: no fact."""
 OF_THE_SDK = {
     "stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth", "batch_config",
     "flattening_max_key_length", "add_record_metadata", "load_method", "batch_size_rows", "validate_records",
@@ -128,7 +131,7 @@ def _shortened(schema: dict[str, Any], top: bool = True) -> dict[str, Any]:
             shape[key] = kinds[0] if len(kinds) == 1 else kinds
         elif key == "required":
             shape[key] = sorted(name for name in value if not (top and name in OF_THE_SDK))
-        elif key != "title":
+        elif key != "title" and not (key == "default" and isinstance(value, str) and MOMENT.match(value)):
             shape[key] = value
     return {key: value for key, value in shape.items() if value not in ([], {})}
 
