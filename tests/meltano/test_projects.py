@@ -145,6 +145,29 @@ def test_a_plugin_without_a_pip_url_is_a_program(project, tmp_path):
     assert (done.code, "plugin.tampered" in done.stderr) == (3, True), done.stderr
 
 
+def test_a_catalog_and_a_state_of_the_user(project, meltano):
+    ours, theirs = project("shop", "ours", meltano), project("shop", "theirs", meltano)
+    ours.dativo("sync").expect()
+    catalog = ours.dativo("discover", "tap-orders", "--json").expect().json
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "customer"]
+        stream["metadata"][0]["metadata"] |= {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
+    for world in (ours, theirs):
+        (world.folder / "catalog.json").write_text(json.dumps(catalog), "utf-8")
+        (world.folder / "state.json").write_text('{"bookmarks": {"orders": {"updated_at": "2026-01-05"}}}', "utf-8")
+        world.edit("      select: [orders.*, ", "      catalog: catalog.json\n      state: state.json\n      select: [")
+        world.edit("refunds.*]\n", "refunds.*]\n      select_filter: ['!refunds']\n")
+    for _ in range(2):  # the file is where each run begins
+        ours.dativo("run", "orders-to-files").expect()
+        theirs.real("run", "orders-to-files").expect()
+    assert ours.rows() == theirs.rows()
+    rows = [json.loads(line) for line in ours.rows()["output/dev/orders.jsonl"]]
+    assert sorted(row["id"] for row in rows) == [6, 6, 7, 7]
+    assert not [row for row in rows if "customer" in row]
+    assert "output/dev/refunds.jsonl" not in ours.rows()
+
+
 def test_constraints_of_the_project_are_read(project):
     shop = project("shop")
     (shop.folder / "bounds.txt").write_text("# bounds\npytz<2020  # old\n", "utf-8")
