@@ -97,6 +97,24 @@ def test_a_wrong_secret_is_met_and_none_is_shown(project):
     assert "barley" not in plan.stdout + plan.stderr
 
 
+def test_what_a_definition_calls_sensitive_is_hidden_whatever_its_name(project):
+    shop = project("shop")
+    shop.edit(
+        "        - name: token\n          kind: password\n",
+        "        - name: token\n        - {name: motto, sensitive: true}\n",
+    )
+    shop.edit("config:\n        path:", "config:\n        motto: veni-vidi-vici\n        path:")
+    shop.dativo("sync").expect()
+    for words in (
+        ["config", "tap-orders", "-v"],
+        ["config", "tap-orders", "--json"],
+        ["run", "orders-to-files", "--dry-run"],
+    ):
+        said = shop.dativo(*words).expect()
+        assert "veni-vidi-vici" not in said.stdout + said.stderr
+        assert "motto" in said.stdout or words[0] == "run"
+
+
 def test_what_is_not_for_dativo_to_run_is_refused_before_anything_runs(project):
     shop = project("shop")
     shop.edit("jobs:\n", "  utilities:\n    - {name: dbt, namespace: dbt, pip_url: dbt-core}\njobs:\n")
