@@ -97,6 +97,24 @@ def test_a_wrong_secret_is_met_and_none_is_shown(project):
     assert "barley" not in plan.stdout + plan.stderr
 
 
+def test_what_a_definition_calls_sensitive_is_hidden_whatever_its_name(project):
+    shop = project("shop")
+    shop.edit(
+        "        - name: token\n          kind: password\n",
+        "        - name: token\n        - {name: motto, sensitive: true}\n",
+    )
+    shop.edit("config:\n        path:", "config:\n        motto: veni-vidi-vici\n        path:")
+    shop.dativo("sync").expect()
+    for words in (
+        ["config", "tap-orders", "-v"],
+        ["config", "tap-orders", "--json"],
+        ["run", "orders-to-files", "--dry-run"],
+    ):
+        said = shop.dativo(*words).expect()
+        assert "veni-vidi-vici" not in said.stdout + said.stderr
+        assert "motto" in said.stdout or words[0] == "run"
+
+
 def test_what_is_not_for_dativo_to_run_is_refused_before_anything_runs(project):
     shop = project("shop")
     shop.edit("jobs:\n", "  utilities:\n    - {name: dbt, namespace: dbt, pip_url: dbt-core}\njobs:\n")
@@ -143,6 +161,29 @@ def test_a_plugin_without_a_pip_url_is_a_program(project, tmp_path):
     program.write_text(program.read_text() + "# changed\n")
     done = shop.dativo("run", "orders-to-files")
     assert (done.code, "plugin.tampered" in done.stderr) == (3, True), done.stderr
+
+
+def test_a_catalog_and_a_state_of_the_user(project, meltano):
+    ours, theirs = project("shop", "ours", meltano), project("shop", "theirs", meltano)
+    ours.dativo("sync").expect()
+    catalog = ours.dativo("discover", "tap-orders", "--json").expect().json
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "customer"]
+        stream["metadata"][0]["metadata"] |= {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
+    for world in (ours, theirs):
+        (world.folder / "catalog.json").write_text(json.dumps(catalog), "utf-8")
+        (world.folder / "state.json").write_text('{"bookmarks": {"orders": {"updated_at": "2026-01-05"}}}', "utf-8")
+        world.edit("      select: [orders.*, ", "      catalog: catalog.json\n      state: state.json\n      select: [")
+        world.edit("refunds.*]\n", "refunds.*]\n      select_filter: ['!refunds']\n")
+    for _ in range(2):  # the file is where each run begins
+        ours.dativo("run", "orders-to-files").expect()
+        theirs.real("run", "orders-to-files").expect()
+    assert ours.rows() == theirs.rows()
+    rows = [json.loads(line) for line in ours.rows()["output/dev/orders.jsonl"]]
+    assert sorted(row["id"] for row in rows) == [6, 6, 7, 7]
+    assert not [row for row in rows if "customer" in row]
+    assert "output/dev/refunds.jsonl" not in ours.rows()
 
 
 def test_constraints_of_the_project_are_read(project):
