@@ -241,3 +241,20 @@ def test_a_script_without_pipelines(tmp_path: Path) -> None:
     answer = imported(tmp_path, "shell", scripted(tmp_path, "echo hello\n"), "--dry-run")
     assert answer["project"] == {}
     assert entries(answer, "left") == [("sync.sh:1", "echo", "it plays no part in moving data")]
+
+
+def test_an_env_file_that_is_there_keeps_its_values(tmp_path: Path) -> None:
+    script = scripted(tmp_path, "tap-a -c a.json | target-b -c b.json", a={"password": "new"}, b={"password": "same"})
+    env = "# mine\nTAP_A_PASSWORD=old\nTARGET_B_PASSWORD=same"
+    (tmp_path / ".env").write_text(env)
+    imported(tmp_path, "shell", script)
+    plugins = project(tmp_path)["plugins"]
+    assert plugins["tap-a"]["config"]["password"] == "secret://env/TAP_A_PASSWORD_2"
+    assert plugins["target-b"]["config"]["password"] == "secret://env/TARGET_B_PASSWORD"
+    assert (tmp_path / ".env").read_text() == f'{env}\nTAP_A_PASSWORD_2="new"\n'
+
+
+def test_a_script_without_end(tmp_path: Path) -> None:
+    script = scripted(tmp_path, "tap-a | target-b\n" * 60_000)
+    answer = imported(tmp_path, "shell", script, code=2)
+    assert "more than 500 pipelines" in answer["message"]
