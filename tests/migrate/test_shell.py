@@ -160,7 +160,7 @@ def test_hostile_scripts(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000)
     (tmp_path / "list.json").write_text("[]")
     text = """\
-X=$(touch pwned); `touch pwned`; eval touch pwned; . ./evil.sh; touch pwned
+X=$(touch pwned); . ..; `touch pwned`; eval touch pwned; . ./evil.sh; touch pwned
 tap-a -c "$(touch pwned)" | target-a -c t.json
 tap-b -c pipe.json | target-a -c latin.json
 tap-c -c deep.json -s ../../../../etc/passwd | target-a -c list.json > $OUT
@@ -185,6 +185,7 @@ tap-g -c t.json | target-a -c t.json
     for one in [
         ("sync.sh:1", "X", "its value is not known: a command would have to be run"),
         ("sync.sh:1", "the command eval", "it is not understood, and nothing is run"),
+        ("sync.sh:1", "source ..", "it holds more than NAME=value, or cannot be read"),
         ("sync.sh:1", "source evil.sh", "it holds more than NAME=value, or cannot be read"),
         ("sync.sh:2", "tap-a: its config", "which file: a command would have to be run"),
         ("pipe.json", "tap-b: its config", "it is no file"),
