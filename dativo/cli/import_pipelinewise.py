@@ -35,5 +35,6 @@ def command(*, folder: Path, config_dir: Path | None, into: Path, dry_run: bool)
     """Import."""
     from dativo.migrate.pipelinewise.project import checked_folder, draft
 
-    made = draft(checked_folder(folder), config_dir if config_dir is None else checked_folder(config_dir.expanduser()))
+    states = config_dir if config_dir is None else checked_folder(config_dir.expanduser())
+    made = draft(checked_folder(folder), states, into)
     finish(made, into, str(folder), dry_run=dry_run)

@@ -30,9 +30,10 @@ def content(path: Path, limit: int) -> bytes:
         raise UnreadableError(f"it cannot be read: {problem.strerror}") from None
     except ValueError:
         raise UnreadableError("its name holds a NUL") from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UnreadableError("it is no file")
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise UnreadableError("it is no file")
         raw = file.read(limit + 1)
     if len(raw) > limit:
         raise UnreadableError(f"it has more than {limit:,} bytes")

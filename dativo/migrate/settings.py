@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from dativo.config.variables import read_env_file
 from dativo.migrate.report import Report
 from dativo.secrets import dotenv, names
 from dativo.secrets.reference import is_reference
@@ -42,8 +44,15 @@ class Settings:
     """Collects the secrets of all plugins of one import."""
 
     report: Report
+    into: Path | None = None
+    """The folder whose `.env` may be there already: what it says is not changed."""
     env: dict[str, str] = field(default_factory=dict, repr=False)
-    """Variable -> value: the lines of `.env`."""
+    """Variable -> value: the new lines of `.env`."""
+
+    @cached_property
+    def there(self) -> dict[str, str]:
+        """What the `.env` of the folder says. Raises project.invalid where it cannot be read."""
+        return read_env_file(self.into / ENV) if self.into else {}
 
     def config(
         self,
@@ -78,11 +87,12 @@ class Settings:
         stem = re.sub(r"[^A-Za-z0-9]+", "_", f"{plugin}_{key}").upper().strip("_")
         stem = stem if not stem[:1].isdigit() else f"P_{stem}"
         name, number = stem, 2
-        while self.env.get(name, value) != value:
+        while {**self.there, **self.env}.get(name, value) != value:
             name, number = f"{stem}_{number}", number + 1
         if not _holds(name, value):
             return None
-        self.env[name] = value
+        if name not in self.there:
+            self.env[name] = value
         return f"secret://env/{name}"
 
     def lines(self) -> dict[str, str]:

@@ -45,7 +45,7 @@ class PeopleReader(BaseReader):
         for file in self.source_config.files:
             path = Path(file["path"])
             moment = str(len(path.read_text()))
-            state_path = self.source_config.incremental["state_path"]
+            state_path = Path(self.source_config.incremental["state_path"])
             if state_manager.should_skip_file(file["id"], moment, state_path):
                 continue
             rows = [line.split(",") for line in path.read_text().splitlines()]

@@ -160,7 +160,7 @@ def test_hostile_scripts(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000)
     (tmp_path / "list.json").write_text("[]")
     text = """\
-X=$(touch pwned); `touch pwned`; eval touch pwned; . ./evil.sh; touch pwned
+X=$(touch pwned); . ..; `touch pwned`; eval touch pwned; . ./evil.sh; touch pwned
 tap-a -c "$(touch pwned)" | target-a -c t.json
 tap-b -c pipe.json | target-a -c latin.json
 tap-c -c deep.json -s ../../../../etc/passwd | target-a -c list.json > $OUT
@@ -185,6 +185,7 @@ tap-g -c t.json | target-a -c t.json
     for one in [
         ("sync.sh:1", "X", "its value is not known: a command would have to be run"),
         ("sync.sh:1", "the command eval", "it is not understood, and nothing is run"),
+        ("sync.sh:1", "source ..", "it holds more than NAME=value, or cannot be read"),
         ("sync.sh:1", "source evil.sh", "it holds more than NAME=value, or cannot be read"),
         ("sync.sh:2", "tap-a: its config", "which file: a command would have to be run"),
         ("pipe.json", "tap-b: its config", "it is no file"),
@@ -241,3 +242,20 @@ def test_a_script_without_pipelines(tmp_path: Path) -> None:
     answer = imported(tmp_path, "shell", scripted(tmp_path, "echo hello\n"), "--dry-run")
     assert answer["project"] == {}
     assert entries(answer, "left") == [("sync.sh:1", "echo", "it plays no part in moving data")]
+
+
+def test_an_env_file_that_is_there_keeps_its_values(tmp_path: Path) -> None:
+    script = scripted(tmp_path, "tap-a -c a.json | target-b -c b.json", a={"password": "new"}, b={"password": "same"})
+    env = "# mine\nTAP_A_PASSWORD=old\nTARGET_B_PASSWORD=same"
+    (tmp_path / ".env").write_text(env)
+    imported(tmp_path, "shell", script)
+    plugins = project(tmp_path)["plugins"]
+    assert plugins["tap-a"]["config"]["password"] == "secret://env/TAP_A_PASSWORD_2"
+    assert plugins["target-b"]["config"]["password"] == "secret://env/TARGET_B_PASSWORD"
+    assert (tmp_path / ".env").read_text() == f'{env}\nTAP_A_PASSWORD_2="new"\n'
+
+
+def test_a_script_without_end(tmp_path: Path) -> None:
+    script = scripted(tmp_path, "tap-a | target-b\n" * 60_000)
+    answer = imported(tmp_path, "shell", script, code=2)
+    assert "more than 500 pipelines" in answer["message"]

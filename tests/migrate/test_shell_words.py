@@ -18,7 +18,7 @@ LINES = [
     "cut \\\n  off # a comment | not a pipe\n",
     "a#b '#c' \\#d",
     "ü 東京 $'B' \"\" ''" .replace("$'B' ", ""),
-    "~/x ~ '~/y' a~b",
+    "~/x ~ '~/y' a~b ~'' ~$B ~\"/x\"",
     '"a\\\nb" c',
     "1 2>/dev/null 3 2>&1 x",
     "*.csv '*.json' [ab]",

@@ -46,7 +46,7 @@ class Ends:
 
     def __init__(self, folder: Folder, into: Path) -> None:
         self.folder, self.report, self.into = folder, folder.report, into
-        self.settings = Settings(folder.report)
+        self.settings = Settings(folder.report, into)
         self.plugins: dict[str, dict[str, Any]] = {}
         self.files: dict[str, str] = {}
 

@@ -13,6 +13,7 @@ from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import Report
 from dativo.migrate.settings import variable
 
+MOST_FILES = 2_000
 VAULT = "!vault"
 VAULTED_FILE = "$ANSIBLE_VAULT;"
 _ENV = re.compile(
@@ -36,6 +37,10 @@ def read(folder: Path, report: Report) -> Files:
     """Every file; one that cannot be used is in the report. Raises import.invalid when the folder has none."""
     found = Files()
     names = sorted(one.name for one in folder.iterdir() if one.suffix in (".yml", ".yaml")) if folder.is_dir() else []
+    if len(names) > MOST_FILES:
+        raise errors.ConfigError(
+            "import.invalid", f"{folder} holds more than {MOST_FILES:,} YAML files", hint="split it"
+        )
     for name in names:
         place = [found.taps] if name.startswith("tap_") else [found.targets] if name.startswith("target_") else []
         if not place and name != "config.yml":

@@ -40,17 +40,17 @@ HANDED: dict[str, Any] = {
 }
 
 
-def draft(folder: Path, config_dir: Path | None) -> Draft:
+def draft(folder: Path, config_dir: Path | None, into: Path) -> Draft:
     """The draft of a folder of YAML files. `config_dir` is PipelineWise's own (`~/.pipelinewise`), for the states."""
     report = Report()
     found = files.read(folder, report)
-    return _Project(report, config_dir).draft(found)
+    return _Project(report, config_dir, into).draft(found)
 
 
 class _Project:
-    def __init__(self, report: Report, config_dir: Path | None) -> None:
+    def __init__(self, report: Report, config_dir: Path | None, into: Path) -> None:
         self.report, self.config_dir = report, config_dir
-        self.settings = Settings(report)
+        self.settings = Settings(report, into)
         self.plugins: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.bookmarks: dict[str, str] = {}

@@ -24,6 +24,7 @@ from dativo.migrate.shell.words import Scope, Word
 from dativo.secrets import names
 
 MAX_SCRIPT = 1 << 20
+MOST_PIPELINES = 500
 ENVIRONMENT = "ENV"
 _OURS = {one.name for one in VARIABLES}
 _KEPT_BACK = re.compile(r"PATH|HOME|TMPDIR|IFS|SHELL|PWD|USER|(LD|PYTHON|BASH|GIT|VIRTUAL|DATIVO)_?.*")
@@ -40,13 +41,17 @@ def draft(script: Path, folder: Path | None, into: Path) -> Draft:
     own = script.absolute().parent
     read = Script(report, script.name, Scope(own, (folder or own).absolute()))
     read.read(text)
+    if len(read.pipelines) > MOST_PIPELINES:
+        raise errors.ConfigError(
+            "import.invalid", f"{script} has more than {MOST_PIPELINES:,} pipelines", hint="split it"
+        )
     return _Project(read, into.absolute()).draft()
 
 
 class _Project:
     def __init__(self, script: Script, into: Path) -> None:
         self.script, self.report, self.into = script, script.report, into
-        self.settings = Settings(script.report)
+        self.settings = Settings(script.report, into)
         self.plugins: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.bookmarks: dict[str, str] = {}

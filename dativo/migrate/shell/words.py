@@ -62,7 +62,8 @@ class Scope:
             return Word(None, "an array is not understood")
         text = ""
         for at, part in enumerate(token.parts):
-            found = self._part(part, first=at == 0)
+            tilde = at == 0 and (part.text.startswith("~/") or (part.text == "~" and len(token.parts) == 1))
+            found = self._part(part, home=tilde and not part.quoted)
             if found.text is None:
                 return found
             blank = part.kind == "variable" and not part.quoted and any(sign.isspace() for sign in found.text)
@@ -71,10 +72,9 @@ class Scope:
             text += found.text
         return Word(text)
 
-    def _part(self, part: Part, *, first: bool = False) -> Word:
+    def _part(self, part: Part, *, home: bool = False) -> Word:
         if part.kind == "text":
-            tilde = first and not part.quoted and (part.text == "~" or part.text.startswith("~/"))
-            return Word(str(Path.home()) + part.text[1:] if tilde else part.text)
+            return Word(str(Path.home()) + part.text[1:] if home else part.text)
         if part.kind == "variable":
             return self._variable(part)
         if part.kind == "command":
