@@ -1,8 +1,8 @@
 """A Docker or Podman engine, spoken to over its unix socket, and a container of it as if it were a child process.
 
-Run as a program (`SPEC NAME=FILE …`) it starts one container with these files in it, passes its stdout and stderr on, and
-leaves with its exit code. The data plane is given it as text, for a child of a plan: so it uses the standard library
-alone. Nothing of this machine is mounted: files go in as an archive, before the container starts. The API is Docker's,
+Run as a program (`SPEC NAME=FILE …`) it starts one container with these files in it, passes its stdout and stderr on,
+and leaves with its exit code. The data plane is given it as text, for a child of a plan: so it uses the standard
+library alone. Nothing of this machine is mounted: files go in as an archive, before the container starts. The API is Docker's,
 version 1.40, which Podman speaks too.
 """
 

@@ -36,7 +36,7 @@ class Made:
 class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """The engine: `images` by name, and the program that each is."""
 
-    daemon_threads = True
+    block_on_close = True
 
     def __init__(self, place: Path) -> None:
         self.path = place / "engine.sock"
@@ -142,8 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         made = self.server.containers.pop(words[1], None)
         if made is not None:
             self.server.removed.append(words[1])
-            if made.process is not None and made.process.poll() is None:
-                made.process.kill()
+            _end(made)
         self._answer(204 if made else 404, None if made else {"message": "no such container"})
 
     def _create(self, spec: dict[str, Any]) -> None:
@@ -179,12 +178,19 @@ class _Handler(BaseHTTPRequestHandler):
             thread.join()
 
     def _frames(self, number: int, stream: Any, lock: threading.Lock) -> None:
-        while part := stream.read1(1 << 15):
-            with lock:
-                try:
-                    self.wfile.write(bytes([number, 0, 0, 0]) + len(part).to_bytes(4, "big") + part)
-                except OSError:
-                    return
+        with stream:
+            while part := stream.read1(1 << 15):
+                with lock:
+                    try:
+                        self.wfile.write(bytes([number, 0, 0, 0]) + len(part).to_bytes(4, "big") + part)
+                    except OSError:
+                        return
+
+
+def _end(made: Made) -> None:
+    if made.process is not None:
+        made.process.kill()
+        made.process.wait()
 
 
 @contextmanager
@@ -199,5 +205,4 @@ def engine() -> Iterator[Engine]:
             server.shutdown()
             thread.join()
             for made in server.containers.values():
-                if made.process is not None and made.process.poll() is None:
-                    made.process.kill()
+                _end(made)

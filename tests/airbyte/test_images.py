@@ -82,7 +82,7 @@ def test_what_it_is_granted_is_put_to_the_engine(docked: Docked, running: Engine
         assert host["Memory"] > 0
         assert host["PidsLimit"] > 0
     host = running.created[-1]["HostConfig"]
-    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (300_000_000, 300_000_000, 50)
+    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (300 << 20, 300 << 20, 50)
     docked.run(network="any", rows=5).expect()
     assert running.created[-1]["HostConfig"]["NetworkMode"] == "bridge"
 
