@@ -2,8 +2,8 @@
 
 Run as a program (`SPEC NAME=FILE …`) it starts one container with these files in it, passes its stdout and stderr on,
 and leaves with its exit code. The data plane is given it as text, for a child of a plan: so it uses the standard
-library alone. Nothing of this machine is mounted: files go in as an archive, before the container starts. The API is Docker's,
-version 1.40, which Podman speaks too.
+library alone. Nothing of this machine is mounted: files go in as an archive, before the container starts. The API is
+Docker's, version 1.40, which Podman speaks too.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from tests.servers import buckets
 from tests.servers.postgres import Postgres
 from tests.workspace import Workspace, installed
 
-CONNECTORS = ("airbyte:source-faker==7.2.1", "airbyte:source-file==0.5.39", "airbyte:source-s3==4.16.1")
+CONNECTORS = ("airbyte:source-faker==7.2.1", "airbyte:source-file==0.5.39", "airbyte:source-s3==4.14.2")
 FAKER = {"seed": 7, "always_updated": False, "records_per_slice": 100, "parallelism": 1}
 PATIENCE = 300.0
 
