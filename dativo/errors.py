@@ -182,6 +182,11 @@ CATALOG: dict[str, Entry] = {
         3, "this machine cannot keep what the sandbox profile promises", "see `dativo doctor` for what is missing"
     ),
     "secret.backend": Entry(3, "a secret backend cannot be used", "its message says why; see docs/concepts/secrets.md"),
+    "env.engine": Entry(
+        3,
+        "a container could not be run",
+        "see what the engine says; is Docker or Podman running? DOCKER_HOST names its socket",
+    ),
     "env.locked": Entry(3, "another process has the destination open", "end that process, then run it again"),
     "env.duckdb": Entry(3, "the database engine cannot do its work", "its message says why"),
     "env.memory": Entry(

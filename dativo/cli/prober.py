@@ -52,6 +52,12 @@ class Prober:
             context={"stderr": "\n".join([*about.lines, *told.lines])},
         )
 
+    def image(self, digest: str) -> dict[str, Any]:
+        """The manifest of a connector that is a container image."""
+        from dativo.run import connector
+
+        return connector.manifest_of_image(digest, beat=self._beat)
+
     def confine(self, task: Task) -> Outcome:
         """Run a build in the sandbox."""
         from dativo.run.building import confined

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
-from dativo.engines import airbyte_catalog, airbyte_state, singer
+from dativo.engines import airbyte_catalog, airbyte_image, airbyte_state, singer
 from dativo.engines.singer import Confine, Startable
 
 NAME = "airbyte"
@@ -61,11 +61,10 @@ def child(
         argv += ["--state", "{file:state}"]
         files["state"] = _memfd(handed)
     bare = singer.probe(installed, (), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd)
+    made = {**bare, "argv": argv, "files": files}
     return {
-        **bare,
+        **_placed(made, installed, "read"),
         "role": role,
-        "argv": argv,
-        "files": files,
         "airbyte": {"streams": configured.streams, "state": base},
     }
 
@@ -86,10 +85,19 @@ def probe(
 ) -> dict[str, Any]:
     """`spec`, `check` or `discover`: one child alone; `Answers` reads its stdout."""
     bare = singer.probe(installed, (question,), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd)
-    if config is None:
-        return bare
-    argv = [*bare["argv"], "--config", "{file:config}"]
-    return {**bare, "argv": argv, "files": {"config": _memfd(config)}}
+    if config is not None:
+        argv = [*bare["argv"], "--config", "{file:config}"]
+        bare = {**bare, "argv": argv, "files": {"config": _memfd(config)}}
+    return bare if isinstance(installed, Path) else _placed(bare, installed, question)
+
+
+def _placed(child: dict[str, Any], installed: Startable, question: str) -> dict[str, Any]:
+    """The child as it is started: as it stands, or in a container where the connector is an image."""
+    image = installed.manifest.get(airbyte_image.IMAGE)
+    if not isinstance(image, str):
+        return child
+    words = [question, *(word for name in child["files"] for word in (f"--{name}", airbyte_image.path_of(name)))]
+    return airbyte_image.contained(child, image, words)
 
 
 def _memfd(content: Any, back_fd: int | None = None) -> dict[str, Any]:

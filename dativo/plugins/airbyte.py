@@ -72,6 +72,40 @@ def connector(text: str) -> Connector:
     return Connector(name, kind, f"airbyte-{name}", f"airbyte-{name}{extras}{parsed.specifier}")
 
 
+# -- images
+
+IMAGES = "docker/"
+"""How a container image is written: `airbyte:docker/airbyte/source-x:1.2`."""
+_IMAGE = re.compile(
+    r"(?:[a-z0-9.-]+(?::\d{1,5})?/)?(?:[a-z0-9._-]+/)*(?P<name>[a-z0-9._-]+):(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})"
+)
+
+
+def image(text: str) -> tuple[str, str]:
+    """The name and the tag of `airbyte/source-x:1.2`; `usage` when it is no image with a tag."""
+    found = _IMAGE.fullmatch(text)
+    if not found:
+        raise errors.ConfigError(
+            "usage", f"{text!r} is no image with a tag", hint="as in airbyte:docker/airbyte/source-faker:7.2.1"
+        )
+    return found["name"], found["tag"]
+
+
+def pulled(text: str) -> str:
+    """Fetch an image with this machine's engine; its hash."""
+    from dativo import containers
+
+    socket = containers.find()
+    if socket is None:
+        raise errors.EnvironmentFault("env.engine", f"{text}: no Docker or Podman engine was found")
+    engine = containers.Engine(socket)
+    try:
+        engine.pull(text)
+        return engine.digest(text)
+    except (containers.Fault, OSError, ValueError, KeyError) as problem:
+        raise errors.EnvironmentFault("env.engine", f"{text} could not be fetched: {problem}") from problem
+
+
 # -- declarative manifests
 
 

@@ -36,7 +36,7 @@ def make(project: Project, file: Path, *, probe: Prober, say: Say = lambda _: No
     Raises `plugin.not_installed` where something is locked only, `usage` for scripts: they are files of the project.
     """
     lock = lockfile.read(project.lock_file)
-    plugins = [plugin for plugin in lock.plugins.values() if plugin.source != "script"]
+    plugins = [plugin for plugin in lock.plugins.values() if plugin.packaged]
     if not plugins:
         raise errors.ConfigError("usage", "there is nothing to bundle", hint="dativo add …")
     for plugin in plugins:
@@ -45,7 +45,7 @@ def make(project: Project, file: Path, *, probe: Prober, say: Say = lambda _: No
                 "plugin.not_installed", f"{plugin.name} {plugin.version} is locked but not installed"
             )
     for plugin in lock.plugins.values():
-        if plugin.source == "script":
+        if not plugin.packaged:
             say(f"{plugin.name} is a script: copy {plugin.executable} with the project")
     shop = Session(project, probe, say=say).shop
     with work.installing(), work.folder("bundle") as folder:

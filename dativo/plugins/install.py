@@ -40,6 +40,9 @@ class Prober(Protocol):
     def __call__(self, executable: Path, home: Path | None, engine: str, /) -> dict[str, Any]:
         """Start a plugin (executable, environment, what it speaks) and return its manifest."""
 
+    def image(self, digest: str, /) -> dict[str, Any]:
+        """Start a container image of the engine and return its manifest."""
+
     def confine(self, task: Task, /) -> Outcome:
         """Run a build in the sandbox."""
 
@@ -164,8 +167,9 @@ def remove(project: Project, names: Sequence[str]) -> list[LockedPlugin]:
             lockfile.write(project.lock_file, fresh.without(names))
     with work.installing():
         for plugin in gone:
-            if plugin.source == "script":
-                script_manifest(script_path(project, plugin), plugin.digest).unlink(missing_ok=True)
+            if not plugin.packaged:
+                path = Path(plugin.digest) if plugin.source == "docker" else script_path(project, plugin)
+                script_manifest(path, plugin.digest).unlink(missing_ok=True)
             else:
                 environment.release(plugin, project.lock_file)
     return gone
@@ -214,6 +218,8 @@ def place(resolved: Resolved, session: Session, built: list[Placed], executable:
     plugin = resolved.plugin
     if plugin.source == "script":
         return Placed(plugin, script_path(session.project, plugin), None, False)
+    if plugin.source == "docker":
+        return Placed(plugin, Path(plugin.digest), None, False)
     made = _made(plugin, resolved.wheels, session)
     here = Placed(plugin, made.path, made.path, made.fresh)
     built.append(here)
@@ -257,7 +263,12 @@ def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> 
     kept = script_manifest(here.executable, here.plugin.digest) if here.home is None else _told(here.plugin)
     manifest = known if known is not None else _read(kept)
     if manifest is None:
-        manifest = session.probe(here.executable, here.home, here.plugin.engine)
+        image = here.plugin.source == "docker"
+        manifest = (
+            session.probe.image(here.plugin.digest)
+            if image
+            else session.probe(here.executable, here.home, here.plugin.engine)
+        )
         _keep(kept, manifest)
     entry = session.names.of(here.plugin)
     if entry is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +144,13 @@ def _ready(project: Project, plugin: LockedPlugin) -> Installed:
                 hint=f"if the change is yours: dativo add {plugin.executable} --as {plugin.name} --kind {plugin.kind}",
             )  # fmt: skip
         return _installed(plugin, path, None, read_manifest(script_manifest(path, plugin.digest), plugin))
+    if plugin.source == "docker":
+        kept = script_manifest(Path(plugin.digest), plugin.digest)
+        if not kept.is_file():
+            raise errors.EnvironmentFault(
+                "plugin.not_installed", f"{plugin.name} {plugin.version} is locked but was never started here"
+            )
+        return _installed(plugin, Path(sys.executable), None, read_manifest(kept, plugin))
     if not environment.ready(plugin):
         raise errors.EnvironmentFault(
             "plugin.not_installed", f"{plugin.name} {plugin.version} is locked but not installed"

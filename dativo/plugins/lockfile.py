@@ -61,6 +61,11 @@ class LockedPlugin:
     """What it speaks, and so how it is started: one of the registry's engines. Written where it is not Singer."""
 
     @property
+    def packaged(self) -> bool:
+        """Whether it is made of packages, in an environment: not a script, not an image."""
+        return self.source not in ("script", "docker")
+
+    @property
     def environment(self) -> str:
         """The name of its environment under data_dir()/envs."""
         return f"{self.name}-{self.digest.partition(':')[2][:12]}"

@@ -65,7 +65,8 @@ class Wanted:
         """How dativo.yml says where it comes from."""
         if self.engine != airbyte.ENGINE:
             return self.requirement
-        return AIRBYTE + self.requirement.removeprefix("airbyte-")
+        place = airbyte.IMAGES if self.source == "docker" else ""
+        return AIRBYTE + place + self.requirement.removeprefix("airbyte-")
 
 
 def understand(request: Request, project: Project, index: Index | None = None) -> Wanted:
@@ -168,6 +169,10 @@ def _airbyte(request: Request, text: str, project: Project) -> Wanted:
         request = replace(request, kind="tap", executable=airbyte.COMMAND)
         shown = project.shown_path(path)
         return Wanted(request, "manifest", name, shown, folder=path, engine=airbyte.ENGINE)
+    if text.startswith(airbyte.IMAGES):
+        image = text.removeprefix(airbyte.IMAGES)
+        name = checked_name(request.as_name or airbyte.image(image)[0])
+        return Wanted(replace(request, kind="tap"), "docker", name, image, engine=airbyte.ENGINE)
     if text.startswith(_PLACES):
         wanted = _path(replace(request, kind=request.kind or "tap"), text, project)
         return replace(wanted, engine=airbyte.ENGINE)

@@ -36,6 +36,8 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
     """Ask uv which packages the plugin consists of. A script consists of itself."""
     if wanted.source == "script":
         return _script(wanted)
+    if wanted.source == "docker":
+        return _image(wanted)
     python = wanted.request.python
     wheels = _wheels(wanted, project, python=python, shop=shop)
     main = wheels[0].name if wheels else _canonical(wanted.distribution or "")
@@ -239,6 +241,25 @@ def _script(wanted: Wanted) -> Resolved:
         executable=wanted.requirement,
         digest=digest,
         engine=wanted.engine or told_engine(None),
+    )
+    return Resolved(plugin, {})
+
+
+def _image(wanted: Wanted) -> Resolved:
+    digest = airbyte.pulled(wanted.requirement)
+    plugin = LockedPlugin(
+        name=wanted.name,
+        kind=wanted.request.kind or "",
+        variant=None,
+        source="docker",
+        requirement=wanted.requirement,
+        with_=(),
+        python=None,
+        distribution=None,
+        version=airbyte.image(wanted.requirement)[1],
+        executable="docker",
+        digest=digest,
+        engine=wanted.engine,
     )
     return Resolved(plugin, {})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
-from dativo.plugins import approval, environment, lockfile, sources, work
+from dativo.plugins import airbyte, approval, environment, lockfile, sources, work
 from dativo.plugins.approval import Change
 from dativo.plugins.install import WORKERS, Placed, Prober, Say, Session, add, ask, place, remove, undone
 from dativo.plugins.installed import read_manifest, script_digest, script_manifest, script_path
@@ -138,6 +138,8 @@ def _refuse(stale: Sequence[str], extra: Sequence[str], project: Project) -> Non
 def _place(plugin: LockedPlugin, session: Session, built: list[Placed]) -> Placed:
     if plugin.source == "script":
         return _script(plugin, session)
+    if plugin.source == "docker":
+        return place(_same_image(plugin), session, built)
     if environment.ready(plugin):
         changed = _changed(plugin, session)
         if not changed:
@@ -182,6 +184,18 @@ def _script(plugin: LockedPlugin, session: Session) -> Placed:
             hint=f"if the change is yours: dativo add {plugin.executable} --as {plugin.name} --kind {plugin.kind}",
         )
     return Placed(plugin, path, None, False)
+
+
+def _same_image(plugin: LockedPlugin) -> Resolved:
+    """The image that was locked, fetched where it is not here; what has its tag now may be another (I7)."""
+    found = airbyte.pulled(plugin.requirement)
+    if found != plugin.digest:
+        raise errors.EnvironmentFault(
+            "plugin.tampered",
+            f"{plugin.name}: {plugin.requirement} is {found[:19]} now, not the image that was locked",
+            hint=f"to take it: dativo add airbyte:docker/{plugin.requirement}",
+        )
+    return Resolved(plugin, {})
 
 
 def _with_wheels(plugin: LockedPlugin, session: Session) -> tuple[LockedPlugin, dict[str, Path]]:

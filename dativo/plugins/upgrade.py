@@ -88,10 +88,10 @@ def upgrade(
         if name not in lock.plugins:
             raise unknown(project, name, lock)
     require_writable(project)
-    chosen = names or [name for name, one in lock.plugins.items() if one.source != "script"]
+    chosen = names or [name for name, one in lock.plugins.items() if one.packaged]
     before = [lock.plugins[name] for name in sorted(set(chosen))]
     for plugin in before:
-        if plugin.source == "script":
+        if not plugin.packaged:
             raise errors.ConfigError("usage", f"{plugin.name} is a script", hint=f"dativo add {plugin.executable}")
     wanted = [_wanted(plugin, project) for plugin in before]
     session = Session(project, probe, say=say, refresh=True)

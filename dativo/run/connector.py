@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo import errors
-from dativo.engines import airbyte
+from dativo.engines import airbyte, airbyte_image, singer
 from dativo.engines.airbyte import Answers
 from dativo.observe.log import PluginLog
 from dativo.plugins import airbyte as package
@@ -32,17 +33,31 @@ def manifest(executable: Path, home: Path | None, *, beat: Callable[[], None] | 
         return {**manifests.checked(found), **({"sandbox": {"network": hosts}} if hosts else {})}
     grants = bare(executable.name, executable, home, wall=probe.PATIENCE)
     child = airbyte.probe(executable, "spec", confine=grants.confining(planned=False))
+    return _described(child, executable.name, beat)
+
+
+def manifest_of_image(digest: str, *, beat: Callable[[], None] | None = None) -> dict[str, Any]:
+    """The same of a container image, by its hash."""
+    python = Path(sys.executable)
+    grants = bare("image", python, singer.home_of(python), wall=probe.PATIENCE)
+    child = singer.probe(python, (), confine=grants.confining(planned=False))
+    contained = airbyte_image.contained(child, digest, ["spec"])
+    found = _described({**contained, "name": "image"}, "source", beat)
+    return {**found, airbyte_image.IMAGE: digest}
+
+
+def _described(child: dict[str, Any], name: str, beat: Callable[[], None] | None) -> dict[str, Any]:
     answer = probe.ask(child, beat=beat)
     spec = Answers(answer.stdout).spec() if answer.ok else None
     if spec is None:
         raise errors.EnvironmentFault(
             "plugin.start_failed",
-            f"{executable.name} does not answer `spec` (exit {answer.code})",
+            f"{name} does not answer `spec` (exit {answer.code})",
             details=tuple(answer.lines[-6:]) or ((answer.end.message,) if answer.end.message else ()),
             hint="see its last lines above; another version (airbyte:NAME==…) or --python may start",
             context={"stderr": "\n".join(answer.lines)},
         )
-    return manifests.checked(airbyte.manifest(spec, executable.name))
+    return manifests.checked(airbyte.manifest(spec, name))
 
 
 def question(plugin: Installed, words: str, config: Mapping[str, Any], **spec: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ SPEC = {
             "die_at": {"type": "integer"},
             "say": {"type": "array"},
             "end": {},
+            "hang": {"type": "boolean"},
             "starts": {"type": "string"},
             "renew": {"type": "string"},
             "refuse": {"type": "string"},
@@ -98,6 +99,8 @@ def read(config: dict, states: list) -> None:
         for _ in range(times):
             sys.stdout.write(text)
         sys.stdout.flush()
+    while config.get("hang"):
+        signal.pause()
     end = config.get("end", 0)
     if end == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """Real connectors from the package index, unmodified, in `standard`: in full, incrementally, and after a kill -9.
 
-source-faker makes rows by itself, source-file reads a file, source-rss and a declarative manifest a loopback site.
+source-faker makes rows by itself, source-file reads a file, source-s3 moto's server, and a declarative manifest
+a loopback site.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import psutil
 import pytest
 
 from tests.airbyte import boats
-from tests.servers import web
+from tests.servers import buckets
 from tests.servers.postgres import Postgres
 from tests.workspace import Workspace, installed
 
-CONNECTORS = ("airbyte:source-faker==7.2.1", "airbyte:source-file==0.5.39", "airbyte:source-rss==1.0.31")
+CONNECTORS = ("airbyte:source-faker==7.2.1", "airbyte:source-file==0.5.39", "airbyte:source-s3==4.14.2")
 FAKER = {"seed": 7, "always_updated": False, "records_per_slice": 100, "parallelism": 1}
 PATIENCE = 300.0
 
@@ -131,26 +132,31 @@ def test_a_file(place: Place) -> None:
     assert place.one("SELECT sum(length) FROM {t}boats") == sum(n + 0.5 for n in range(1000))
 
 
-def feed(items: int) -> str:
-    """An RSS feed; each item an hour later than the one before."""
-    told = "".join(
-        f"<item><title>Item {n}</title><link>https://example.org/{n}</link><guid>{n}</guid>"
-        f"<pubDate>Mon, {5 + n // 24:02d} Oct 2026 {n % 24:02d}:00:00 +0000</pubDate></item>"
-        for n in reversed(range(items))
-    )
-    head = "<title>News</title><link>https://example.org</link><description>x</description>"
-    return f'<?xml version="1.0"?><rss version="2.0"><channel>{head}{told}</channel></rss>'
-
-
-def test_a_feed(place: Place) -> None:
-    with web.site({}) as site:
-        site.texts["/feed.xml"] = ("application/rss+xml", feed(40))
-        first = place.run("source-rss", url=f"{site.url}/feed.xml")
-        assert first["records"] == 40
-        site.texts["/feed.xml"] = ("application/rss+xml", feed(50))
-        again = place.run("source-rss", url=f"{site.url}/feed.xml")
-        assert 10 <= again["records"] < 40
-    assert place.one("SELECT count(DISTINCT title) FROM {t}items") == 50
+def test_a_bucket(place: Place) -> None:
+    with buckets.served() as service:
+        service.create("harbour")
+        for number in range(3):
+            text = "id,name\n" + "".join(f"{number * 100 + n},Boat {n}\n" for n in range(100))
+            service.put("harbour", f"boats/{number}.csv", text.encode())
+        config = {
+            "bucket": "harbour",
+            "endpoint": service.url,
+            **buckets.KEYS,
+            "region_name": buckets.REGION,
+            "streams": [
+                {
+                    "name": "boats",
+                    "globs": ["boats/*.csv"],
+                    "format": {"filetype": "csv"},
+                    "validation_policy": "Emit Record",
+                }
+            ],
+        }
+        assert place.run("source-s3", **config)["records"] == 300
+        assert place.run("source-s3", **config)["records"] == 0
+        service.put("harbour", "boats/3.csv", b"id,name\n300,Boat\n301,Boat\n")
+        assert place.run("source-s3", **config)["records"] == 2
+    assert place.one("SELECT count(*) FROM {t}boats") == 302
 
 
 def test_a_declarative_manifest(place: Place) -> None:
@@ -191,5 +197,5 @@ def test_what_was_added_can_be_synced_elsewhere(connectors: Workspace, tmp_path:
     copy = connectors.branch(tmp_path / "copy")
     assert json.loads(copy.dativo("sync", "--frozen", "--json").expect().stdout)
     listed = {one["name"]: one for one in copy.dativo("list", "--json").expect().json}
-    assert {"source-faker", "source-file", "source-rss", "source-boats"} <= set(listed)
+    assert {"source-faker", "source-file", "source-s3", "source-boats"} <= set(listed)
     assert "source-faker" in copy.shell("dativo airbyte:source-faker --help").expect().stdout
