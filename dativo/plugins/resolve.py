@@ -45,7 +45,8 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
     newest = None if wheels else _newest(wanted, shop)
     with_ = wanted.request.with_
     packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
-    if wanted.engine == airbyte.ENGINE and any(one.name == "pendulum" and one.version < "2" for one in packages):
+    old = any(one.name == "pendulum" and one.version.startswith(("0.", "1.")) for one in packages)
+    if old and wanted.engine == airbyte.ENGINE:
         with_ = (*with_, airbyte.PENDULUM)
         packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
     version = next((package.version for package in packages if package.name == main), None)
@@ -259,7 +260,7 @@ def _image(wanted: Wanted) -> Resolved:
         version=airbyte.image(wanted.requirement)[1],
         executable="docker",
         digest=digest,
-        engine=wanted.engine,
+        engine=airbyte.ENGINE,
     )
     return Resolved(plugin, {})
 
