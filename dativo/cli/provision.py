@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 def provide(project: Project, names: Sequence[str]) -> None:
     """Install those of the plugins that dativo.lock does not hold as meltano.yml wants them."""
     from dativo.config.meltano.project import MeltanoProject
-    from dativo.plugins import lockfile
-    from dativo.plugins.sync import lacking
+    from dativo.plugins import drift, lockfile
 
     assert isinstance(project, MeltanoProject)
     _warn(project)
-    stale = lacking(project, lockfile.headers(project.lock_file), names)
+    stale = drift.lacking(project, lockfile.headers(project.lock_file), names)
     if not stale:
         return
     from dativo.cli.prober import prober

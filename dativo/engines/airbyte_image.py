@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dativo import containers, errors
+from dativo import errors
 
 IMAGE = "image"
 """The key in a plugin's manifest: the image, pinned by its hash."""
@@ -22,6 +22,8 @@ _ULIMITS = ("core", "cpu", "fsize", "nofile", "stack")
 
 def contained(child: dict[str, Any], image: str, words: Sequence[str]) -> dict[str, Any]:
     """A child that runs `words` in a container of the image, with the child's files, limits and network."""
+    from dativo import containers
+
     socket = containers.find()
     if socket is None:
         raise no_engine()
@@ -54,6 +56,8 @@ def contained(child: dict[str, Any], image: str, words: Sequence[str]) -> dict[s
         },
     }
     python = [sys.executable, "-I", "-B", "-X", "utf8", "{file:program}", "{file:container}"]
+    from dativo import containers
+
     program = Path(containers.__file__).read_text(encoding="utf-8")
     return {
         **child,
@@ -70,6 +74,8 @@ def contained(child: dict[str, Any], image: str, words: Sequence[str]) -> dict[s
 
 def path_of(name: str) -> str:
     """Where a file is in the container."""
+    from dativo import containers
+
     return f"/{containers.FOLDER}/{name}.json"
 
 

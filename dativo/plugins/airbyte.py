@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +156,8 @@ def wheel(path: Path, name: str, place: Path) -> Path:
     files[f"{about}/RECORD"] = "".join(f"{one},,\n" for one in [*files, f"{about}/RECORD"])
     made = place / f"{distribution}-{version}-py3-none-any.whl"
     packed = io.BytesIO()
+    import zipfile
+
     with zipfile.ZipFile(packed, "w") as archive:
         for inside, text in files.items():
             archive.writestr(zipfile.ZipInfo(inside, _STAMP), text)

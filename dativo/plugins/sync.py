@@ -10,12 +10,13 @@ from pathlib import Path
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
-from dativo.plugins import airbyte, approval, environment, lockfile, sources, work
+from dativo.plugins import airbyte, approval, drift, environment, lockfile, sources, work
 from dativo.plugins.approval import Change
+from dativo.plugins.drift import answers
 from dativo.plugins.install import WORKERS, Placed, Prober, Say, Session, add, ask, place, remove, undone
 from dativo.plugins.installed import read_manifest, script_digest, script_manifest, script_path
 from dativo.plugins.lockfile import Lock, LockedPackage, LockedPlugin
-from dativo.plugins.requirement import from_declaration, understand
+from dativo.plugins.requirement import from_declaration
 from dativo.plugins.resolve import Resolved
 
 
@@ -42,7 +43,7 @@ def sync(
 def _synced(session: Session, *, approve: bool) -> list[Change]:
     project, say = session.project, session.say
     lock = lockfile.read(project.lock_file)
-    stale, extra = drift(project, lock)
+    stale, extra = drift.between(project, lock)
     if session.frozen:
         _refuse(stale, extra, project)
     changes: list[Change] = []
@@ -67,23 +68,16 @@ def _synced(session: Session, *, approve: bool) -> list[Change]:
     return sorted(changes, key=lambda change: change.plugin.name)
 
 
-def lacking(project: Project, lock: Lock, names: Sequence[str]) -> list[str]:
-    """Those of `names` that the lock does not hold as they are declared, or that are not installed here."""
-    found = []
-    for name in names:
-        locked = lock.plugins.get(name)
-        there = locked is not None and (locked.source == "script" or environment.ready(locked))
-        if locked is None or not there or not _answers(locked, project.declared(name), project):
-            found.append(name)
-    return found
-
-
 def bring(project: Project, names: Sequence[str], *, probe: Prober, say: Say) -> None:
     """Install what is declared for plugins, as the lock holds it where it does; nothing else is touched."""
     with work.installing():
         session = Session(project, probe, say=say)
         lock = lockfile.read(project.lock_file)
-        stale = [name for name in names if name not in lock.plugins or not _declared(lock, name, project)]
+        stale = [
+            name
+            for name in names
+            if name not in lock.plugins or not answers(lock.plugins[name], project.declared(name), project)
+        ]
         if stale:
             requests = [from_declaration(name, project.declared(name), project) for name in stale]
             add(project, requests, probe=probe, say=say, replacing=set(lock.plugins))
@@ -92,37 +86,6 @@ def bring(project: Project, names: Sequence[str], *, probe: Prober, say: Say) ->
             asked = [ask(_place(one, session, built), session) for one in rest]
             changes = approval.check(project, asked, lock, approve=False)
         _relock(project, lock, changes)
-
-
-def _declared(lock: Lock, name: str, project: Project) -> bool:
-    return _answers(lock.plugins[name], project.declared(name), project)
-
-
-def drift(project: Project, lock: Lock) -> tuple[list[str], list[str]]:
-    """Plugins whose declaration the lock does not answer, and locked ones that nothing declares.
-
-    Outside a project the lock itself is the list: only what the user's own dativo.yml pins is compared.
-    """
-    declared = project.plugins()
-    stale = []
-    for name in declared:
-        section = project.declared(name)
-        if not project.file and not section.keys() & {"source", "variant", "engine"}:
-            continue
-        locked = lock.plugins.get(name)
-        if locked is None or not _answers(locked, section, project):
-            stale.append(name)
-    extra = [name for name in lock.plugins if name not in declared] if project.file else []
-    return stale, extra
-
-
-def _answers(locked: LockedPlugin, section: dict[str, object], project: Project) -> bool:
-    request = from_declaration(locked.name, section, project)
-    wanted = understand(request, project)
-    same = (locked.source, locked.requirement) == (wanted.source, wanted.requirement)
-    same = same and set(locked.with_) == set(request.with_)
-    same = same and request.kind in (None, locked.kind) and request.executable in (None, locked.executable)
-    return same and request.python in (None, locked.python) and request.engine in (None, locked.engine)
 
 
 def _refuse(stale: Sequence[str], extra: Sequence[str], project: Project) -> None:

@@ -12,13 +12,15 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo.config import atomic
 from dativo.config.paths import cache_dir, data_dir
 from dativo.plugins import seal
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 MAKING, GONE = ".making-", ".gone-"
 MARKER, USERS = "dativo-env.json", "dativo-users"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,6 +11,8 @@ TICK = 0.25
 
 def aside(work: Callable[[], T], *, stop: Callable[[], None], beat: Callable[[], None] | None = None) -> T:
     """What `work` returns or raises. `stop` makes it end early: after a signal, or when `beat` raises."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)
         try:
