@@ -18,7 +18,8 @@ from dativo.run.interrupts import Interrupts
 
 _SAID = re.compile(r"error\[([a-z0-9_.]+)\]\s+(.+)")
 _HINT = re.compile(r"\s+hint:\s*(.+)")
-_ERROR = re.compile(r"[\w.]*(?:Error|Exception): ")
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception): |(?:[a-z_]\w*\.)+[A-Z]\w*: ")
+"""As Python writes it, psycopg2.errors.UntranslatableCharacter included."""
 _TOLD_BY_PLUGIN = {"plugin.exited", "plugin.early_end", "target.unread", "target.unconfirmed"}
 _NO_CAUSE = {"plugin.start_failed", "plugin.hung"}
 """Where the plugin's last line explains nothing: what happened came from outside."""

@@ -78,7 +78,7 @@ def parsed(name: str, content: bytes) -> Rows:
     if name.endswith(".json") and text.startswith("{\n"):
         document = json.loads(text, parse_float=Decimal)
         (rows, *others) = document.values()
-        return list(rows) if isinstance(rows, list) and not others else _records([document])
+        return _records(rows if isinstance(rows, list) and not others else [document])
     if ".csv" in name or ".tsv" in name:
         delimiter = "\t" if ".tsv" in name else ","
         return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))

@@ -38,11 +38,13 @@ def test_a_foreign_plugins_last_line_is_the_cause():
     end = End(reason="plugin.exited", child="tap-x", message="tap-x exited with 1")
     assert error(end, lines=["Traceback", "KeyError: 'x'", " "]).message == "tap-x exited with 1: KeyError: 'x'"
     assert error(end, lines=[]).message == "tap-x exited with 1"
+    copied = ['psycopg2.errors.InvalidText: invalid input: "9E"', "CONTEXT:  COPY t, line 1, column carrier"]
+    assert error(end, lines=copied).message == 'tap-x exited with 1: psycopg2.errors.InvalidText: invalid input: "9E"'
 
 
 def test_a_plugin_that_is_older_than_its_python():
     end = End(reason="plugin.exited", child="target-x", message="target-x exited with 1")
-    place = '  File "/srv/dativo/data/envs/target-x-1/lib/python3.11/site-packages/target_x.py", line 1'
+    place = '  File "/data/envs/target-x-1/lib/python3.11/site-packages/target_x.py", line 1'
     lines = [place, "AttributeError: module 'collections' has no attribute 'MutableMapping'"]
     told = "it needs what Python 3.11 no longer has: dativo remove it, and add it again with --python 3.9"
     assert error(end, lines=lines).hint == told
