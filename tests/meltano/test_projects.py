@@ -74,6 +74,20 @@ def test_a_job_goes_on_where_meltano_stopped(pair):
         assert ours.real_state(state_id) == ours.dativo("state", "get", state_id).expect().json
 
 
+def test_what_is_for_one_pipeline_is_refused_for_several(project):
+    fleet = project("fleet")
+    (fleet.folder / "state.json").write_text("{}", "utf-8")
+    for words in (["--job", "x"], ["--state", "state.json"]):
+        answer = fleet.dativo("run", "everything", *words)
+        assert (answer.code, "are for one" in answer.stderr) == (2, True), answer.stderr
+    answer = fleet.dativo("run", "everything", "--set", "tap-else.path=x")
+    assert (answer.code, "the job's plugins: " in answer.stderr) == (2, True), answer.stderr
+    done = fleet.dativo("run", "everything", "--set", "target-csv.file_naming_scheme=set.csv", "--json").expect()
+    assert [one["job"].partition(":")[0] for one in done.json["runs"]] == ["test", "test"]
+    assert "output/set.csv" in fleet.rows()
+    assert "output/refunds-of-tap_orders__refunds.csv" in fleet.rows()
+
+
 def test_environments_schedules_and_plugins_by_name(project):
     shop = project("shop")
     shop.dativo("run", "nightly-orders").expect()  # its env chooses prod for Meltano's process, not for the job here

@@ -38,9 +38,10 @@ class _Conversion:
 
     def draft(self) -> Draft:
         files, report = self.project.files, self.report
+        words = self.project.plugins()  # raises for a file that is no project, before anything is said of it
         inventory.top(files, report)
         inventory.plugins(files, report)
-        for word in self.project.plugins():
+        for word in words:
             self._plugin(word)
         inventory.environments(files, report)
         environments = {env: self._environment(env) for env in self.project.environments}
