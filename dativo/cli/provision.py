@@ -29,6 +29,9 @@ def provide(project: Project, names: Sequence[str]) -> None:
     report.note(f"installing {', '.join(stale)} …")
     with prober() as probe:
         bring(project, stale, probe=probe, say=report.note)
+    for name in stale:
+        for note in project.notes.get(name, ()):
+            report.note(f"{name}: {note}")
 
 
 def _warn(project: MeltanoProject) -> None:

@@ -61,12 +61,18 @@ def command(
 
     project, specs = jobs.all_of_words(words, env)
     chosen = runflags.run_options(rest)
+    if len(specs) > 1 and (chosen.job or chosen.state or chosen.catalog or chosen.record):
+        raise errors.ConfigError(
+            "usage",
+            f"{' '.join(words)} is {len(specs)} pipelines: --job, --state, --catalog and --record are for one",
+            hint="name the plugins of one of them",
+        )
+    steps = [step for spec in specs for step in spec.steps]
+    jobs.given_of(steps, sets, files)  # raises for a plugin that none of them has
     if not project.changes:
         from dativo.cli.provision import provide
 
-        provide(project, list(dict.fromkeys(step for spec in specs for step in spec.steps)))
-    steps = [step for spec in specs for step in spec.steps]
-    jobs.given_of(steps, sets, files)  # raises for a plugin that none of them has
+        provide(project, list(dict.fromkeys(steps)))
     several = [jobs.Job(project, spec, chosen, _of(sets, spec, specs), _of(files, spec, specs)) for spec in specs]
     if chosen.dry_run:
         plans = [jobs.planned(job) for job in several]

@@ -64,6 +64,12 @@ class Project:
         document = renewed(load(path, code="job.invalid"), job_file=True, code="job.invalid")
         check(document, JOB_FILE, code="job.invalid")
         around = cls.find(path.absolute().parent, env)
+        if not around.changes:
+            raise errors.ConfigError(
+                "job.invalid",
+                f"{path.name} stands in a project of {around.settings_file.name}, whose plugins it cannot use",
+                hint="run the project's own jobs by their names, or keep the file beside a dativo.yml",
+            )
         project = cls(around.root, around.file, env, overlay=document)
         name = str(document.data.get("name") or path.stem)
         if not NAME.fullmatch(name):

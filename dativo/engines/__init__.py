@@ -3,6 +3,6 @@
 Flow: `run` resolves a plugin and its settings > `singer.child` or `singer.probe` > the plan > the data plane.
 Guards I6 (a child's environment is listed, never inherited), I13 (config, catalog and state travel in files that nobody
 else can open, never in argv or the environment). `meltano` is the other way round: a plugin of ours for Meltano.
-Imported by `run` and `cli`; imports `errors`. It knows plugins by their shape (`Startable`), not by importing
-`dativo.plugins`.
+Imported by `run` and `cli`; imports `config` and `errors`. It knows plugins by their shape (`Startable`), not by
+importing `dativo.plugins`.
 """

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dativo.config.meltano.expansion import VARIABLE, mapped
+
 KINDS = {"tap": "extractors", "target": "loaders", "mapper": "mappers"}
 CAPABILITIES = {
     "tap": (
@@ -61,7 +63,8 @@ def _setting(name: str, about: Any) -> dict[str, Any]:
     if about.get("secret"):
         found["sensitive"] = True
     if about.get("default") is not None:
-        found["value"] = about["default"]
+        # a dollar sign of the default is no variable of Meltano's
+        found["value"] = mapped(about["default"], lambda text: VARIABLE.sub(lambda one: f"\\{one[0]}", text))
     if about.get("title"):
         found["label"] = str(about["title"])
     if about.get("description"):

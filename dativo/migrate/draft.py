@@ -75,6 +75,8 @@ def _unshared(value: Any) -> Any:
 def _inside(folder: Path, name: str) -> Path:
     """A file below the folder (I12): never one that a name or a link leads out to."""
     place = folder / name
+    if place.is_symlink() and not place.resolve().is_relative_to(folder.resolve()):
+        raise errors.ConfigError("import.invalid", f"{place} leads out of {folder}", hint="put a file in its place")
     if Path(name).is_absolute() or ".." in Path(name).parts or not place.parent.resolve().is_relative_to(
         folder.resolve()
     ):  # fmt: skip

@@ -18,6 +18,7 @@ from dativo.config.keys import UNFENCED
 from dativo.config.policy import inside
 from dativo.config.project import Project, working_directory
 from dativo.config.specs import PluginSpec
+from dativo.engines import singer
 from dativo.plugins.installed import Installed
 from dativo.plugins.permissions import FROM_CONFIG, TEMPLATE, Permissions
 from dativo.run import bounds, cut, inference, places, readable
@@ -176,7 +177,7 @@ class _Join:
             name=self.name,
             profile=profile,
             bounds=limits,
-            start=tuple(readable.to_start(self.plugin.executable, self.plugin.env_dir)),
+            start=tuple(readable.to_start(self.plugin.executable, self._home())),
             home=self.plugin.env_dir,
             read=held.read,
             write=held.write,
@@ -189,6 +190,10 @@ class _Join:
             origins=self.origins,
             own=self.own,
         )
+
+    def _home(self) -> Path | None:
+        """Its environment; that of a program which was added by its path is the one that it is a part of."""
+        return self.plugin.env_dir or singer.home_of(self.plugin.executable)
 
     def _profile(self) -> str:
         """The strictest that anybody names; below standard only by --sandbox or the operator's own settings."""

@@ -163,6 +163,27 @@ def test_a_pickle_in_the_system_database_runs_nothing(folder):
     assert not list(world.folder.glob("**/PWNED"))
 
 
+def test_an_import_writes_through_no_link(folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("mine=1\n")
+    text = PLUGIN.format(
+        line="pip_url: tap-a\n      settings: [{name: token, kind: password}]\n      config: {token: x}"
+    )
+    world = folder(text)
+    (world.folder / ".env").symlink_to(outside)
+    answer = world.dativo("import", "meltano")
+    assert (answer.code, "leads out of" in answer.stderr) == (2, True), answer.stderr
+    assert outside.read_text() == "mine=1\n"
+    assert not (world.folder / "dativo.yml").exists()
+
+
+def test_a_job_file_is_no_part_of_a_meltano_project(folder):
+    world = folder(PLUGIN.format(line="pip_url: tap-a"))
+    (world.folder / "job.yml").write_text("steps: [tap-a, target-b]\n")
+    answer = world.dativo("run", "job.yml")
+    assert (answer.code, "whose plugins it cannot use" in answer.stderr) == (2, True), answer.stderr
+
+
 def test_blocks_that_make_no_pipeline(folder):
     text = PLUGIN.format(line="pip_url: tap-a") + "jobs: [{name: j, tasks: [tap-a]}, {name: k, tasks: 3}]\n"
     world = folder(text)

@@ -42,10 +42,10 @@ def test_meltano_runs_our_tap_and_target(meltano, home, our_plugins, flights_csv
         assert counts == {name: rows.SIZES[name] for name in counts}
 
     # its settings are known to Meltano with their kinds, so variables are read as what they are
-    world.env = {"CSV_INFER_ROWS": "7", "DUCK_PATH": "elsewhere.duckdb"}
+    world.env = {"CSV_SAMPLE_ROWS": "7", "DUCK_PATH": "elsewhere.duckdb"}
     config = json.loads(world.real("config", "--unsafe", "print", "csv").expect().stdout)
-    known = next(one for one in defined(tmp_path / "tap-csv.meltano.yml")["settings"] if one["name"] == "infer_rows")
-    assert (known["kind"], config["infer_rows"]) == ("integer", 7)
+    known = next(one for one in defined(tmp_path / "tap-csv.meltano.yml")["settings"] if one["name"] == "sample_rows")
+    assert (known["kind"], config["sample_rows"]) == ("integer", 7)
     assert json.loads(world.real("config", "--unsafe", "print", "duck").expect().stdout)["path"] == "elsewhere.duckdb"
 
 

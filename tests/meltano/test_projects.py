@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
+
+from tests.workspace import PROGRAMS
 
 pytestmark = [pytest.mark.plugins, pytest.mark.timeout(1_200)]
 
@@ -70,6 +74,20 @@ def test_a_job_goes_on_where_meltano_stopped(pair):
         assert ours.real_state(state_id) == ours.dativo("state", "get", state_id).expect().json
 
 
+def test_what_is_for_one_pipeline_is_refused_for_several(project):
+    fleet = project("fleet")
+    (fleet.folder / "state.json").write_text("{}", "utf-8")
+    for words in (["--job", "x"], ["--state", "state.json"]):
+        answer = fleet.dativo("run", "everything", *words)
+        assert (answer.code, "are for one" in answer.stderr) == (2, True), answer.stderr
+    answer = fleet.dativo("run", "everything", "--set", "tap-else.path=x")
+    assert (answer.code, "the job's plugins: " in answer.stderr) == (2, True), answer.stderr
+    done = fleet.dativo("run", "everything", "--set", "target-csv.file_naming_scheme=set.csv", "--json").expect()
+    assert [one["job"].partition(":")[0] for one in done.json["runs"]] == ["test", "test"]
+    assert "output/set.csv" in fleet.rows()
+    assert "output/refunds-of-tap_orders__refunds.csv" in fleet.rows()
+
+
 def test_environments_schedules_and_plugins_by_name(project):
     shop = project("shop")
     shop.dativo("run", "nightly-orders").expect()  # its env chooses prod for Meltano's process, not for the job here
@@ -91,6 +109,24 @@ def test_a_wrong_secret_is_met_and_none_is_shown(project):
     assert "barley" not in answer.stderr + answer.stdout
     plan = shop.dativo("run", "orders-to-files", "--dry-run").expect()
     assert "barley" not in plan.stdout + plan.stderr
+
+
+def test_what_a_definition_calls_sensitive_is_hidden_whatever_its_name(project):
+    shop = project("shop")
+    shop.edit(
+        "        - name: token\n          kind: password\n",
+        "        - name: token\n        - {name: motto, sensitive: true}\n",
+    )
+    shop.edit("config:\n        path:", "config:\n        motto: veni-vidi-vici\n        path:")
+    shop.dativo("sync").expect()
+    for words in (
+        ["config", "tap-orders", "-v"],
+        ["config", "tap-orders", "--json"],
+        ["run", "orders-to-files", "--dry-run"],
+    ):
+        said = shop.dativo(*words).expect()
+        assert "veni-vidi-vici" not in said.stdout + said.stderr
+        assert "motto" in said.stdout or words[0] == "run"
 
 
 def test_what_is_not_for_dativo_to_run_is_refused_before_anything_runs(project):
@@ -122,6 +158,56 @@ def test_the_project_is_never_changed(project):
     assert shop.rows("*.yml") | shop.rows("plugins/**/*.lock") == before
     listed = {row["name"] for row in shop.dativo("list", "--json").expect().json}
     assert listed == {"tap-orders", "target-jsonl"}
+
+
+def test_a_plugin_without_a_pip_url_is_a_program(project, tmp_path):
+    shop = project("shop")
+    uv = [str(PROGRAMS / "uv"), "--quiet"]
+    subprocess.run([*uv, "venv", str(shop.folder / "env")], check=True)
+    into = {**os.environ, "VIRTUAL_ENV": str(shop.folder / "env")}
+    subprocess.run([*uv, "pip", "install", str(shop.folder / "extract/tap-orders")], check=True, env=into)
+    shop.edit(
+        "      pip_url: -e extract/tap-orders\n      executable: tap-orders", "      executable: env/bin/tap-orders"
+    )
+    shop.dativo("run", "orders-to-files").expect()
+    assert len(shop.rows()["output/dev/orders.jsonl"]) == 7
+    program = shop.folder / "env/bin/tap-orders"
+    program.write_text(program.read_text() + "# changed\n")
+    done = shop.dativo("run", "orders-to-files")
+    assert (done.code, "plugin.tampered" in done.stderr) == (3, True), done.stderr
+
+
+def test_a_catalog_and_a_state_of_the_user(project, meltano):
+    ours, theirs = project("shop", "ours", meltano), project("shop", "theirs", meltano)
+    ours.dativo("sync").expect()
+    catalog = ours.dativo("discover", "tap-orders", "--json").expect().json
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "customer"]
+        stream["metadata"][0]["metadata"] |= {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
+    for world in (ours, theirs):
+        (world.folder / "catalog.json").write_text(json.dumps(catalog), "utf-8")
+        (world.folder / "state.json").write_text('{"bookmarks": {"orders": {"updated_at": "2026-01-05"}}}', "utf-8")
+        world.edit("      select: [orders.*, ", "      catalog: catalog.json\n      state: state.json\n      select: [")
+        world.edit("refunds.*]\n", "refunds.*]\n      select_filter: ['!refunds']\n")
+    for _ in range(2):  # the file is where each run begins
+        ours.dativo("run", "orders-to-files").expect()
+        theirs.real("run", "orders-to-files").expect()
+    assert ours.rows() == theirs.rows()
+    rows = [json.loads(line) for line in ours.rows()["output/dev/orders.jsonl"]]
+    assert sorted(row["id"] for row in rows) == [6, 6, 7, 7]
+    assert not [row for row in rows if "customer" in row]
+    assert "output/dev/refunds.jsonl" not in ours.rows()
+
+
+def test_constraints_of_the_project_are_read(project):
+    shop = project("shop")
+    (shop.folder / "bounds.txt").write_text("# bounds\npytz<2020  # old\n", "utf-8")
+    shop.edit("pip_url: target-jsonl==0.1.4", "pip_url: -c bounds.txt target-jsonl==0.1.4 'simplejson>=3'")
+    done = shop.dativo("run", "orders-to-files").expect()
+    assert "bounds.txt is read now" in done.stderr
+    lock = (shop.folder / "dativo.lock").read_text()
+    assert 'with = ["pytz<2020", "simplejson>=3"]' in lock
 
 
 def test_a_lock_that_meltano_yml_no_longer_agrees_with_is_brought_up_to_date(project):

@@ -11,7 +11,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.meltano.definitions import RUNNABLE, Plugins
-from dativo.config.meltano.files import TYPES, Files, fault
+from dativo.config.meltano.files import Files, fault
 
 CRON = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
@@ -146,8 +146,3 @@ def _words(tasks: Any, where: str, job: str) -> Iterable[str]:
             yield from _words(one, where, job)
     else:
         raise fault(where, f"the tasks of {job} are texts, or lists of them")
-
-
-def kinds_of_plugins() -> list[str]:
-    """The kinds of plugins that are not Dativo's to run."""
-    return [kind for kind in TYPES if kind not in RUNNABLE]

@@ -90,7 +90,7 @@ def _included(root: Path, document: Document) -> Iterator[Path]:
             raise fault(where, f"{pattern!r} leads out of the project", hint="include files of the project only")
         try:
             matched = sorted(root.glob(pattern))
-        except (ValueError, NotImplementedError, RecursionError) as problem:
+        except (ValueError, RuntimeError) as problem:
             raise fault(where, f"{pattern!r} is no pattern") from problem
         for path in matched:
             if path == root / FILE or path in found:

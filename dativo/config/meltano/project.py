@@ -28,6 +28,7 @@ from dativo.config.meltano.values import Surroundings, Values
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec, PluginSpec, job_spec, plugin_spec
 from dativo.config.variables import read_env_file
+from dativo.secrets.redact import REDACTOR
 
 if TYPE_CHECKING:
     from dativo.config.edits import Change
@@ -43,6 +44,8 @@ class MeltanoProject(Project):
 
     def __init__(self, root: Path, env: str | None = None, *, process: Mapping[str, str] | None = None) -> None:
         self.process = dict(os.environ if process is None else process)
+        self.notes: dict[str, tuple[str, ...]] = {}
+        """Plugin -> what of its pip_url was read in another way than pip would, as far as it was read."""
         super().__init__(root, root / FILE, env)
 
     # -- the files
@@ -164,7 +167,7 @@ class MeltanoProject(Project):
         plugin = values.plugin
         if plugin.kind not in RUNNABLE:
             raise fault(plugin.where, f"{name} is of the {plugin.kind}, which are not Dativo's to run")
-        config = values.config
+        config = _hidden(values)
         return {"kind": RUNNABLE[plugin.kind], **self.package(name), "config": config}
 
     def jobs(self) -> list[str]:
@@ -297,7 +300,7 @@ class MeltanoProject(Project):
         plugin = values.plugin
         if plugin.kind not in RUNNABLE:
             raise fault(plugin.where, f"{name} is of the {plugin.kind}, which are not Dativo's to run")
-        config = values.config
+        config = _hidden(values)
         if plugin.mapping is not None:  # Meltano lays the mapping's own config over what its settings say
             env = {**self.dotenv, **self._process}
             config = {**config, **expanded(plugin.config, env)}
@@ -337,6 +340,7 @@ class MeltanoProject(Project):
             package = packages.read(text, plugin.where, self.root)
             version = packages.python(plugin.attribute("python") or self.setting("python"), plugin.where)
             found = package.section()
+            self.notes[word] = package.notes
             if executable or name != plugin.called:
                 found["executable"] = str(executable or name)
             return {**found, **({"python": version} if version else {})}
@@ -352,6 +356,14 @@ class MeltanoProject(Project):
         if found is None:
             raise fault(where, f"{executable} has no pip_url and is not on PATH", hint="give it a pip_url")
         return found
+
+
+def _hidden(values: Values) -> dict[str, Any]:
+    """The plugin's config; what its definition calls sensitive is shown nowhere from now on (I13)."""
+    for one in values.settings:
+        if one.sensitive and isinstance(value := values.get(one).value, str) and value:
+            REDACTOR.add(value)
+    return values.config
 
 
 def _line(plugin: Plugin) -> list[Plugin]:

@@ -38,9 +38,10 @@ class _Conversion:
 
     def draft(self) -> Draft:
         files, report = self.project.files, self.report
+        words = self.project.plugins()  # raises for a file that is no project, before anything is said of it
         inventory.top(files, report)
         inventory.plugins(files, report)
-        for word in self.project.plugins():
+        for word in words:
             self._plugin(word)
         inventory.environments(files, report)
         environments = {env: self._environment(env) for env in self.project.environments}
@@ -79,6 +80,8 @@ class _Conversion:
         self.sections[word] = section
         if section.package_fault:
             self.report.left(where, f"{word}.pip_url", f"{section.package_fault}; add it: dativo add … --as {word}")
+        for note in section.notes:
+            self.report.changed(where, f"{word}: pip_url", f"plugins.{word}.source", note)
         inventory.warn_of_variables(self.report, word, plugin.variables())
         for name, _ in section.secrets.items():
             self.report.changed(where, f"{word}: a secret in clear", f".env: {name}", "dativo.yml names the variable")

@@ -43,6 +43,7 @@ def of(project: MeltanoProject, word: str, folder: Path) -> Section:
         data |= _placed(project.package(word), project.root, folder)
     except errors.ConfigError as problem:
         section.package_fault = problem.message
+    section.notes = project.notes.get(word, ())
     config = _config(values, section)
     if plugin.mapping is not None:
         config = {**config, **section.texts.rewritten(plugin.config)}

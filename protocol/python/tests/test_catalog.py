@@ -32,3 +32,20 @@ def test_good():
 def test_broken(broken, words):
     with pytest.raises(ValueError, match=words):
         catalog.validate(broken)
+
+
+def test_other_schemas_for_columns():
+    offered = {
+        "streams": [
+            {"tap_stream_id": "a", "schema": {"type": "object", "properties": {"x": {"type": "string"}}}},
+            {"tap_stream_id": "b", "schema": {"type": "object"}},
+        ]
+    }
+    number = {"type": "number"}
+    changed = catalog.apply_schema(offered, {"*": {"x": number}, "b": {"deep.down": number}})
+    schemas = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in changed["streams"]}
+    assert schemas["a"] == {"x": number}
+    assert schemas["b"]["x"] == number
+    assert schemas["b"]["deep"]["properties"] == {"down": number}
+    assert offered["streams"][0]["schema"]["properties"]["x"] == {"type": "string"}  # a copy
+    assert catalog.apply_schema(offered, {"none": {"x": number}}) == offered
