@@ -81,6 +81,22 @@ def state_text(path: Path) -> str | None:
     raise UnreadableError("it holds no state: a JSON object is expected")
 
 
+def exists(path: Path) -> bool:
+    """Whether there is anything, whatever the name is that a stranger gave."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file, whatever the name is that a stranger gave."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def inside(folder: Path, name: str) -> Path | None:
     """A path below a folder, links followed; None when the name leads out of it."""
     if "\0" in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,23 @@ def test_words_are_bashs(line: str, tmp_path: Path) -> None:
     script = f"set -f\n{SETTING}printf '%s\\0' " + line
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ours(line) == done.stdout.split("\0")[:-1]
+
+
+PIECES = ["a", "'b c'", '"d $B e"', "$B", "${B}", "\\ ", "\\'", '"\\""', "x=y", "~", "#c", "a#b", '""', "''", "$A", " ",
+          "\t", "--f=", "/", '"$A"', "${U:-z}", "2", "é"]  # fmt: skip
+
+
+def test_drawn_words_are_bashs() -> None:
+    """Lines that nobody thought of, the same ones each time."""
+    draw = random.Random(20261127)
+    known = 0
+    for _ in range(200):
+        line = "".join(draw.choice(PIECES) for _ in range(draw.randint(1, 12)))
+        found = ours(line)
+        if None not in found and found:
+            known += 1
+            test_words_are_bashs(line, Path("/"))
+    assert known > 50
 
 
 UNKNOWN = [

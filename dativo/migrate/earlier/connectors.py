@@ -40,11 +40,11 @@ class Connector:
         found = [f"engine.options.{key}" for key in recipes.options(said) if key not in self.options]
         found += [key for key, value in said.items() if key not in self.used and value not in (None, {}, [])]
         for key in ("files", "tables"):
-            rows = said.get(key) if key in self.used else None
-            inner = [one for row in rows or [] if isinstance(row, dict) for one in row]
+            found_rows = recipes.rows(said.get(key)) if key in self.used else []
+            inner = [one for row in found_rows for one in row]
             found += [f"{key}.{one}" for one in dict.fromkeys(inner) if one not in self.inside]
-        incremental = said.get("incremental") if "incremental" in self.used else None
-        return found + [f"incremental.{key}" for key in incremental or {} if key not in self.inside]
+        incremental = recipes.mapping(said.get("incremental")) if "incremental" in self.used else {}
+        return found + [f"incremental.{key}" for key in incremental if key not in self.inside]
 
 
 def of_source(source: Mapping[str, Any], contract: Contract, *, strict: bool) -> Connector | None:
@@ -83,10 +83,10 @@ def of_target(target: Mapping[str, Any], contract: Contract) -> Connector | None
     if compression in ("snappy", "zstd", "none"):
         found.config["compression"] = compression
     columns = {one["name"] for one in contract.columns}
-    parts = [one for one in target.get("partitioning") or [] if one in columns]
+    parts = [one for one in recipes.texts(target.get("partitioning")) if one in columns]
     if parts:
         found.config["partition_by"] = parts
-    left_out = [str(one) for one in target.get("partitioning") or [] if one not in columns]
+    left_out = [str(one) for one in recipes.texts(target.get("partitioning")) if one not in columns]
     if left_out:
         found.notes.append(f"no folder by {', '.join(left_out)}: it is no column")
     others = [one for one in connection if storage is not connection and one not in ("s3", "minio")]
@@ -102,7 +102,7 @@ def of_target(target: Mapping[str, Any], contract: Contract) -> Connector | None
 def _csv(source: Mapping[str, Any], contract: Contract, *, strict: bool) -> Connector:
     found = Connector({"source": "dativo-tap-csv"}, used={"type", "engine", "files", "credentials", "incremental"})
     found.options, found.inside = {"delimiter", "quote_char", "encoding"}, {"path"}
-    files = [one for one in source.get("files") or [] if isinstance(one, dict) and isinstance(one.get("path"), str)]
+    files = [one for one in recipes.rows(source.get("files")) if isinstance(one.get("path"), str)]
     found.config = {"files": [one["path"] for one in files], "stream": contract.table}
     names = {"delimiter": "delimiter", "quote_char": "quote", "encoding": "encoding"}
     options = recipes.options(source)
@@ -122,16 +122,17 @@ def _database(kind: str, source: Mapping[str, Any], contract: Contract, *, stric
     found.inside = {"name", "cursor_field"}
     connection = source.get("connection")
     names = {"database": "dbname" if kind == "postgres" else "database", "username": "user"}
-    found.config = {names.get(key, key): value for key, value in (connection or {}).items()}
+    found.config = {names.get(key, key): value for key, value in recipes.mapping(connection).items()}
     if isinstance(source.get("dsn"), str) and kind == "postgres":
         found.config["url"] = source["dsn"]
-    for one in source.get("tables") or []:
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+    incremental = recipes.mapping(source.get("incremental"))
+    for one in recipes.rows(source.get("tables")):
+        if not isinstance(one.get("name"), str):
             continue
         stream = one["name"].replace(".", "-") if "." in one["name"] else f"public-{one['name']}"
         _selection(found, stream, contract, strict=strict)
-        cursor = one.get("cursor_field") or (source.get("incremental") or {}).get("cursor_field")
-        if source.get("incremental") and cursor:
+        cursor = one.get("cursor_field") or incremental.get("cursor_field")
+        if incremental and isinstance(cursor, str):
             found.metadata[stream] = {"replication-method": "INCREMENTAL", "replication-key": cursor}
         else:
             found.metadata[stream] = {"replication-method": "FULL_TABLE"}
@@ -150,7 +151,7 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
         found.options = {"docker_image", "streams_default"}
         if image[2]:
             found.notes.append(f"the version {image[2]} is that of an image, so it is not pinned")
-        found.select = [f"{one}.*" for one in source.get("objects") or options.get("streams_default") or []]
+        found.select = [f"{one}.*" for one in recipes.texts(source.get("objects") or options.get("streams_default"))]
         found.used |= {"objects"}
         return found
     name = str(options.get("tap_name") or options.get("tap"))
@@ -162,8 +163,8 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
     found = Connector(origin, used={"type", "engine", "connection", "objects"})
     found.options = {"tap", "tap_name", "tap_package", "tap_version", "tap_config"}
     own = options.get("tap_config")
-    found.config = {**(own if isinstance(own, dict) else {}), **(source.get("connection") or {})}
-    found.select = [f"{one}.*" for one in source.get("objects") or []]
+    found.config = {**recipes.mapping(own), **recipes.mapping(source.get("connection"))}
+    found.select = [f"{one}.*" for one in recipes.texts(source.get("objects"))]
     if options.get("tap_version"):
         found.notes.append(f"the version {options['tap_version']} is not pinned: put it behind source as ==…")
     return found

@@ -77,7 +77,8 @@ def read(keys: Keys, report: Report) -> Contract | None:
 
 
 def _columns(keys: Keys, key: str, found: Contract, report: Report) -> None:
-    for at, one in enumerate(keys.get(key) or []):
+    given = keys.get(key)
+    for at, one in enumerate(given if isinstance(given, list) else []):
         what, where = keys.what(f"{key}.{at}"), keys.document.where((*keys.at, key, at))
         if not isinstance(one, dict) or not isinstance(one.get("name"), str):
             report.left(where, what, "a column has a name")

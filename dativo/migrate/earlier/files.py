@@ -68,7 +68,7 @@ class Folder:
         tries = [parts[at:] for at in range(1, len(parts))] if named.startswith("/") else [parts]
         for one in tries:
             path = reading.inside(self.root, "/".join(one))
-            if path is not None and path.is_file():
+            if path is not None and reading.is_file(path):
                 return str(path.relative_to(self.root.resolve()))
         return None
 

@@ -105,6 +105,9 @@ class _Project:
         strict = keys.get("schema_validation_mode") != "warn"
         source, target = recipes.source(source_recipe, keys.data), recipes.target(target_recipe, keys.data)
         source["files"] = self._files(source.get("files"))
+        for side in ("source", "target"):
+            if keys.get(side) is not None and not isinstance(keys.data[side], dict):
+                self.report.left(keys.where(side), side, "it is no mapping")
         self._recipe(Keys(source_recipe, (), ""), "source")
         self._recipe(Keys(target_recipe, (), ""), "target")
         ends = [
@@ -232,7 +235,7 @@ class _Project:
         thing = first.get("object", "default") if isinstance(first, dict) else first
         path = (reading.inside(self.folder.root, said) if isinstance(said, str)
                 else reading.inside(self.state_dir, f"{name}/{source.get('type')}.{thing}.state.json"))  # fmt: skip
-        if path is None or not path.is_file():
+        if path is None or not reading.is_file(path):
             self.report.left(file, "its state", "there is none where it would be: the first run reads from the start")
             return
         if not str(tap.get("source")).startswith("./plugins/"):

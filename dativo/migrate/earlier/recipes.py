@@ -17,7 +17,7 @@ def source(recipe: Document, job: Mapping[str, Any]) -> dict[str, Any]:
         "incremental": None,
     }
     incremental = recipe.data.get("incremental")
-    for key, value in (job.get("source") or {}).items():
+    for key, value in mapping(job.get("source")).items():
         if key == "incremental" and isinstance(value, dict):
             base = incremental if isinstance(incremental, dict) else {}
             found[key] = {**base, **value} if value else None
@@ -35,9 +35,24 @@ def target(recipe: Document, job: Mapping[str, Any]) -> dict[str, Any]:
         "engine": _engine(recipe),
         "connection": recipe.data.get("connection_template") or {},
     }
-    for key, value in (job.get("target") or {}).items():
+    for key, value in mapping(job.get("target")).items():
         found[key] = _over(found.get(key), value)
     return found
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A value if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: Any) -> list[dict[str, Any]]:
+    """The mappings of a list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def texts(value: Any) -> list[str]:
+    """The texts of a list."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def options(settings: Mapping[str, Any]) -> dict[str, Any]:

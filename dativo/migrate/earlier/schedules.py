@@ -23,7 +23,8 @@ def schedules(folder: Folder, file: str, named: dict[str, str], jobs: dict[str, 
     for key in inside.data:
         if key != "schedules":
             folder.report.left(inside.where(key), inside.what(key), _YOURS)
-    for at, one in enumerate(inside.get("schedules") or []):
+    given = inside.get("schedules")
+    for at, one in enumerate(given if isinstance(given, list) else []):
         schedule = inside.below("schedules", at, name=f"schedules.{at}")
         job = named.get(str(folder.found(one.get("config")))) if isinstance(one, dict) else None
         if job is None:

@@ -107,7 +107,7 @@ def _module(root: Path, path: Path, modules: dict[str, str], made: Wrapped) -> N
         raise CannotError(f"it imports more than {MOST_MODULES} modules of its own")
     for name in _imported(tree):
         beside = reading.inside(root, str((path.parent / f"{name}.py").relative_to(root)))
-        if beside is not None and beside.is_file():
+        if beside is not None and reading.is_file(beside):
             if beside.name not in modules:
                 _module(root, beside, modules, made)
         elif name not in sys.stdlib_module_names and name != "dativo_ingest" and name.isascii():

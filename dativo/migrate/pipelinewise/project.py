@@ -230,7 +230,7 @@ class _Project:
         if path is None:
             self.report.left(where, "the state", "its path leads out of the config directory")
             return
-        if not path.exists():
+        if not reading.exists(path):
             self.report.left(where, "the state", "there is none: the first run reads from the start")
             return
         try:

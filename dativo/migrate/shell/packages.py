@@ -101,4 +101,4 @@ def of_index(program: str, config: Mapping[str, Any]) -> Package:
 def environment(program: Path) -> Path | None:
     """The environment that a program lies in."""
     home = program.parent.parent
-    return home if program.parent.name == "bin" and (home / "pyvenv.cfg").is_file() else None
+    return home if program.parent.name == "bin" and reading.is_file(home / "pyvenv.cfg") else None

@@ -135,13 +135,13 @@ class _Project:
     def _package(self, stage: Stage, pipeline: Pipeline, config: Mapping[str, Any]) -> Package:
         assert stage.program is not None
         program = pipeline.here / stage.program if len(stage.program.parts) > 1 else None
-        if program is None and pipeline.venv is not None and (pipeline.venv / "bin" / stage.name).exists():
+        if program is None and pipeline.venv is not None and reading.exists(pipeline.venv / "bin" / stage.name):
             program = pipeline.venv / "bin" / stage.name
         if program is not None and (home := packages.environment(program)) is not None:
             found = packages.of_environment(home, stage.name)
             if found is not None:
                 return found
-        elif program is not None and program.is_file():
+        elif program is not None and reading.is_file(program):
             return Package(str(program), None, "the script that it is")
         return packages.of_index(stage.name, config)
 
@@ -245,7 +245,7 @@ class _Project:
             return
         out = pipeline.here / target.stdout if target.stdout else None
         for path in dict.fromkeys([given, *self._behind(given, out), *([out] if out else [])]):
-            if not path.exists():
+            if not reading.exists(path):
                 continue
             try:
                 state = reading.state_text(path)
