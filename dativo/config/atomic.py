@@ -14,15 +14,18 @@ from dativo import errors
 from dativo.config.paths import state_dir
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file's text atomically and durably, keeping its mode. Read-only places become `env.read_only`."""
+def write(path: Path, text: str, *, private: bool = False) -> None:
+    """Replace a file's text atomically and durably, keeping its mode. Read-only places become `env.read_only`.
+
+    A `private` file is its owner's alone, whatever it was before (I13).
+    """
     import tempfile
 
     path = path.resolve()
     handle, name = -1, ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        mode = 0o600 if private else path.stat().st_mode & 0o777 if path.exists() else 0o644
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, "it is read-only")
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

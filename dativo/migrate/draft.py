@@ -48,14 +48,13 @@ class Draft:
         text = self.text()
         for name in (FILE, *self.files):
             place = _inside(folder, name)
-            if (place.exists() or place.is_symlink()) and name != ".env":
+            if place.is_symlink() or (place.exists() and name != ".env"):
                 raise errors.ConfigError("import.taken", f"{place} is there already")
         for name, content in self.files.items():
             place = _inside(folder, name)
             before = place.read_text(encoding="utf-8") if place.exists() else ""
-            atomic.write(place, before + ("\n" if before and not before.endswith("\n") else "") + content)
-            if name == ".env":
-                place.chmod(0o600)
+            text_of = before + ("\n" if before and not before.endswith("\n") else "") + content
+            atomic.write(place, text_of, private=name == ".env")
         atomic.write(folder / FILE, text)
         for env, bookmarks in ((None, self.bookmarks), *self.of_environments.items()):
             if bookmarks:

@@ -253,6 +253,18 @@ def test_an_env_file_that_is_there_keeps_its_values(tmp_path: Path) -> None:
     assert plugins["tap-a"]["config"]["password"] == "secret://env/TAP_A_PASSWORD_2"
     assert plugins["target-b"]["config"]["password"] == "secret://env/TARGET_B_PASSWORD"
     assert (tmp_path / ".env").read_text() == f'{env}\nTAP_A_PASSWORD_2="new"\n'
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_env_file_that_leads_elsewhere_is_not_written(tmp_path: Path) -> None:
+    """A stranger's folder may come with one that leads to a file which a shell runs."""
+    script = scripted(tmp_path, "tap-a -c a.json | target-b", a={"password": "touch /tmp/owned"})
+    (tmp_path / "profile").write_text("# mine\n")
+    (tmp_path / ".env").symlink_to("profile")
+    answer = imported(tmp_path, "shell", script, code=2)
+    assert answer["code"] == "import.taken"
+    assert (tmp_path / "profile").read_text() == "# mine\n"
+    assert not (tmp_path / "dativo.yml").exists()
 
 
 def test_a_script_without_end(tmp_path: Path) -> None:
