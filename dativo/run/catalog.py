@@ -65,11 +65,13 @@ def prepare(
     interrupts: Interrupts,
     log: PluginLog,
     *,
+    discovered: dict[str, Any] | None = None,
     beat: Callable[[], None] | None = None,
 ) -> str | None:
     """The catalog's text for a tap, or None for a tap that knows none. `given` is the --catalog file, already read.
 
-    An `OwnChoice` where nothing was chosen and the tap, which is one of the SDK, would read just that by itself.
+    `discovered` is what the tap has discovered, where it was asked before. An `OwnChoice` where nothing was chosen and
+    the tap, which is one of the SDK, would read just that by itself.
     """
     from dativo_protocol.catalog import alike, apply_schema, apply_selection, selected_streams
 
@@ -78,7 +80,7 @@ def prepare(
         catalog = given
         patterns, metadata = options.select, {}
     elif step.can("discover") and (step.can("catalog") or step.can("properties")):
-        catalog = probe.discover(
+        catalog = discovered or probe.discover(
             step.plugin, step.config, interrupts=interrupts, log=log, beat=beat, **step.surroundings()
         )
         catalog = apply_schema(catalog, step.spec.schema)
@@ -148,6 +150,6 @@ def deselected(stream: dict[str, Any]) -> dict[str, Any]:
     others = [entry for entry in stream.get("metadata", []) if entry.get("breadcrumb")]
     own: dict[str, Any] = next((entry for entry in stream.get("metadata", []) if not entry.get("breadcrumb")), {})
     root = {"breadcrumb": [], "metadata": {**(own.get("metadata") or {}), "selected": False}}
-    schema = stream["schema"]
-    told = {"schema": {**schema, "selected": False}} if "selected" in schema else {}
+    schema = stream.get("schema")
+    told = {"schema": {**schema, "selected": False}} if isinstance(schema, dict) and "selected" in schema else {}
     return {**stream, "selected": False, "metadata": [root, *others], **told}

@@ -160,8 +160,7 @@ class _Trying:
             known = probe.json_object(answer.stdout) if answer.ok and answer.end.verdict == "done" else None
         if known is None or not isinstance(known.get("streams"), list):
             raise self._failed(answer.seen, "could not discover its streams")
-        chosen = replace(options, select=options.select or step.spec.select or catalog.EVERYTHING)
-        return catalog.prepare(step, chosen, known, self.interrupts, self.log)
+        return catalog.prepare(step, options, None, self.interrupts, self.log, discovered=known)
 
     def _move(self, text: str | None, source: int | None) -> errors.DativoError | None:
         step, run = self.step, rundirs.fresh_id("l")

@@ -101,6 +101,7 @@ def test_a_tap_of_the_sdk_is_handed_no_catalog_where_it_would_say_what_the_tap_d
     line = "dativo tap-chosen | dativo target-rows"
     pair.workspace.shell(line, job=unique("catalog")).expect()
     assert pair.rows() == EVERY
+    assert pair.workspace.dativo("learn", "tap-chosen", "--json").expect().json["records"] == len(EVERY)
 
 
 @pytest.mark.parametrize("words", [("--stream", "a"), ("--select", "a.*"), ("--parallel", "2")])

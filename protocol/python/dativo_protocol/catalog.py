@@ -234,11 +234,14 @@ def _mark(stream: dict[str, Any], entries: Mapping[Path, Mapping[str, Any]], pat
 
 def _mark_schema(stream: dict[str, Any]) -> None:
     """The same choice in the schema: a tap that knows no metadata looks for it there (tap-rest-api 0.2.22)."""
-    schema = stream["schema"]
+    schema = stream.get("schema")
+    if not isinstance(schema, dict):
+        return
     schema["selected"] = is_selected(stream)
-    for name, value in (schema.get("properties") or {}).items():
-        if isinstance(value, dict):
-            value["selected"] = is_selected(stream, (name,))
+    for path in [one for one in _paths(stream) if len(one) == 1]:
+        column = schema["properties"][path[0]]
+        if isinstance(column, dict):
+            column["selected"] = is_selected(stream, path)
 
 
 def _keys(stream: Mapping[str, Any], root: Mapping[str, Any]) -> set[str]:
