@@ -114,12 +114,12 @@ def test_a_variable_that_is_not_set_is_an_error_where_meltano_is_strict(world, t
 
 def test_two_variables_for_one_setting_are_refused_as_meltano_does(world, tmp_path):
     copy = World.of("precedence", tmp_path / "twice", world.home, world.meltano)
-    copy.env = {"TAP_MANY_FROM_ALIAS": "one", "TAP_MANY_BY_ALIAS": "two"}
+    copy.env = {"TAP_MANY_FROM_ALIAS": "hunter2", "TAP_MANY_BY_ALIAS": "hunter3"}
     assert copy.real("config", "--unsafe", "print", "tap-many").code != 0
     answer = copy.dativo("config", "tap-many")
     assert answer.code == 2
     assert "TAP_MANY_FROM_ALIAS, TAP_MANY_BY_ALIAS" in answer.stderr
-    assert "one" not in answer.stderr.replace("TAP_MANY", "")
+    assert "hunter" not in answer.stderr
 
 
 def test_the_default_environment_is_chosen_and_another_can_be(world):
