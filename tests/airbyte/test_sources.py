@@ -26,7 +26,7 @@ from tests.workspace import Workspace, installed
 
 CONNECTORS = ("airbyte:source-faker==7.2.1", "airbyte:source-file==0.5.39", "airbyte:source-s3==4.14.2")
 FAKER = {"seed": 7, "always_updated": False, "records_per_slice": 100, "parallelism": 1}
-PATIENCE = 300.0
+PATIENCE = 120.0
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ class Place:
         config: dict[str, Any] = {"path": str(self.file)}
         if server is not None:
             config = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-            config |= {"database": server.database, "default_target_schema": self.schema}
+            config |= {"dbname": server.database, "default_target_schema": self.schema}
         workspace.configure({target: {"config": config}})
 
     def run(self, source: str, *words: str, **config: Any) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_a_declarative_manifest(place: Place) -> None:
         assert 60 <= again["records"] < 200
         assert len(harbour.asked) - asked < asked
         refused = place.workspace
-        refused.configure({"source-boats": {"config": {"api_key": "another"}}})
+        refused.configure({"source-boats": {"config": {**config, "api_key": "another"}}})
         answer = refused.dativo("run", "airbyte:source-boats", place.target, "--retries", "2").expect(2)
         assert "error[config.refused]" in answer.stderr
     assert place.one("SELECT count(*) FROM {t}boats") == 1360

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench import (
+    airbyte,
     confinement,
     csv_jsonl,
     csv_postgres,
@@ -52,7 +53,7 @@ CONTESTS: dict[str, Callable[[Arena], list[Contest]]] = {
     "shapes": shapes.contests,
     "meltano": meltano_projects.contests,
 }
-FIGURES = ("bus", "confinement", "mending", "installs", "transcoding", "sizes")
+FIGURES = ("bus", "confinement", "mending", "airbyte", "installs", "transcoding", "sizes")
 
 
 def bus(scratch: Path, megabytes: int, rounds: int) -> Section:
@@ -72,6 +73,8 @@ def sections(names: list[str], args: argparse.Namespace, scratch: Path) -> Itera
         yield Section("The sandbox", figures=tuple(confinement.figures(scratch, args.rounds)))
     if "mending" in names:
         yield Section("A run that is mended", figures=tuple(mending.figures(scratch, min(args.rounds, 3))))
+    if "airbyte" in names:
+        yield Section("Airbyte sources", figures=tuple(airbyte.figures(scratch, min(args.rounds, 3))))
     if "installs" in names:
         yield Section("Installs", figures=tuple(installs.figures(scratch, args.rounds)))
     if "transcoding" in names:
