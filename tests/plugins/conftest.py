@@ -44,7 +44,7 @@ def project(tmp_path):
 def probe():
     """Asks by starting the program directly; how the data plane does it is tested in tests/run."""
 
-    def ask(executable: Path, home: Path | None):
+    def ask(executable: Path, home: Path | None, engine: str):
         ask.asked.append(executable.name)
         run = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "env": {"PATH": "/usr/bin:/bin"}}
         about = subprocess.run([executable, "--about", "--format=json"], **run)

@@ -154,10 +154,10 @@ def test_one_that_fails_keeps_all_out(project, probe, home):
 
 
 def refusing(probe):
-    def ask(executable, home):
+    def ask(executable, home, engine):
         if executable.name == "tap-bad":
             raise errors.EnvironmentFault("plugin.start_failed", "tap-bad does not start")
-        return probe(executable, home)
+        return probe(executable, home, engine)
 
     ask.confine = probe.confine
     return ask
