@@ -233,7 +233,7 @@ def test_another_taps_bookmark_is_refused(fault: Workspace, tmp_path: Path) -> N
 def test_a_tape_of_it_runs_without_it(fault: Workspace) -> None:
     tape = run(fault, "--json", "--record", rows=30).expect().json["run"]
     (fault.folder / "out.duckdb").unlink()
-    fault.dativo("replay", tape, "--job", "again").expect()
+    fault.dativo("replay", tape, "--to", "target-duckdb", "--job", "again").expect()
     assert rows(fault) == 30
 
 
