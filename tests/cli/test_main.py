@@ -28,7 +28,7 @@ def planted(monkeypatch):
 
     def plant(body, *params):
         made = click.Command("doctor", callback=body, params=list(params))
-        monkeypatch.setattr(group.Commands, "_command", lambda self, name, words: made)
+        monkeypatch.setattr(group.Commands, "get_command", lambda self, ctx, name: made)
 
     return plant
 
