@@ -213,6 +213,6 @@ def test_a_column_that_is_discarded_is_not_there_in_later_runs_either(faulty: Fa
 
 
 def test_wrong_words_in_a_job_are_named(faulty: Faulty):
-    for text in ("on_bad_record: skip", "on_bad_record: {rows: 2}", "schema_change: {orders: never}"):
+    for text in ("on_bad_record: forget", "on_bad_record: {rows: 2}", "schema_change: {orders: never}"):
         answer = job(faulty, text).expect(2)
         assert errors_in(answer) == ["job.invalid"]
