@@ -76,14 +76,20 @@ def _as_it_is(folder: Path, out: Path, *, python: str | None, shop: Workshop) ->
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time. The lock is on a file that is there anyway, so it holds for all homes of Dativo."""
-    file = next(path for name in ("pyproject.toml", "setup.py") if (path := folder / name).is_file())
-    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """One process at a time, for all homes of Dativo: the locks are on what is there anyway.
+
+    Where cargo keeps what it makes in one place for several folders, maturin writes its wheels there too.
+    """
+    places = [next(path for name in ("pyproject.toml", "setup.py") if (path := folder / name).is_file())]
+    if shared := os.environ.get("CARGO_TARGET_DIR"):
+        Path(shared).mkdir(parents=True, exist_ok=True)
+        places.append(Path(shared))
+    with contextlib.ExitStack() as stack:
+        for place in places:
+            handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
 
 
 def _checkout_key(root: Path, folder: Path, python: str | None) -> str:

@@ -163,7 +163,7 @@ def test_hostile_scripts(tmp_path: Path) -> None:
 X=$(touch pwned); . ..; `touch pwned`; eval touch pwned; . ./evil.sh; touch pwned
 tap-a -c "$(touch pwned)" | target-a -c t.json
 tap-b -c pipe.json | target-a -c latin.json
-tap-c -c deep.json -s ../../../../etc/passwd | target-a -c list.json > $OUT
+tap-c -c deep.json -s ../../../../../../../../etc/passwd | target-a -c list.json > $OUT
 tap-d -c t.json --catalog t.json | target-a -c /dev/zero
 'tap-e; touch pwned' -c t.json | target-a -c t.json
 tap-f -c t.json <(touch pwned) | target-a -c t.json <<EOF
