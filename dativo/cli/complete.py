@@ -17,11 +17,6 @@ def installed_names() -> list[str]:
         return []
 
 
-def plugin_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """For `shell_complete=`: installed plugins."""
-    return [name for name in installed_names() if name.startswith(incomplete)]
-
-
 def job_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """For `shell_complete=`: jobs of the project file and jobs that have a bookmark."""
     from dativo import errors

@@ -17,6 +17,8 @@ _DURATIONS = ("deadline", "delay", "max_delay", "pause", "eof", "term", "drain")
 
 AIRBYTE = "airbyte:"
 """How a user says that a name is an Airbyte connector's."""
+PYPI = "pypi:"
+"""Before a name: the package that the index calls so, whatever a registry means by it."""
 
 
 def bare(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from dativo import errors
 from dativo.config.keys import ENGINES
 from dativo.config.project import Project
-from dativo.config.specs import AIRBYTE
+from dativo.config.specs import AIRBYTE, PYPI
 from dativo.plugins import airbyte, firstparty, package
 from dativo.plugins.lockfile import NATIVE
 from dativo.plugins.registry import connector
@@ -21,8 +21,6 @@ from dativo.plugins.registry.entry import KINDS, Entry
 from dativo.plugins.registry.index import Index
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-PYPI = "pypi:"
-"""Before a name: the package that the index calls so, whatever a registry means by it."""
 _PLACES = ("./", "../", "/", "~", ".")
 """How a path begins, rather than a name."""
 _VARIANT = re.compile(r"(?:(?P<variant>[a-z0-9][a-z0-9._-]*?)-)??(?P<name>(?:tap|target)-.+)")

@@ -14,9 +14,8 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.meltano.files import fault
+from dativo.config.specs import PYPI
 
-PYPI = "pypi:"
-"""Before a source: the package of that name in the index, whatever a registry means by the name."""
 _EDITABLE = ("-e", "--editable")
 _CONSTRAINT = ("-c", "--constraint", "--constraints")
 _HARMLESS = ("--upgrade", "-U", "--no-cache-dir", "--quiet", "-q")
