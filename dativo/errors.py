@@ -16,8 +16,10 @@ Anyone may import this module; it imports nothing of Dativo.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from dativo.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
+
+from dativo.dataclass import dataclass
 
 
 @dataclass(frozen=True)

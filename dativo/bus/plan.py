@@ -6,9 +6,10 @@ The field names are those of `protocol/schemas/plan.schema.json`. Children come 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.secrets.redact import REDACTOR
 
 HIDDEN = "***"

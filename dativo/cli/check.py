@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from dativo import errors
 from dativo.cli import options, report
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.config.project import Project

@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import click
 from dativo import errors
 from dativo.cli import options, report
 from dativo.cli.version import uv_version
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.bus.kernel import Kernel

@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import click
 from dativo import errors
 from dativo.cli import options, report
 from dativo.cli.plugin import PluginCommand
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.config.project import Project

@@ -14,12 +14,12 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
 import click
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.secrets.redact import REDACTOR, Shown
 
 

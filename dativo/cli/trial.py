@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dativo import errors
 from dativo.bus.plan import Grace, Plan, Sink, Source
+from dativo.dataclass import dataclass
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
 from dativo.run import catalog, connector, rundirs, troubles

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dativo import errors
 from dativo.config.document import Document, KeyPath
+from dativo.dataclass import dataclass
 
 MODULE = "dativo.deprecations"
 """The module that the warnings are filed under, so that a filter can name them."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 50_000

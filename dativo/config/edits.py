@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from dativo.config import atomic
 from dativo.config.deprecations import renewed
 from dativo.config.document import Document, new_yaml, parse, parse_tree, read_text
 from dativo.config.keys import PROJECT, check
+from dativo.dataclass import dataclass
 
 GONE = object()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dativo.config.document import Document, KeyPath
+from dativo.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dativo.config.document import load
 from dativo.config.keys import POLICY_FILE, PROFILES, PROJECT, UNFENCED, check
 from dativo.config.paths import config_dir
 from dativo.config.specs import bounds
+from dativo.dataclass import dataclass
 
 MACHINE = Path("/etc/dativo/policy.yml")
 VARIABLE = "DATIVO_POLICY"

@@ -7,7 +7,6 @@ or the file is left alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from dativo.config import atomic, deprecations
 from dativo.config.deprecations import Use
 from dativo.config.document import KeyPath, parse, parse_tree, read_text
 from dativo.config.keys import JOB_FILE, PROJECT, check
+from dativo.dataclass import dataclass
 
 SUFFIXES = (".yml", ".yaml")
 

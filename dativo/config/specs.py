@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config import limits
 from dativo.config.quantity import parse_duration, parse_size
+from dativo.dataclass import dataclass
 
 _DURATIONS = ("deadline", "delay", "max_delay", "pause", "eof", "term", "drain")
 

@@ -8,10 +8,11 @@ back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 OWN = "airbyte_stream"
 FULL, INCREMENTAL = "FULL_TABLE", "INCREMENTAL"

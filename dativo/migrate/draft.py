@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from dativo.config import atomic
 from dativo.config.document import new_yaml, parse
 from dativo.config.keys import PROJECT, check
 from dativo.config.project import FILE, Project
+from dativo.dataclass import dataclass
 from dativo.migrate.report import Report
 from dativo.state import location
 from dativo.state.store import Store

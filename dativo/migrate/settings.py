@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from dativo.config.variables import read_env_file
+from dativo.dataclass import dataclass
 from dativo.migrate.report import Report
 from dativo.secrets import dotenv, names
 from dativo.secrets.reference import is_reference

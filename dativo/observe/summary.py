@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 
 ROWS = 30

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
+from dativo.dataclass import dataclass
 from dativo.plugins import engine, firstparty
 from dativo.plugins.installed import script_path
 from dativo.plugins.lockfile import LockedPlugin

@@ -12,12 +12,12 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config import document
+from dativo.dataclass import dataclass
 from dativo.plugins import package
 
 ENGINE = "airbyte"

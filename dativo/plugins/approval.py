@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import data_dir
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.plugins import lockfile, permissions
 from dativo.plugins.lockfile import Lock, LockedPlugin
 from dativo.plugins.permissions import Permissions

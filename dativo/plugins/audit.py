@@ -14,7 +14,6 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from http.client import HTTPException
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 
 from dativo import __version__
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.plugins import environment, lockfile
 from dativo.plugins.lockfile import LockedPackage, LockedPlugin
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.plugins import index, uv, work
 from dativo.plugins.environment import interpreter
 from dativo.plugins.index import Index

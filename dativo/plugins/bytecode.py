@@ -14,11 +14,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from dativo import children
 from dativo.config.paths import cache_dir
+from dativo.dataclass import dataclass
 
 FORMAT = "1"
 PATIENCE = 900.0

@@ -13,12 +13,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import data_dir
+from dativo.dataclass import dataclass
 from dativo.plugins import seal, twin, work
 from dativo.plugins.lockfile import LockedPackage, LockedPlugin
 from dativo.plugins.uv import Uv, run

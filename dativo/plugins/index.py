@@ -18,7 +18,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from html.parser import HTMLParser
 from http.client import HTTPException
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.plugins.uv import Uv
 from dativo.secrets.redact import REDACTOR
 

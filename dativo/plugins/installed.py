@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from dativo import errors
 from dativo.config.project import Project
 from dativo.config.specs import AIRBYTE, bare
+from dativo.dataclass import dataclass
 from dativo.plugins import airbyte, environment, lockfile, permissions
 from dativo.plugins.lockfile import LockedPlugin
 from dativo.plugins.permissions import Permissions

@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import cache_dir
+from dativo.dataclass import dataclass
 from dativo.plugins import firstparty, permissions
 
 VERSION = 1

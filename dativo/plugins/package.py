@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

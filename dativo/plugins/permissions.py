@@ -10,12 +10,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.config import limits
 from dativo.config.quantity import parse_size, size_text
+from dativo.dataclass import dataclass
 
 FROM_CONFIG = "config"
 """The network of a plugin without a `sandbox` block, and of one that asks for it: the hosts that its settings name."""

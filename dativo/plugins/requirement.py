@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dativo import errors
 from dativo.config.keys import ENGINES
 from dativo.config.project import Project
 from dativo.config.specs import AIRBYTE, PYPI
+from dativo.dataclass import dataclass
 from dativo.plugins import airbyte, firstparty, package
 from dativo.plugins.lockfile import NATIVE
 from dativo.plugins.registry import connector

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dativo import errors
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.plugins import airbyte, build, firstparty, index, sources, work
 from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter

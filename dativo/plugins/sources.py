@@ -15,13 +15,13 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 
 from dativo import children, errors
 from dativo.config.paths import cache_dir
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.plugins import airbyte, firstparty, index, seal, uv, work
 from dativo.plugins.build import Workshop
 from dativo.plugins.environment import interpreter

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.plugins import approval, environment, lockfile, permissions, work
 from dativo.plugins.approval import Change
 from dativo.plugins.install import WORKERS, Prober, Say, Session, made_ready, record, require_writable, undone

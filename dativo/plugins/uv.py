@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 
 from dativo import children, errors
+from dativo.dataclass import dataclass
 from dativo.plugins import work
 from dativo.secrets.redact import REDACTOR
 

@@ -13,12 +13,13 @@ import shutil
 import threading
 import urllib.error
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.plugins import index as indexes
 from dativo.plugins.index import File, Index
 

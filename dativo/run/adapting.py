@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo import errors
 from dativo.config.keys import ADAPTATIONS
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.config.specs import JobSpec

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from dativo.bus import events
 from dativo.bus.plan import Plan
 from dativo.bus.process import BusProcess, start
+from dativo.dataclass import dataclass
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
 from dativo.run import letterbox, rundirs

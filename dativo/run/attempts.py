@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from dativo import errors
 from dativo.bus.events import End
 from dativo.bus.plan import Plan
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dativo import errors
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
+from dativo.dataclass import dataclass
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
 from dativo.run.job import Job, run

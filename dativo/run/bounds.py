@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo.config import limits
+from dativo.dataclass import dataclass
 
 DEFAULT = "default"
 Word = tuple[Mapping[str, Any], str]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 Kind = Literal["transient", "permanent", "never"]
 

@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.engines import airbyte, airbyte_image, singer
 from dativo.engines.airbyte import Answers
 from dativo.observe.log import PluginLog

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from dativo import errors
 from dativo.config.policy import Policy, inside
+from dativo.dataclass import dataclass
 from dativo.run.reach import Network, Reach
 
 

@@ -8,10 +8,11 @@ those of them whose connector comes in that engine at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.config.project import Project

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from dativo.dataclass import dataclass
 
 FREE = 256 << 20
 """Bytes that the machine keeps unless the job says otherwise."""

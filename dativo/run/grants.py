@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dativo.config.keys import UNFENCED
 from dativo.config.policy import inside
 from dativo.config.project import Project, working_directory
 from dativo.config.specs import PluginSpec
+from dativo.dataclass import dataclass
 from dativo.engines import singer
 from dativo.plugins.installed import Installed
 from dativo.plugins.permissions import FROM_CONFIG, TEMPLATE, Permissions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from dativo import errors
 from dativo.bus.plan import Plan, Policy, Spill
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec, bare, job_name
+from dativo.dataclass import dataclass
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dativo import errors
 from dativo.bus.plan import Sink, Source
 from dativo.config.keys import UNFENCED
 from dativo.config.project import working_directory
+from dativo.dataclass import dataclass
 from dativo.engines import airbyte, singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress

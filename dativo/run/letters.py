@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.run import letterbox
 from dativo.state.store import Store
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dativo import errors
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
+from dativo.dataclass import dataclass
 from dativo.observe.summary import Summary
 from dativo.run import job as jobs
 from dativo.run import letters, tape_replay

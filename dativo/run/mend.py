@@ -15,13 +15,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.bus.events import End, Event, Lost, Resumed
 from dativo.bus.plan import Spool
 from dativo.bus.process import BusProcess
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
 from dativo.run import causes, encoding, probe, symptoms, troubles

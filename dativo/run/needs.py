@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from dativo.config.policy import inside
+from dativo.dataclass import dataclass
 from dativo.run import places
 from dativo.run.attempt import Seen
 from dativo.run.denials import port_said

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dativo.bus.plan import Grace, Limits, Policy
+from dativo.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
 from dativo.bus import kernel
 from dativo.bus.events import End
+from dativo.dataclass import dataclass
 from dativo.run.interrupts import Interrupts
 
 _SAID = re.compile(r"error\[([a-z0-9_.]+)\]\s+(.+)")

@@ -20,10 +20,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Self
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.run.neighbours import SHELLS, Holder, Kind, Process, holders, is_anonymous, pipe_key
 from dativo.run.rendezvous import Kind as FileKind
 from dativo.run.rendezvous import Rendezvous

@@ -11,12 +11,12 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dativo.config import paths
 from dativo.config.policy import inside
 from dativo.config.project import Project
+from dativo.dataclass import dataclass
 from dativo.run import letterbox, tape
 from dativo.state import location
 

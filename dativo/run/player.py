@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from dativo import __version__
 from dativo.config import policy as policies
 from dativo.config.project import Project
 from dativo.config.specs import PluginSpec
+from dativo.dataclass import dataclass
 from dativo.engines import singer
 from dativo.native import find_bus
 from dativo.plugins.installed import Installed

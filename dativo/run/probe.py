@@ -11,13 +11,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo import errors
 from dativo.bus.events import End
 from dativo.bus.plan import Limits, Plan, Sink
+from dativo.dataclass import dataclass
 from dativo.engines import airbyte, singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from email.utils import parsedate_to_datetime
 
 _LIMITED = re.compile(
     r"(?:http|status|code|error|response)\D{0,20}429\b|\b429\W{0,3}(?:client|too|rate|retry)|too many requests"
@@ -55,6 +54,8 @@ def told_wait(lines: Sequence[str], now: float | None = None) -> float | None:
 def _told(line: str, now: float, *, limited: bool) -> float | None:
     dated = _DATE.search(line)
     if dated:
+        from email.utils import parsedate_to_datetime
+
         try:
             return parsedate_to_datetime(dated["date"]).timestamp() - now
         except ValueError:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 from dativo.run.causes import Cause
 

@@ -12,11 +12,12 @@ import copy
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.secrets import reference
 
 FROM_ENVIRONMENT = "ENV"

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.run.catalog import deselected
 from dativo.state import bookmark
 

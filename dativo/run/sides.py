@@ -9,13 +9,13 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
 from dativo.bus.plan import Plan, Sink, Source
 from dativo.config.project import Project
 from dativo.config.specs import job_name
+from dativo.dataclass import dataclass
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dativo import errors
 from dativo.config.layers import merged
+from dativo.dataclass import dataclass
 from dativo.engines import airbyte, singer
 from dativo.plugins import approval
 from dativo.plugins.airbyte import config_of

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dativo.bus.plan import Plan
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec
+from dativo.dataclass import dataclass
 from dativo.run import sides, tape
 from dativo.run.job import Job
 from dativo.run.options import RunOptions

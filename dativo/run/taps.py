@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,7 @@ from dativo.bus import gather
 from dativo.bus.events import End, Event
 from dativo.bus.plan import Plan, Sink, Source, Spill
 from dativo.bus.process import BusProcess
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.state.lease import Lease
 from dativo.state.store import Store
 

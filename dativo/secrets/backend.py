@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.secrets import faults
 
 TIMEOUT = 30.0

@@ -7,9 +7,9 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from dativo.dataclass import dataclass
 from dativo.secrets import faults
 
 LARGEST = 1 << 20

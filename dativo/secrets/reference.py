@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 SCHEME = "secret://"
 BACKENDS = ("env", "file", "keyring", "vault", "aws", "gcp", "azure", "exec")

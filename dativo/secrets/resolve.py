@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.secrets.backend import TIMEOUT, Backend, Surroundings
 from dativo.secrets.redact import REDACTOR, Redactor
 from dativo.secrets.reference import Path as Place

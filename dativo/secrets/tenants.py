@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 
 @dataclass(frozen=True)

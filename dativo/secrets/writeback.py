@@ -15,11 +15,12 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.secrets import names
 from dativo.secrets.reference import Path as Place
 from dativo.secrets.reference import Reference, named

@@ -9,12 +9,12 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from json.decoder import JSONDecodeError
 from typing import Any, NoReturn
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _INT_DIGITS = 4000  # Python converts no longer digit strings to int

@@ -5,7 +5,7 @@ It is counted whether or not a job has a breaker; the job that asks says how man
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dativo.dataclass import dataclass
 
 
 @dataclass(frozen=True)

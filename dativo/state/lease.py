@@ -12,9 +12,11 @@ import json
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.state.store import Store

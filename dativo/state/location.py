@@ -6,12 +6,13 @@ opened and hidden from then on (I13).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dativo.config.project import Project

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.state import position
 from dativo.state.record import Entry
 

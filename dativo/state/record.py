@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.state.bookmark import Bookmark, streams
 from dativo.state.lease import Holder
 

@@ -98,3 +98,10 @@ def test_lock_files_name_public_registries_only():
 def test_unsafe_code_is_in_the_sandbox_only(crate):
     if not name(crate).startswith("native/sandbox/"):
         assert "#![forbid(unsafe_code)]" in text(crate)
+
+
+def test_dataclasses_are_those_that_are_quick_to_define():
+    """docs/adr/2026-11-27-dataclasses-are-not-compiled.md"""
+    pattern = re.compile(r"^\s*(from dataclasses import .*\bdataclass\b|@dataclasses\.dataclass)", re.MULTILINE)
+    slow = [name(path) for path in sources(".py") if name(path).startswith("dativo/") and pattern.search(text(path))]
+    assert slow == ["dativo/dataclass.py"]

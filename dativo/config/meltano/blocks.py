@@ -6,12 +6,13 @@ Facts: Meltano 4.4.1, core/block/block_parser.py, core/task_sets.py, core/schedu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.config.meltano.definitions import RUNNABLE, Plugins
 from dativo.config.meltano.files import Files, fault
+from dativo.dataclass import dataclass
 
 CRON = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from dativo import errors
 from dativo.config.meltano.files import TYPES, Files, fault
 from dativo.config.meltano.kinds import KINDS, PROCESSORS, SENSITIVE, Setting, flat, of_value
+from dativo.dataclass import dataclass
 
 MAX_LOCK = 4 << 20
 RUNNABLE = {"extractors": "tap", "loaders": "target", "mappers": "mapper"}

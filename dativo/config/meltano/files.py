@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config.document import Document, load
 from dativo.config.keys import NAME
+from dativo.dataclass import dataclass
 
 FILE = "meltano.yml"
 CODE = "meltano.invalid"

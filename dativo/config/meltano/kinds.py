@@ -10,10 +10,10 @@ import copy
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 
 TRUE = ("true", "1", "yes", "on")
 KINDS = (

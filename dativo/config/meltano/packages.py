@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config.meltano.files import fault
 from dativo.config.specs import PYPI
+from dativo.dataclass import dataclass
 
 _EDITABLE = ("-e", "--editable")
 _CONSTRAINT = ("-c", "--constraint", "--constraints")

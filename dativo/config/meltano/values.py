@@ -8,7 +8,7 @@ core/settings_service.py, core/settings_store.py and core/plugin/settings_servic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from dativo.config.meltano.definitions import Plugin, missing
 from dativo.config.meltano.expansion import expanded, variable
 from dativo.config.meltano.files import fault
 from dativo.config.meltano.kinds import Setting, cast, configured, finished, flat, text_of
+from dativo.dataclass import dataclass
 
 ENVIRONMENT, DOTENV, SECTION, FILE, DATABASE = "environment", ".env", "environment of meltano.yml", "meltano.yml", "db"
 INHERITED, DEFAULT = "inherited", "default"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.migrate.earlier import recipes
 from dativo.migrate.earlier.contract import Contract
 

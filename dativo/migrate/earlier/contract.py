@@ -6,9 +6,10 @@ of tables with `properties:`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.migrate.reading import Keys
 from dativo.migrate.report import Report
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.migrate import reading, settings
 from dativo.migrate.earlier import connectors, recipes, wrapper
 from dativo.migrate.earlier.connectors import Connector

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dativo import errors
 from dativo.config.document import MAX_BYTES, Document, KeyPath, parse
+from dativo.dataclass import dataclass
 from dativo.migrate import reading
 from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import Report

@@ -8,11 +8,12 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.migrate import reading
 from dativo.migrate.earlier.files import Folder
 from dativo.migrate.reading import UnreadableError

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.config.meltano.blocks import Pipeline, cron
 from dativo.config.meltano.definitions import RUNNABLE
 from dativo.config.meltano.project import MeltanoProject, job_annotations
+from dativo.dataclass import dataclass
 from dativo.migrate.meltano import inventory
 from dativo.migrate.report import Report
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from dativo.config.meltano.expansion import names, variable
 from dativo.config.meltano.kinds import Setting, cast, configured, text_of
 from dativo.config.meltano.project import MeltanoProject
 from dativo.config.meltano.values import DOTENV, ENVIRONMENT, Value, Values
+from dativo.dataclass import dataclass
 from dativo.migrate.meltano.texts import Texts, of_run
 
 

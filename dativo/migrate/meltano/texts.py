@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo.config.meltano.expansion import VARIABLE, mapped, names
+from dativo.dataclass import dataclass
 from dativo.secrets import dotenv
 
 OF_RUN = re.compile(r"(?:MELTANO_(?:EXTRACT|LOAD|MAP|TRANSFORM)|MELTANO_(?:EXTRACTOR|LOADER|MAPPER))_\w+")

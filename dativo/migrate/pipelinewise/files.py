@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from dativo import errors
 from dativo.config.document import MAX_BYTES, Document, parse
+from dativo.dataclass import dataclass
 from dativo.migrate import reading
 from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import Report

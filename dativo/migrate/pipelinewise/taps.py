@@ -6,8 +6,9 @@ Facts of `pipelinewise/cli/tap_properties.py` (PipelineWise 0.73).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from dativo.dataclass import dataclass
 
 Tap = Mapping[str, Any]
 DATABASE, SCHEMA = "{schema}-{table}", "{table}"

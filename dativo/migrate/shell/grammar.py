@@ -7,8 +7,9 @@ lines for one command where an earlier pipeline leaves it a choice, which is the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dativo.dataclass import dataclass
 from dativo.migrate.shell.lexer import REDIRECTS, LexicalError, Token, tokens
 
 COMPOUND = {

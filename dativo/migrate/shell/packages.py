@@ -5,12 +5,12 @@ from __future__ import annotations
 import configparser
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.migrate import reading
 from dativo.migrate.reading import UnreadableError
 from dativo.plugins.registry.entry import Entry

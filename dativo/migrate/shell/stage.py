@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from dativo.dataclass import dataclass
 from dativo.migrate.shell.words import Word
 from dativo.plugins.requirement import kind_of
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from dativo.dataclass import dataclass
 from dativo.migrate.shell.lexer import Part, Token
 
 _OWN_FOLDER = re.compile(

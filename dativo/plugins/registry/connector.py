@@ -7,7 +7,8 @@ Variants of a connector read or write the same system, whoever made them and wha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from dativo.dataclass import dataclass
 
 _KINDS = {"tap": "tap", "source": "tap", "target": "target", "destination": "target"}
 """How the ecosystems call the two directions."""

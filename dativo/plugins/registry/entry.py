@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.config.keys import ENGINES
+from dativo.dataclass import dataclass
 from dativo.plugins import package, permissions
 from dativo.plugins.permissions import Permissions
 from dativo.secrets.names import is_secret

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from dativo import errors
 from dativo.config.keys import ENGINES
+from dativo.dataclass import dataclass
 from dativo.plugins.lockfile import SINGER, LockedPlugin
 from dativo.plugins.registry import connector, entry, kept
 from dativo.plugins.registry.entry import OWN, Entry

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 from dativo import errors
 from dativo.config import atomic
 from dativo.config.paths import data_dir
+from dativo.dataclass import dataclass
 from dativo.plugins.registry import entry, hub, reader
 from dativo.plugins.registry.entry import OWN, Entry, invalid
 from dativo.plugins.registry.reader import MAX_INDEX, MAX_PAGE, Reader

@@ -8,25 +8,19 @@ from __future__ import annotations
 import json
 import re
 import stat
-import tempfile
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from dativo import __version__, errors
+from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.plugins import package
 from dativo.plugins.registry.entry import invalid, plain
 
 MAX_INDEX = 16 << 20
 MAX_PAGE = 1 << 20
-CONNECT_SECONDS, TOTAL_SECONDS = 20.0, 60.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -68,79 +62,14 @@ class Folder:
             return None
         except OSError as problem:
             raise unreachable(self.registry, f"{path or self.root.name}: {problem.strerror}") from problem
-        return _bounded(raw, limit, self.registry, path)
+        return bounded(raw, limit, self.registry, path)
 
 
-@dataclass(frozen=True)
-class Web:
-    """Documents below a URL."""
-
-    registry: str
-    root: str
-
-    @property
-    def local(self) -> bool:
-        """Definitions are read one by one, when they are asked for."""
-        return False
-
-    def read(self, path: str, limit: int) -> bytes | None:
-        """The body of the answer to a GET."""
-        url = f"{self.root}/{urllib.parse.quote(path, safe='/-._~')}" if path else self.root
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked by `opened`
-            url, headers={"Accept": "application/json", "User-Agent": f"dativo/{__version__}"}
-        )
-        until = time.monotonic() + TOTAL_SECONDS
-        opener = urllib.request.build_opener(_SameHost(self.registry))
-        try:
-            with opener.open(request, timeout=CONNECT_SECONDS) as answer:
-                return _bounded(_body(answer, limit, until, self.registry), limit, self.registry, path)
-        except urllib.error.HTTPError as problem:
-            with problem:
-                if problem.code in (404, 410):
-                    return None
-                raise unreachable(self.registry, f"its server answers {problem.code} to {path or 'its URL'}") from None
-        except (OSError, HTTPException, ValueError) as problem:
-            reason = getattr(problem, "reason", None) or problem
-            raise unreachable(self.registry, plain(getattr(reason, "strerror", None) or reason, 200)) from problem
-
-
-def _body(answer: HTTPResponse, limit: int, until: float, registry: str) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while size <= limit:
-        part = answer.read1(min(1 << 16, limit + 1 - size))  # what is there: a trickle does not outlast `until`
-        if not part:
-            break
-        parts.append(part)
-        size += len(part)
-        if time.monotonic() > until:
-            raise unreachable(registry, f"its server took over {TOTAL_SECONDS:.0f} s")
-    return b"".join(parts)
-
-
-def _bounded(raw: bytes, limit: int, registry: str, path: str) -> bytes:
+def bounded(raw: bytes, limit: int, registry: str, path: str) -> bytes:
+    """The document, if it is no longer than `limit` bytes. Raises `registry.invalid`."""
     if len(raw) > limit:
         raise invalid(registry, f"{path or 'its index'} is over {limit >> 20} MiB")
     return raw
-
-
-class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect within the host, and refuses one that leads elsewhere: a registry is where it was said."""
-
-    max_redirections = 5
-
-    def __init__(self, registry: str) -> None:
-        self.registry = registry
-
-    def redirect_request(  # noqa: PLR0917 - as urllib calls it
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        there, here = urllib.parse.urlsplit(newurl), urllib.parse.urlsplit(req.full_url)
-        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-            fp.close()
-            host = plain(f"{there.scheme}://{there.netloc.rpartition('@')[2]}", 120)
-            raise invalid(self.registry, f"its server redirects to another host, {host}: add that one if it is meant")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def unreachable(registry: str, what: str) -> errors.EnvironmentFault:
@@ -180,7 +109,7 @@ def checked_place(place: str) -> str:
         return place
     if kind == "folder":
         return str(Path(place).expanduser().resolve())
-    parts = urllib.parse.urlsplit(place)
+    parts = urlsplit(place)
     try:
         host, _ = parts.hostname, parts.port
     except ValueError:
@@ -203,12 +132,16 @@ def opened(registry: str, place: str) -> Iterator[tuple[Reader, str | None]]:
     """A reader for a place, and the commit that it reads when the place is a repository."""
     kind = kind_of(place)
     if kind == "web":
+        from dativo.plugins.registry.web import Web  # it loads what only the web needs
+
         yield Web(registry, place), None
     elif kind == "folder":
         if not Path(place).exists():
             raise unreachable(registry, f"{place} does not exist")
         yield Folder(registry, Path(place)), None
     else:
+        import tempfile
+
         from dativo.plugins import sources
 
         found = package.git(place)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.bus.plan import Plan
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 from dativo.run.attempt import Keeper, Seen
 from dativo.run.hold import Hold

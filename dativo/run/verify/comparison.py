@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.run.verify import canonical, singer_lines
 from dativo.run.verify.database import Database
 from dativo.run.verify.findings import SHOWN, Finding

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.observe import figures
 
 SHOWN = 3

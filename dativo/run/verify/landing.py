@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.run.step import Step
 from dativo.run.verify.singer_lines import Sent
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.dataclass import dataclass
 from dativo.engines import singer
 from dativo.observe.log import PluginLog
 from dativo.run import probe

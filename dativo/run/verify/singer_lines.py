@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dativo.dataclass import dataclass
 from dativo.run.verify.database import Database
 
 LEAST = 1 << 20

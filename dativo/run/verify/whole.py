@@ -10,12 +10,13 @@ import functools
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.bus.plan import Plan, Sink
+from dativo.dataclass import dataclass
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import progress
 from dativo.run import adapting, catalog, conclusion, rundirs
