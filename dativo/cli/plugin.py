@@ -159,7 +159,7 @@ class PluginCommand(runflags.RunCommand):
         env = values.pop("env")
         kept = self.project
         project = kept if kept is not None and kept.env == (env or None) else Project.find(env=env)
-        return Side(project, self.plugin.name, runflags.run_options(values), given)
+        return Side(project, self.plugin, runflags.run_options(values), given)
 
     def _flags(self, values: dict[str, Any]) -> dict[str, Any]:
         found = {}

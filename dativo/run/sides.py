@@ -19,6 +19,7 @@ from dativo.dataclass import dataclass
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
+from dativo.plugins.installed import Installed
 from dativo.run import adapting, attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
@@ -46,9 +47,14 @@ class Side:
     """One plugin command: what was typed, and what both ends need."""
 
     project: Project
-    plugin: str
+    plugin: Installed
     options: RunOptions
     given: Given
+
+    @property
+    def name(self) -> str:
+        """What the plugin is called here."""
+        return self.plugin.name
 
     def step(self) -> Step:
         """The plugin, configured and checked."""
@@ -113,8 +119,8 @@ class Side:
 def tap(side: Side) -> int:
     """`dativo tap-x …`: to the neighbour, or to whatever stdout is. Returns the exit code."""
     options = side.options
-    about = {"chain": [side.plugin], "job": options.job, **_wishes(options)}
-    with Interrupts() as interrupts, Downstream(STDOUT, side.plugin, **about) as down, ExitStack() as stack:
+    about = {"chain": [side.name], "job": options.job, **_wishes(options)}
+    with Interrupts() as interrupts, Downstream(STDOUT, side.name, **about) as down, ExitStack() as stack:
         step = side.step()
         down.publish(tap=step.plugin.origin, stateful=options.state is None)
         chosen = catalog.chosen(step, options)
@@ -128,7 +134,7 @@ def tap(side: Side) -> int:
         run = answer.run or rundirs.fresh_id("t")
         step.ready()
         side.begin_tape(step, run)
-        job = answer.job or job_name((side.plugin, right.name or "stdout"))
+        job = answer.job or job_name((side.name, right.name or "stdout"))
         child = step.child(job=job, run=run, catalog=text, state=state)
         plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
         down.go()
@@ -147,7 +153,7 @@ def _wishes(options: RunOptions) -> dict[str, Any]:
 
 def _unanswered(side: Side, right: str) -> Answer:
     """Beside a foreign program no bookmark is kept, but one that the user set by hand is honoured."""
-    job = side.options.job or _safe(job_name((side.plugin, right or "stdout")))
+    job = side.options.job or _safe(job_name((side.name, right or "stdout")))
     found = None if side.options.full_refresh else by_hand(location.of(side.project), job)
     return Answer(job, None, found.text if found else None, alone=right)
 
@@ -208,15 +214,15 @@ def _target(side: Side) -> Summary:
     if sys.stdin.isatty():
         raise errors.ConfigError(
             "usage",
-            f"{side.plugin} reads Singer messages from a pipe or a file, and stdin is a terminal",
-            hint=f"dativo tap-… | dativo {side.plugin}, or dativo run tap-… {side.plugin}",
+            f"{side.name} reads Singer messages from a pipe or a file, and stdin is a terminal",
+            hint=f"dativo tap-… | dativo {side.name}, or dativo run tap-… {side.name}",
         )
     options = side.options
-    with Interrupts() as interrupts, Upstream(STDIN, side.plugin) as up:
+    with Interrupts() as interrupts, Upstream(STDIN, side.name) as up:
         [step], relieved = relief.of([side.step()], options.policy({}, batch=True).validate)
         left = up.meet()
         up.await_ready()
-        job = named(options.job, up, side.plugin)
+        job = named(options.job, up, side.name)
         attempt.tidy()
         log = PluginLog(shown=options.verbose)
         wishes = up.neighbour.advert
@@ -355,8 +361,8 @@ def mapper(side: Side) -> int:
     options = side.options
     with (
         Interrupts() as interrupts,
-        Upstream(STDIN, side.plugin) as up,
-        Downstream(STDOUT, side.plugin, job=options.job) as down,
+        Upstream(STDIN, side.name) as up,
+        Downstream(STDOUT, side.name, job=options.job) as down,
         ExitStack() as stack,
     ):
         step = side.step()
@@ -364,7 +370,7 @@ def mapper(side: Side) -> int:
         up.await_ready()
         wishes = {key: up.neighbour.advert.get(key) for key in ("full_refresh", "streams", "tap", "stateful")}
         job = options.job or up.neighbour.advert.get("job")
-        down.publish(chain=[*up.chain, side.plugin], job=job, **wishes)
+        down.publish(chain=[*up.chain, side.name], job=job, **wishes)
         right = down.meet()
         answer = down.agree() if right.ours else Answer(job, None, None, alone=right.name or "stdout")
         up.answer(answer.job, answer.run, answer.state, answer.alone)

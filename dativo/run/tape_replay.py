@@ -68,5 +68,5 @@ class Playing(Side):
 
 def stream(tap: Player, job: str, options: RunOptions) -> tuple[int, Playing]:
     """Print the stream on stdout, to whoever reads there. The exit code, and what became of it."""
-    side = Playing(tap.project, tap.name, replace(options, job=job), Given(), tap=tap)
+    side = Playing(tap.project, tap.plugin, replace(options, job=job), Given(), tap=tap)
     return sides.tap(side), side
