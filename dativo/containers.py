@@ -100,7 +100,8 @@ class Engine:
         while stream.readline().strip():
             pass
         if len(status) < 2 or status[1] not in (b"101", b"200"):
-            raise Fault("the engine does not pass the container's output on")
+            why = _said(stream.read1(1 << 16).strip()) or b" ".join(status[1:]).decode("ascii", "replace")
+            raise Fault(f"the engine does not pass the container's output on: {why}")
         return stream
 
 

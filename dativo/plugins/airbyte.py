@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def image(text: str) -> tuple[str, str]:
 
 
 def pulled(text: str) -> str:
-    """Fetch an image with this machine's engine; its hash."""
+    """Fetch an image with this machine's engine, or take the one that was built there; its hash."""
     from dativo import containers
 
     socket = containers.find()
@@ -100,9 +101,14 @@ def pulled(text: str) -> str:
     engine = containers.Engine(socket)
     try:
         engine.pull(text)
+    except (containers.Fault, OSError, ValueError) as problem:
+        with suppress(containers.Fault, OSError, ValueError, KeyError):
+            return engine.digest(text)
+        raise errors.EnvironmentFault("env.engine", f"{text} could not be fetched: {problem}") from problem
+    try:
         return engine.digest(text)
     except (containers.Fault, OSError, ValueError, KeyError) as problem:
-        raise errors.EnvironmentFault("env.engine", f"{text} could not be fetched: {problem}") from problem
+        raise errors.EnvironmentFault("env.engine", f"{text}: the engine does not know it: {problem}") from problem
 
 
 # -- declarative manifests

@@ -43,6 +43,8 @@ class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         super().__init__(str(self.path), _Handler)
         self.place = place
         self.images: dict[str, Path] = {}
+        self.built: set[str] = set()
+        """Those that no registry has: they were built here."""
         self.containers: dict[str, Made] = {}
         self.created: list[dict[str, Any]] = []
         self.removed: list[str] = []
@@ -107,9 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
         match self._words():
             case ["images", "create"], query:
                 name = f"{query['fromImage']}:{query['tag']}"
-                wrong = (
-                    [] if name in self.server.images else [{"error": f"pull access denied for {query['fromImage']}"}]
-                )
+                pulled = name in self.server.images and name not in self.server.built
+                wrong = [] if pulled else [{"error": f"pull access denied for {query['fromImage']}"}]
                 text = "".join(json.dumps(line) + "\n" for line in [{"status": "Pulling"}, *wrong]).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(text)))
@@ -168,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
         self.close_connection = True
         made.started.wait()
-        assert made.process is not None
+        if made.process is None:
+            return  # it was taken away before anybody started it
         lock = threading.Lock()
         streams = ((1, made.process.stdout), (2, made.process.stderr))
         threads = [threading.Thread(target=self._frames, args=(number, stream, lock)) for number, stream in streams]
@@ -188,6 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _end(made: Made) -> None:
+    made.started.set()  # whoever waits for its output need not wait any more
     if made.process is not None:
         made.process.kill()
         made.process.wait()

@@ -131,6 +131,13 @@ def test_another_image_of_that_tag_is_not_taken(docked: Docked, running: Engine)
     assert answer.code == 3 or "No such image" in answer.stderr
 
 
+def test_an_image_that_was_built_here(fault: Workspace, running: Engine) -> None:
+    running.built.add(IMAGE)
+    workspace = Docked(fault.folder, fault.home, running.path)
+    workspace.dativo("add", f"airbyte:docker/{IMAGE}").expect()
+    assert workspace.run("--json", rows=3).expect().json["records"] == 3
+
+
 def test_an_engine_that_says_no(fault: Workspace, running: Engine) -> None:
     workspace = Docked(fault.folder, fault.home, running.path)
     answer = workspace.dativo("add", "airbyte:docker/airbyte/source-none:1").expect(3)
