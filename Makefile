@@ -8,8 +8,8 @@ VENV ?= .venv
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dativo
 export CARGO_TARGET_DIR ?= $(CACHE)/cargo-target
 export DATIVO_FUZZ_SECONDS ?= 5
-# Processes of pytest; each test file is one's. 0: none besides pytest itself.
-WORKERS ?= 0
+# Processes of pytest; each test file is one's. 0: none besides pytest itself, as for a debugger.
+WORKERS ?= 2
 BIN := $(CURDIR)/$(VENV)/bin
 UV := $(BIN)/uv
 CARGO := cargo
