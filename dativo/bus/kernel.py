@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +147,8 @@ def apparmor(path: Path | None = None) -> str:
     if re.search(r"[\x00-\x1f\x7f]", str(path)):
         raise errors.EnvironmentFault("bus.missing", "AppArmor cannot name a path with control characters")
     escaped = re.sub(r'(["\\*?\[\]{}^])', r"\\\1", str(path))
+    from importlib import resources
+
     template = resources.files("dativo.bus").joinpath("apparmor.profile").read_text(encoding="utf-8")
     return template.replace("@PATH@", f'"{escaped}"')
 

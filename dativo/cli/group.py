@@ -5,7 +5,6 @@ A name that is not in the table is an installed plugin's name (`dativo tap-csv â
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -64,6 +63,8 @@ class Commands(click.Group):
             return name, command, args[1:]
         if name.startswith("-"):
             raise click.NoSuchOption(name, ctx=ctx)
+        import difflib
+
         meant = difflib.get_close_matches(name, [*COMMANDS, *installed_names()], n=1)
         hint = f"did you mean `dativo {meant[0]}`? Â· see `dativo --help`" if meant else "see `dativo --help`"
         raise errors.ConfigError("usage", f"no such command or plugin: {name}", hint=hint)

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +35,8 @@ def folder(name: str, parent: Path | None = None) -> Iterator[Path]:
     place = parent if parent is not None else cache_dir() / "work"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        import tempfile
+
         made = Path(tempfile.mkdtemp(prefix=f"{MAKING}{name}-", dir=place))
     except OSError as problem:
         raise atomic.fault(problem, place) from problem

@@ -25,7 +25,7 @@ from dativo.bus.process import BusProcess
 from dativo.dataclass import dataclass
 from dativo.observe import figures
 from dativo.observe.log import PluginLog
-from dativo.run import causes, encoding, probe, symptoms, troubles
+from dativo.run import causes, encoding, probe, troubles
 from dativo.run.attempt import Seen
 from dativo.run.causes import Cause, Evidence
 from dativo.run.hold import Hold
@@ -161,6 +161,8 @@ class Mending:
         if cause.reason.startswith("data."):
             return True
         died = cause.reason in ("plugin.exited", "plugin.killed", "plugin.early_end", "target.unread")
+        from dativo.run import symptoms  # its patterns take a while to compile
+
         return died and not step.ours and symptoms.kind(self.log.last(step.name)) is None
 
     def _can(self, event: Lost, step: Step, seen: Seen) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
+import secrets
 from collections.abc import Mapping
 from decimal import Decimal
 from json.decoder import JSONDecodeError
@@ -89,7 +89,7 @@ def exact_text(value: str | Mapping[str, Any]) -> str:
 def _serialise(value: Mapping[str, Any]) -> str:
     """A mapping that may hold Decimals (as `parse` makes them) as JSON text with every digit."""
     numbers: list[str] = []
-    mark = uuid.uuid4().hex  # in no string of the mapping
+    mark = secrets.token_hex(16)  # in no string of the mapping
 
     def keep(item: Any) -> Any:
         if isinstance(item, Decimal):

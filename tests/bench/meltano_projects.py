@@ -1,7 +1,8 @@
 """The same Meltano project under `dativo run` and under `meltano run`: what a start costs, and what a line costs.
 
 Its plugins are programs of the system: the tap prints a file of Singer messages, the target reads them all and prints
-the value of the last one, which is a STATE. What is left is what the two runners take.
+the value of the last one, which is a STATE. What is left is what the two runners take. The limit is no runner at all:
+the two with the `cat` between them that whoever looks at what passes is at least.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ def _contest(arena: Arena, name: str, megabytes: int, wanted: float) -> Contest:
     rows = _messages(folder / "messages.jsonl", megabytes)
     _write_project(folder)
     title = f"A Meltano project: {rows:,} record{'' if rows == 1 else 's'} from tap to target"
-    return Contest(title, _ours(arena, folder, rows), [_theirs(arena, folder, rows)], (Wanted("meltano", wanted),))
+    others = [_bare(arena, folder, rows), _theirs(arena, folder, rows)]
+    return Contest(title, _ours(arena, folder, rows), others, (Wanted("meltano", wanted),))
+
+
+def _bare(arena: Arena, folder: Path, rows: int) -> Contender:
+    command = ["/bin/sh", "-c", "./tap-file | cat | ./target-last"]
+    return Contender("tap | cat | target", "limit", rows, lambda: command, arena.env(), folder)
 
 
 def _messages(file: Path, megabytes: int) -> int:

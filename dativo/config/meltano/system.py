@@ -7,7 +7,6 @@ partial_state, completed_state)` with JSON texts, `{"singer_state": …}` each.
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,18 @@ def states(uri: str) -> dict[str, tuple[str | None, str | None]]:
     return {str(name): (_text(completed), _text(partial)) for name, completed, partial in rows}
 
 
-class _Plain(pickle.Unpickler):
-    """Reads texts, numbers, lists and mappings, and nothing that would run code."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        """Refuse every class and function."""
-        raise pickle.UnpicklingError(f"{module}.{name}")
-
-
 def _unpickled(value: Any, name: str) -> Any:
+    import pickle
+
+    class Plain(pickle.Unpickler):
+        """Reads texts, numbers, lists and mappings, and nothing that would run code."""
+
+        def find_class(self, module: str, name: str, /) -> Any:
+            """Refuse every class and function."""
+            raise pickle.UnpicklingError(f"{module}.{name}")
+
     try:
-        return _Plain(io.BytesIO(value)).load() if isinstance(value, bytes | memoryview) else value
+        return Plain(io.BytesIO(value)).load() if isinstance(value, bytes | memoryview) else value
     except Exception as problem:
         raise errors.ConfigError(
             "meltano.invalid", f"the setting {name} in Meltano's system database holds no plain value"

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,8 @@ def read_back(
     beat: Callable[[], None] | None = None,
 ) -> dict[str, Read]:
     """The rows of the streams as files in the folder."""
+    from importlib import resources
+
     program = resources.files("dativo.run.verify.scripts").joinpath(f"{landing.program}.py").read_text("utf-8")
     asked = [{"stream": stream, **landing.place(stream)} for stream in streams]
     question = json.dumps({**landing.about, "streams": asked})

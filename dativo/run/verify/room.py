@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,8 @@ def room(state_path: Path) -> Iterator[Path]:
     parent = state_path.parent / places.VERIFY
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     rundirs.sweep(parent)
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(dir=parent))
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
