@@ -104,7 +104,7 @@ impl Checker {
                 None => Err(self.failure("may not be started any more")),
             };
         };
-        let launched = launch(&means.zygote, &means.plan, 0, &means.run_dir, SCRATCH)?;
+        let launched = launch(&means.zygote, &means.plan, 0, &means.run_dir, SCRATCH)?.confirmed()?;
         let log_line = means.plan.limits.log_line;
         self.running =
             Some(Running::of(launched, log_line).map_err(|e| self.failure(&format!("cannot be used ({e})")))?);

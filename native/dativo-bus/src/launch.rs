@@ -7,7 +7,7 @@ use dativo_bus_engine::plan::{self, FileMode, Plan, Role};
 use dativo_bus_engine::verdict::Failure;
 use dativo_sandbox::cgroup::Group;
 use dativo_sandbox::policy::{Confinement, Layout, Network, Profile};
-use dativo_sandbox::spawn::{spawn, Spawned, Spec};
+use dativo_sandbox::spawn::{begin, SpawnError, Spawned, Spec, Starting};
 use dativo_sandbox::{memfd, pipes, Limit, Zygote};
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +31,45 @@ pub struct Launched {
     pub group: Option<Group>,
 }
 
+/// A child whose launcher is at work.
+#[derive(Debug)]
+pub struct Launching {
+    name: String,
+    starting: Starting,
+    bounded: groups::Bounded,
+    stdin: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Launching {
+    /// Waits until its program runs, or until it is known why it does not.
+    pub fn confirmed(self) -> Result<Launched, Failure> {
+        let bounded = self.bounded;
+        let mut process = self.starting.confirmed().map_err(|e| refusal(&self.name, &e))?;
+        process
+            .guarantees
+            .extend(bounded.guarantees.iter().map(|g| (*g).to_string()));
+        process.missing.extend(bounded.missing);
+        Ok(Launched {
+            process,
+            stdin: self.stdin,
+            stdout: self.stdout,
+            stderr: self.stderr,
+            group: bounded.group,
+        })
+    }
+}
+
+fn refusal(name: &str, error: &SpawnError) -> Failure {
+    let reason = if error.sandbox {
+        "sandbox.unavailable"
+    } else {
+        "plugin.start_failed"
+    };
+    Failure::of(reason, name, format!("{name}: {error}"))
+}
+
 /// Starts the plan's child number `index`, with a scratch directory of that name.
 pub fn launch(
     zygote: &Zygote,
@@ -38,7 +77,7 @@ pub fn launch(
     index: usize,
     run_dir: &RunDir,
     scratch: &str,
-) -> Result<Launched, Failure> {
+) -> Result<Launching, Failure> {
     let child = &plan.children[index];
     let refused = |message: String| Failure::of("plugin.start_failed", &child.name, message);
     let broken = |e: io::Error| refused(format!("{}: cannot prepare its pipes and files: {e}", child.name));
@@ -78,26 +117,16 @@ pub fn launch(
             ..confinement(child, scratch)
         },
     };
-    let mut process = spawn(zygote, &spec).map_err(|e| {
-        let reason = if e.sandbox {
-            "sandbox.unavailable"
-        } else {
-            "plugin.start_failed"
-        };
-        Failure::of(reason, &child.name, format!("{}: {e}", child.name))
-    })?;
-    process
-        .guarantees
-        .extend(bounded.guarantees.iter().map(|g| (*g).to_string()));
-    process.missing.extend(bounded.missing);
+    let starting = begin(zygote, &spec).map_err(|e| refusal(&child.name, &e))?;
     // A tap's stdin, and a probe's, is a pipe at its end.
     let reads = matches!(child.role, Role::Mapper | Role::Target | Role::Checker);
-    Ok(Launched {
-        process,
+    Ok(Launching {
+        name: child.name.clone(),
+        starting,
+        bounded,
         stdin: reads.then_some(feed),
         stdout,
         stderr,
-        group: bounded.group,
     })
 }
 

@@ -7,7 +7,7 @@
 
 use crate::child::Child;
 use crate::hop::Input;
-use crate::launch::launch;
+use crate::launch::{launch, Launching};
 use crate::leash::Restart;
 use crate::supervisor::Supervisor;
 use dativo_bus_engine::event::Event;
@@ -165,7 +165,7 @@ impl Supervisor {
         let (Some(zygote), Some(run_dir)) = (&self.zygote, &self.run_dir) else {
             return Ok(false);
         };
-        let mut launched = match launch(zygote, &self.plan, index, run_dir, &scratch) {
+        let mut launched = match launch(zygote, &self.plan, index, run_dir, &scratch).and_then(Launching::confirmed) {
             Ok(launched) => launched,
             Err(failure) => {
                 self.fail(failure);

@@ -6,7 +6,7 @@ use crate::ends::Ends;
 use crate::give_back::Backs;
 use crate::handover::Grants;
 use crate::hop::{Hop, Input, Output, Pushed};
-use crate::launch::launch;
+use crate::launch::{launch, Launching};
 use crate::leash::{Fate, Leash, Pull};
 use crate::recorder::Recorder;
 use crate::restart::Loss;
@@ -159,15 +159,17 @@ impl Supervisor {
         &mut self,
         zygote: &Zygote,
         run_dir: &RunDir,
-        source: Option<OwnedFd>,
-        sink: Option<OwnedFd>,
+        mut source: Option<OwnedFd>,
+        mut sink: Option<OwnedFd>,
     ) -> io::Result<()> {
         let wiring = wiring::hops(&self.plan);
         // Before anybody runs who could put something else in the place of what is granted.
         let mut gates: Vec<Option<Grants>> = wiring.iter().map(|hop| Grants::of(&self.plan, *hop)).collect();
         let mut ends: Vec<ChildEnds> = Vec::new();
-        for index in 0..self.plan.children.len() {
-            let mut launched = match launch(zygote, &self.plan, index, run_dir, &index.to_string()) {
+        let begin = |index: usize| launch(zygote, &self.plan, index, run_dir, &index.to_string());
+        let begun: Vec<_> = (0..self.plan.children.len()).map(begin).collect(); // confining one takes a while
+        for (index, launching) in begun.into_iter().enumerate() {
+            let mut launched = match launching.and_then(Launching::confirmed) {
                 Ok(launched) => launched,
                 Err(failure) => {
                     self.verdict.fail(failure);
@@ -185,7 +187,6 @@ impl Supervisor {
             self.children.push(child);
             ends.push(pipe_ends);
         }
-        let (mut source, mut sink) = (source, sink);
         for (number, hop) in wiring.iter().enumerate() {
             let input = match hop.from {
                 End::Child(index) => ends[index].output.take().map(Stream::owned),

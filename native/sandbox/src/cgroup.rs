@@ -104,9 +104,13 @@ impl Group {
         self.processes.is_some()
     }
 
-    /// Writing `0` into each of these files moves the writer into the group.
+    /// Writing `0` into each of these files moves the writer, which has one thread, into the group.
+    ///
+    /// Linux moves a thread that asks for itself without the lock that every fork takes (`cgroup_procs_write_start`);
+    /// for a whole process that lock costs a grace period, some 10 ms. Version 2 has such a file in threaded groups only.
     pub fn procs_files(&self) -> Vec<PathBuf> {
-        self.directories().map(|path| path.join("cgroup.procs")).collect()
+        let file = if self.unified { "cgroup.procs" } else { "tasks" };
+        self.directories().map(|path| path.join(file)).collect()
     }
 
     /// How many of its processes the kernel has killed for their memory.

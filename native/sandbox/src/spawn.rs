@@ -137,6 +137,42 @@ impl From<io::Error> for SpawnError {
 
 /// Starts the process and waits until its program runs, or until it is known why it does not.
 pub fn spawn(zygote: &Zygote, spec: &Spec<'_>) -> Result<Spawned, SpawnError> {
+    begin(zygote, spec)?.confirmed()
+}
+
+/// A process whose launcher is at work. Dropped before it is confirmed, it is killed.
+#[derive(Debug)]
+pub struct Starting {
+    pid: Pid,
+    /// `None`: it was confirmed.
+    socket: Option<OwnedFd>,
+}
+
+impl Starting {
+    /// Waits until its program runs, or until it is known why it does not.
+    pub fn confirmed(mut self) -> Result<Spawned, SpawnError> {
+        let socket = self.socket.take().ok_or_else(lost)?;
+        confirmed(self.pid, socket).inspect_err(|_| self.end())
+    }
+
+    /// It reported its failure, or died, and ends at once; or nobody wants it any more.
+    fn end(&self) {
+        crate::tree::kill_child(self.pid);
+        // SAFETY: waits for the child that was started; a null status is allowed.
+        unsafe { libc::waitpid(self.pid.as_raw_nonzero().get(), std::ptr::null_mut(), 0) };
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if self.socket.is_some() {
+            self.end();
+        }
+    }
+}
+
+/// Starts the process. Several can be begun before the first is waited for: confining one takes a while.
+pub fn begin(zygote: &Zygote, spec: &Spec<'_>) -> Result<Starting, SpawnError> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(io::Error::from)?;
     let keep: Vec<RawFd> = spec.keep.iter().map(AsRawFd::as_raw_fd).collect();
@@ -166,21 +202,21 @@ pub fn spawn(zygote: &Zygote, spec: &Spec<'_>) -> Result<Spawned, SpawnError> {
         fds.push(fd.try_clone()?);
     }
     let pid = zygote.launch(&fds)?;
-    drop(fds);
-    confirmed(pid, ours).inspect_err(|_| {
-        // It reported its failure, or died, and ends at once.
-        crate::tree::kill_child(pid);
-        // SAFETY: waits for the child that was started above; a null status is allowed.
-        unsafe { libc::waitpid(pid.as_raw_nonzero().get(), std::ptr::null_mut(), 0) };
+    Ok(Starting {
+        pid,
+        socket: Some(ours),
     })
+}
+
+fn lost() -> SpawnError {
+    SpawnError {
+        sandbox: true,
+        message: "its launcher ended before it had started anything".into(),
+    }
 }
 
 /// Waits until the program runs, or until the launcher says why it does not.
 fn confirmed(pid: Pid, socket: OwnedFd) -> Result<Spawned, SpawnError> {
-    let lost = || SpawnError {
-        sandbox: true,
-        message: "its launcher ended before it had started anything".into(),
-    };
     let failed = |sandbox: bool, message: String| SpawnError { sandbox, message };
     let (layout, guarantees, missing, fds) = match receive(&socket, true)? {
         Some((
