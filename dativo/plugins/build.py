@@ -107,7 +107,7 @@ class Workshop:
         own = {"UV_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder / "tmp"), "UV_PYTHON_DOWNLOADS": "never"}
         with Window([] if self.uv.offline else self.indexes) as window:
             reach = () if self.uv.offline else (window.address,)
-            program = self._python(python)
+            program = self.python(python)
             argv = [str(uv.find()), *(word.replace("{folder}", str(folder)) for word in arguments)]
             argv += ["--python", str(program), *(["--offline"] if self.uv.offline else [])]
             variables = {**STEADY, **own, **({} if self.uv.offline else window.variables)}
@@ -136,15 +136,21 @@ class Workshop:
             told.message = f"{told.message} ({outcome.how})"
         return told
 
-    def _python(self, version: str | None) -> Path:
-        """The interpreter to build with."""
+    def python(self, version: str | None) -> Path:
+        """The interpreter of a version, fetched where uv can. Raises `plugin.python`."""
         given = interpreter(version)
         if given.startswith("/"):
             return Path(given)
         try:
             return Path(self.uv.run(["python", "find", given], what=f"looking for Python {given}").strip())
         except errors.DativoError:
-            self.uv.run(["python", "install", "--quiet", given], what=f"fetching Python {given}")
+            try:
+                self.uv.run(["python", "install", "--quiet", given], what=f"fetching Python {given}")
+            except errors.DativoError as problem:
+                raise errors.ConfigError(
+                    "plugin.python", f"there is no Python {given} here, nor to be had", details=problem.details,
+                    hint="put one on PATH, or name another: --python 3.11",
+                ) from problem  # fmt: skip
             return Path(self.uv.run(["python", "find", given], what=f"looking for Python {given}").strip())
 
 

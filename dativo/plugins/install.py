@@ -198,20 +198,43 @@ def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) ->
     except errors.DativoError as problem:
         if problem.code == "plugin.unknown" and wanted.source == "pypi" and plugin is None:
             problem.hint = session.names.hint(wanted.name)
-        _explain(problem, wanted, plugin, session)
-        raise
+        older = _explain(problem, wanted, plugin, session)
+        if older is None:
+            raise
+        with _or_else(problem):
+            return _resolve_and_place(_under(older, wanted, session), session, built)
 
 
-def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin | None, session: Session) -> None:
-    """Say which Python or package a plugin lacks that did not install or start, where that can be told."""
+def _under(python: str, wanted: Wanted, session: Session) -> Wanted:
+    session.shop.python(python)
+    session.say(f"{wanted.name} does not run under this Python: tried with Python {python} (recorded)")
+    return replace(wanted, request=replace(wanted.request, python=python))
+
+
+@contextmanager
+def _or_else(problem: errors.DativoError) -> Iterator[None]:
+    """Where that Python is not to be had, the first error counts: it says which one to get."""
+    try:
+        yield
+    except errors.DativoError as again:
+        raise problem if again.code == "plugin.python" else again from None
+
+
+def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin | None, session: Session) -> str | None:
+    """Say which Python or package a plugin lacks that did not install or start, where that can be told.
+
+    Returns the Python to try, unless one was asked for.
+    """
     said = problem.code == "plugin.install_failed" and problem.hint is not None
     if said or problem.code not in lacking.FAILED or wanted.source == "script":
-        return
+        return None
     entry = session.names.of(plugin) if plugin is not None else None
     bound = entry.python if entry is not None else None
     if bound is None and wanted.source == "pypi" and wanted.distribution and not session.offline:
         bound = lacking.declared(wanted.distribution, plugin.version if plugin else None, session.shop.indexes)
-    lacking.explain(problem, wanted.request.python or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
+    asked = wanted.request.python
+    older = lacking.explain(problem, asked or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
+    return older if asked is None else None
 
 
 def place(resolved: Resolved, session: Session, built: list[Placed], executable: str | None = None) -> Placed:
@@ -245,18 +268,27 @@ def _made(plugin: LockedPlugin, wheels: dict[str, Path], session: Session) -> en
 
 
 def _asked(wanted: Wanted, here: Placed, session: Session, built: list[Placed]) -> Change:
-    """Probe a placed plugin; one that lacks pkg_resources is placed again with the setuptools that still has it."""
+    """Probe a placed plugin. One that lacks pkg_resources is placed again with the setuptools that still has it, and
+    one that lacks what Python has dropped under the last Python that has it."""
     try:
         return ask(here, session)
     except errors.DativoError as problem:
-        if not lacks_pkg_resources(problem) or any(item.startswith("setuptools") for item in wanted.request.with_):
-            _explain(problem, wanted, here.plugin, session)
+        if lacks_pkg_resources(problem) and not any(item.startswith("setuptools") for item in wanted.request.with_):
+            again = _with_setuptools(wanted, session)
+        elif older := _explain(problem, wanted, here.plugin, session):
+            with _or_else(problem):
+                again = _under(older, wanted, session)
+        else:
             raise
+        if here.fresh:
+            environment.discard(here.plugin)
+        with _or_else(problem):
+            return _asked(again, _resolve_and_place(again, session, built), session, built)
+
+
+def _with_setuptools(wanted: Wanted, session: Session) -> Wanted:
     session.say(f"{wanted.name} needs pkg_resources: installed with {OLD_SETUPTOOLS} (recorded)")
-    if here.fresh:
-        environment.discard(here.plugin)
-    again = replace(wanted, request=replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS)))
-    return _asked(again, _resolve_and_place(again, session, built), session, built)
+    return replace(wanted, request=replace(wanted.request, with_=(*wanted.request.with_, OLD_SETUPTOOLS)))
 
 
 def ask(here: Placed, session: Session, known: dict[str, Any] | None = None) -> Change:

@@ -21,6 +21,7 @@ GONE = (
     (r"cannot import name 'sre_\w+' from 're'", "3.10"),
     (r"'inspect' has no attribute 'getargspec'|cannot import name 'getargspec'", "3.10"),
     (r"'asyncio' has no attribute 'coroutine'", "3.10"),
+    (r"mutable default <class '[\w.]+'> for field \w+ is not allowed", "3.10"),
     (r"No module named '(?:distutils|imp|asynchat|asyncore|smtpd)\b", "3.11"),
     (r"cannot import name '\w+' from 'ssl'|'ssl' has no attribute '(?:wrap_socket|match_hostname)'", "3.11"),
     (r"No module named '(?:cgi|cgitb|crypt|imghdr|mailcap|nntplib|pipes|telnetlib|uu|xdrlib)\b", "3.12"),
@@ -39,28 +40,32 @@ _OF_A_TRACEBACK = re.compile(r"/lib/python(3\.\d+)/")
 _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
 
 
-def explain(problem: errors.DativoError, used: str, bound: str | None) -> None:
-    """Put what to change into an error of an install, where it can be told. `bound` is what the package says."""
+def explain(problem: errors.DativoError, used: str, bound: str | None) -> str | None:
+    """Put what to change into an error of an install, where it can be told. `bound` is what the package says.
+
+    Returns the Python to try, if it is that.
+    """
     said = "\n".join([problem.message, *problem.details, str(problem.context.get("stderr", ""))])
     if re.search(NETWORK, said):
         problem.hint = "it opens a socket before it says what it is, which no plugin may while it is installed"
-        return
+        return None
     last = last_that_has(said, used)
     if last is not None:
         problem.hint = f"it needs what Python {used} no longer has: --python {last}"
-        return
+        return last
     fits = last_within(bound, used) if bound else None
     if fits is not None:
         problem.hint = f"it was made for Python {bound}, and this is {used}: --python {fits}"
-        return
+        return fits
     for sign, what in NATIVE if problem.code == "plugin.install_failed" else ():
         if found := re.search(sign, said):
             named = what.format(next((one for one in found.groups() if one), ""))
             problem.hint = f"it is built here and needs {named}: install that on this machine (Debian: apt install)"
-            return
+            return None
     lacks = _LACKS.search(said)
     if lacks and problem.code == "plugin.start_failed":
         problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
+    return None
 
 
 def told_in_a_run(lines: Sequence[str]) -> str | None:

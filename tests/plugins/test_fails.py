@@ -13,7 +13,7 @@ import pytest
 from tests.plugins import tiny
 from tests.plugins.shelf import Shelf, plugin
 from tests.plugins.test_builds import nothing_is_left
-from tests.workspace import Workspace
+from tests.workspace import PROGRAMS, Workspace
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 OLD = {
@@ -121,7 +121,11 @@ def test_one_clear_line_and_nothing_left(shop, words, code, said):
         ),
     ],
 )
-def test_which_python_or_package_would_help(shop, name, code, hint):
+def test_which_python_or_package_would_help(shop, name, code, hint, monkeypatch):
+    """Where the older Python is not to be had; where it is, the plugin is installed with that."""
+    monkeypatch.setenv("PATH", f"{PROGRAMS}:/usr/bin:/bin")
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(shop.home / "no-pythons"))
     error = json.loads(shop.dativo("add", name, "--json").expect(3).stdout)
     assert (error["code"], error["hint"]) == (code, hint), error
     nothing_is_left(shop)
