@@ -42,11 +42,9 @@ What has no wheel is built in the sandbox.
     "--with", "with_", metavar="REQ", multiple=True, help="Extra requirement, as 'setuptools<80' (repeatable)."
 )
 @click.option("--executable", metavar="NAME", help="Its command, when the package has several.")
-@click.option(
-    "--trust-build", is_flag=True, help="Build ./folder as you would, outside the sandbox (Rust and the like)."
-)
-@click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")
-@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+@options.trust_build_option
+@options.approve_option
+@options.offline_option
 @options.json_option
 @options.verbosity_options
 def command(
@@ -121,18 +119,10 @@ def shown(change: Change) -> dict[str, object]:
     """A plugin for --json."""
     plugin = change.plugin
     return {
-        "name": plugin.name,
-        "kind": plugin.kind,
-        "version": plugin.version,
-        "variant": plugin.variant,
-        "engine": plugin.engine,
-        "source": plugin.source,
-        "requirement": plugin.requirement,
+        **plugin.shown(),
         "with": list(plugin.with_),
         "python": plugin.python,
         "executable": plugin.executable,
-        "digest": plugin.digest,
-        "capabilities": list(plugin.capabilities),
         "permissions": plugin.sandbox,
         "packages": len(plugin.packages),
         "fresh": change.fresh,

@@ -45,15 +45,7 @@ def _row(project: Project, plugin: LockedPlugin) -> dict[str, Any]:
     except errors.EnvironmentFault as problem:
         state = "not installed" if problem.code == "plugin.not_installed" else "changed"
     return {
-        "name": plugin.name,
-        "kind": plugin.kind,
-        "version": plugin.version,
-        "variant": plugin.variant,
-        "engine": plugin.engine,
-        "source": plugin.source,
-        "requirement": plugin.requirement,
-        "capabilities": list(plugin.capabilities),
-        "digest": plugin.digest,
+        **plugin.shown(),
         "state": state,
         "executable": path,
     }

@@ -62,6 +62,23 @@ def verbosity_options(command: F) -> F:
     )(command)
 
 
+def trust_build_option(command: F) -> F:
+    """`--trust-build` -> argument `trust_build`."""
+    return click.option(
+        "--trust-build", is_flag=True, help="Build ./folder as you would, outside the sandbox (Rust and the like)."
+    )(command)
+
+
+def approve_option(command: F) -> F:
+    """`--approve` -> argument `approve`: nobody has to be asked."""
+    return click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")(command)
+
+
+def offline_option(command: F) -> F:
+    """`--offline` -> argument `offline`."""
+    return click.option("--offline", is_flag=True, help="Use only what is in the cache.")(command)
+
+
 def tenant_option(command: F) -> F:
     """`--tenant NAME` -> argument `tenant`: whose secrets may be named."""
     return click.option(

@@ -29,11 +29,9 @@ Install what dativo.lock says. Without --frozen, dativo.yml is followed first an
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take lock and packages from what `dativo bundle` made.",
 )
-@click.option(
-    "--trust-build", is_flag=True, help="Build ./folder as you would, outside the sandbox (Rust and the like)."
-)
-@click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")
-@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+@options.trust_build_option
+@options.approve_option
+@options.offline_option
 @options.json_option
 @options.verbosity_options
 def command(

@@ -28,7 +28,7 @@ first; a plugin that asks for more than was approved stops all, until --approve.
     epilog="docs/guides/installs.md",
 )
 @click.argument("names", nargs=-1, metavar="[NAME]…")
-@click.option("--approve", is_flag=True, help="Agree when a plugin asks for more than was approved.")
+@options.approve_option
 @options.dry_run_option
 @options.json_option
 @options.verbosity_options

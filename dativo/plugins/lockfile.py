@@ -71,6 +71,11 @@ class LockedPlugin:
         """The name of its environment under data_dir()/envs."""
         return f"{self.name}-{self.digest.partition(':')[2][:12]}"
 
+    def shown(self) -> dict[str, Any]:
+        """What is told of it wherever it is told as JSON."""
+        names = ("name", "kind", "version", "variant", "engine", "source", "requirement", "digest")
+        return {**{name: getattr(self, name) for name in names}, "capabilities": list(self.capabilities)}
+
     def with_digest(self) -> LockedPlugin:
         """With the digest of everything that decides what gets installed."""
         parts = [f"{VERSION}", self.python or "", self.distribution or ""]
