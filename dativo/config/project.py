@@ -256,6 +256,7 @@ class Project:
         source: str | None = None,
         executable: str | None = None,
         with_: Sequence[str] = (),
+        constraints: Sequence[str] = (),
         python: str | None = None,
     ) -> None:
         """Declare a plugin, or change what is declared; its config and everything else stay."""
@@ -263,6 +264,7 @@ class Project:
 
         given: dict[str, Any] = {"kind": kind, "variant": variant, "source": source, "executable": executable}
         given |= {"engine": engine, "python": python, "with": list(with_) or None}
+        given["constraints"] = list(constraints) or None
         at = ("plugins", name)
         changes = [Change((*at, key), GONE if value is None else value) for key, value in given.items()]
         present = all(change.value is GONE for change in changes) and name not in self.plugins()

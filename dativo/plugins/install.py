@@ -414,6 +414,7 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
         source=None if by_name else wanted.declared,
         executable=wanted.request.executable if told else None,
         with_=plugin.with_,
+        constraints=plugin.constraints,
         python=wanted.request.python,
     )
 
