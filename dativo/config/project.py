@@ -270,6 +270,9 @@ class Project:
         present = all(change.value is GONE for change in changes) and name not in self.plugins()
         self._apply([*changes, *([Change(at, {})] if present else [])])
 
+    def may_add(self, name: str) -> None:
+        """Refuse, before anything is installed, a plugin that `add_plugin` could not declare. Any can be here."""
+
     def remove_plugin(self, name: str) -> None:
         """Remove a plugin's section, here and in the environments."""
         from dativo.config.edits import Change
