@@ -93,6 +93,10 @@ class Project:
         """The jobs that the words of a run mean: one, a job by its name or plugins in a row."""
         return [self.job(words[0]) if len(words) == 1 else JobSpec(job_name(words), tuple(words))]
 
+    def pipe_job(self, steps: Sequence[str]) -> str | None:
+        """What the project itself calls plugins in a row, as a shell pipe has them. None: nothing of its own."""
+        return None
+
     @cached_property
     def layers(self) -> Layers:
         """The checked file, the environment on top of it, and a job file's plugins on top of that."""

@@ -66,7 +66,8 @@ def _moved(text: str, held: list[tuple[str, str | None]], put: Put) -> str | Non
     at = 0
     for found in [*_HELD.finditer(text), None]:
         clear = text[at : found.start() if found else len(text)]
-        if clear.strip().lower() in _WORDS or not re.search(r"\w", clear):
+        between = len(text) > len(clear) and not re.search(r"\w", clear)
+        if between or clear.strip().lower() in _WORDS:
             made.append(clear.replace("$", "$$"))
         else:
             name = put(clear, None)

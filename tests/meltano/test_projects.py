@@ -229,6 +229,33 @@ def test_constraints_bound_what_is_needed_and_install_nothing(project, meltano):
     assert "simplejson" in refused.stderr
 
 
+def test_a_shell_pipe_goes_on_where_meltano_stopped(project, meltano):
+    ours, theirs = project("shop", "ours", meltano), project("shop", "theirs", meltano)
+    line = "dativo tap-orders | dativo target-jsonl"
+    missing = ours.shell(line)
+    assert missing.code == 2
+    assert "tap-orders is in meltano.yml, but was never installed" in missing.stderr
+    assert "install it: dativo sync" in missing.stderr
+    ours.dativo("sync").expect()
+    for world in (ours, theirs):
+        world.real("run", "orders-to-files").expect()
+        world.append("data/orders.jsonl", *MORE)
+    first = ours.shell(line).expect()
+    job = "dev:tap-orders-to-target-jsonl"
+    assert f"{job}: took over the state that Meltano kept" in first.stderr
+    assert f"job {job}" in first.stderr
+    theirs.real("run", "orders-to-files").expect()
+    assert ours.rows() == theirs.rows()
+    assert ours.dativo("state", "get", job).expect().json == theirs.real_state(job)
+    again = ours.shell(line).expect()
+    assert "took over" not in again.stderr
+    before = ours.rows()["output/dev/orders.jsonl"]
+    ours.dativo("run", "orders-to-files").expect()
+    assert ours.rows()["output/dev/orders.jsonl"] == before, "a pipe and a run have one bookmark"
+    other = ours.shell(f"{line} --job mine").expect()
+    assert "job mine" in other.stderr
+
+
 @pytest.mark.parametrize(
     "word", ["@main", "#subdirectory=taps/orders", "@{commit}#subdirectory=taps/orders", " -named"]
 )

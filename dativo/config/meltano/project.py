@@ -191,6 +191,11 @@ class MeltanoProject(Project):
             return [super().job(words[0])]
         return [self._spec(one) for one in self.blocks.of(words)]
 
+    def pipe_job(self, steps: Sequence[str]) -> str | None:
+        """The state id of a tap and a target of meltano.yml, so that a pipe and a run have one bookmark."""
+        known = [self.plugins_known.kind(word) for word in (steps[0], steps[-1])]
+        return self.blocks.state_id(steps) if known == ["extractors", "loaders"] else None
+
     def steps(self, name: str) -> list[str]:
         """A job's steps."""
         return list(self.job(name).steps)
@@ -328,7 +333,7 @@ class MeltanoProject(Project):
         """The variables that meltano.yml gives to the plugin's process, and no other (I6)."""
         section = self.environments.get(self.environment or "") or {}
         own = expanded(_texts(self.files.data.get("env")), self.process)
-        seen = {**own, **self.dotenv}
+        seen = {**self.process, **own, **self.dotenv}
         active = expanded(_texts(section.get("env")), seen)
         plugin = expanded(_texts(values.plugin.own.get("env")), active)
         of_section = self.around.sections.get((values.plugin.kind, values.plugin.name)) or {}
