@@ -132,8 +132,8 @@ def test_the_default_environment_is_chosen_and_another_can_be(world):
 
 ENVS = """\
 default_environment: dev
-env: {T_SELF: $T_SELF, T_FIXED: fixed}
-environments: [{name: dev, env: {T_ENV: $SHELLVAR, T_DOT: $DOTVAR, T_ROOT: $T_FIXED, T_OTHER: e}}]
+env: {T_FIXED: fixed}
+environments: [{name: dev, env: {T_SELF: $T_SELF, T_ENV: $SHELLVAR, T_DOT: $DOTVAR, T_ROOT: $T_FIXED, T_OTHER: e}}]
 plugins:
   extractors:
     - name: tap-x
@@ -156,4 +156,4 @@ def test_the_variables_of_a_plugins_process(tmp_path, home, meltano):
     real = dict(line.split("=", 1) for line in said if line.startswith("T_"))
     known = MeltanoProject(tmp_path, process=world.env)
     assert known.process_env(known.values("tap-x")) == real
-    assert real["T_ENV"] == "shell"
+    assert (real["T_ENV"], real["T_SELF"]) == ("shell", "self")
