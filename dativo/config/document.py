@@ -109,7 +109,7 @@ def parse_tree(text: str, path: Path, *, code: str = "project.invalid", dates: b
         raise errors.ConfigError(code, f"{path.name}: not YAML: {str(problem).splitlines()[0]}") from None
     except RecursionError:
         raise errors.ConfigError(code, f"{path.name}: nested too deeply") from None
-    except NotImplementedError:  # ruamel.yaml's round trip has no place for two comments at one value
+    except RuntimeError:  # ruamel.yaml keeps no two comments at one value
         raise errors.ConfigError(
             code, f"{path.name}: a comment stands where it cannot be kept", hint="put it on a line before its key"
         ) from None
