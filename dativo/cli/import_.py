@@ -79,4 +79,6 @@ def finish(draft: Draft, folder: Path, source: str, *, dry_run: bool) -> None:
     shown = [*(text.splitlines() if dry_run else ()), *draft.report.lines(whole=report.OUTPUT.verbosity > 0)]
     kept = f" · bookmarks: {', '.join(marks)}" if marks else ""
     done = "would write" if dry_run else "written"
-    report.result(data, [*shown, f"  {done}: {', '.join(files)} in {folder}{kept}"])
+    jobs = list(draft.project.get("jobs") or {})
+    after = [] if dry_run or not jobs else [f"  next: dativo sync, then dativo run {jobs[0]} --dry-run"]
+    report.result(data, [*shown, f"  {done}: {', '.join(files)} in {folder}{kept}", *after])

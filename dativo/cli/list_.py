@@ -62,12 +62,14 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
                 row["kind"],
                 row["engine"],
                 row["variant"] or row["source"],
-                _state(row["state"]),
+                _state(row),
             ]
             for row in rows
         ]
     )
 
 
-def _state(state: str) -> str:
-    return "" if state == "ready" else f"{state}: dativo sync"
+def _state(row: dict[str, Any]) -> str:
+    if row["state"] == "ready":
+        return ""
+    return "changed since it was locked" if row["source"] == "script" else f"{row['state']}: dativo sync"

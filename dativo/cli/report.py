@@ -118,12 +118,12 @@ def result(data: Any, lines: Callable[[], Iterable[str]] | Iterable[str], *, exa
 def note(text: str) -> None:
     """Say something useful on stderr, unless -q."""
     if OUTPUT.verbosity >= 0:
-        print(f"  {clean(text)}", file=sys.stderr)
+        print(f"  {clean(_advice(text))}", file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Say on stderr, even with -q, what the user should know although nothing failed."""
-    print(_paint("warning", "33", sys.stderr) + f"  {clean(text)}", file=sys.stderr)
+    print(_paint("warning", "33", sys.stderr) + f"  {clean(_advice(text))}", file=sys.stderr)
 
 
 def show_deprecations() -> None:
@@ -177,8 +177,16 @@ def _paint(text: str, colour: str, stream: TextIO) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if colours(stream) else text
 
 
+def _advice(text: str) -> str:
+    """What is advised, in the words of the project that it is advised in."""
+    from dativo.config.meltano.remedies import worded
+
+    return worded(text)
+
+
 def print_error(error: errors.DativoError) -> None:
     """Print one error: UX.md's shape on stderr, or one JSON object with --json."""
+    error.hint = _advice(error.remedy)
     if OUTPUT.json:
         stream = sys.stderr if OUTPUT.errors_on == "stderr" else sys.stdout
         shown = REDACTOR.deep(json.loads(json.dumps(error.as_dict(), default=str)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dativo import errors
+from dativo.config import plain
 from dativo.dataclass import dataclass
 
 MAX_BYTES = 1 << 20
@@ -77,6 +78,9 @@ def parse(
     text: str, path: Path, *, code: str = "project.invalid", dates: bool = False, tags: Collection[str] = ()
 ) -> Document:
     """Parse text that came from `path`. Texts under one of `tags` become `Tagged`; every other tag is refused."""
+    ordinary = plain.read(text, dates=dates, most=MAX_VALUES, depth=MAX_DEPTH)
+    if ordinary is not None:
+        return Document(path, *ordinary)
     tree = parse_tree(text, path, code=code, dates=dates)
     if tree is None:
         return Document(path, {})
@@ -105,6 +109,10 @@ def parse_tree(text: str, path: Path, *, code: str = "project.invalid", dates: b
         raise errors.ConfigError(code, f"{path.name}: not YAML: {str(problem).splitlines()[0]}") from None
     except RecursionError:
         raise errors.ConfigError(code, f"{path.name}: nested too deeply") from None
+    except RuntimeError:  # ruamel.yaml keeps no two comments at one value
+        raise errors.ConfigError(
+            code, f"{path.name}: a comment stands where it cannot be kept", hint="put it on a line before its key"
+        ) from None
 
 
 def new_yaml(*, dates: bool = False) -> Any:

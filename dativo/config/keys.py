@@ -182,6 +182,7 @@ PLUGIN: Table = {
     "source": _text,
     "executable": _text,
     "with": _texts,
+    "constraints": _texts,
     "python": _text,
     **SETTINGS,
 }

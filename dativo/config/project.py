@@ -93,6 +93,10 @@ class Project:
         """The jobs that the words of a run mean: one, a job by its name or plugins in a row."""
         return [self.job(words[0]) if len(words) == 1 else JobSpec(job_name(words), tuple(words))]
 
+    def pipe_job(self, steps: Sequence[str]) -> str | None:
+        """What the project itself calls plugins in a row, as a shell pipe has them. None: nothing of its own."""
+        return None
+
     @cached_property
     def layers(self) -> Layers:
         """The checked file, the environment on top of it, and a job file's plugins on top of that."""
@@ -256,6 +260,7 @@ class Project:
         source: str | None = None,
         executable: str | None = None,
         with_: Sequence[str] = (),
+        constraints: Sequence[str] = (),
         python: str | None = None,
     ) -> None:
         """Declare a plugin, or change what is declared; its config and everything else stay."""
@@ -263,10 +268,14 @@ class Project:
 
         given: dict[str, Any] = {"kind": kind, "variant": variant, "source": source, "executable": executable}
         given |= {"engine": engine, "python": python, "with": list(with_) or None}
+        given["constraints"] = list(constraints) or None
         at = ("plugins", name)
         changes = [Change((*at, key), GONE if value is None else value) for key, value in given.items()]
         present = all(change.value is GONE for change in changes) and name not in self.plugins()
         self._apply([*changes, *([Change(at, {})] if present else [])])
+
+    def may_add(self, name: str) -> None:
+        """Refuse, before anything is installed, a plugin that `add_plugin` could not declare. Any can be here."""
 
     def remove_plugin(self, name: str) -> None:
         """Remove a plugin's section, here and in the environments."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from dativo.config.variables import read_env_file
 from dativo.dataclass import dataclass
+from dativo.migrate import clear
 from dativo.migrate.report import Report
 from dativo.secrets import dotenv, names
 from dativo.secrets.reference import is_reference
@@ -78,7 +79,7 @@ class Settings:
                 continue
             found[key] = made
             if moved:
-                self.report.changed(where, name, became, f"a secret: its value is in {ENV} as {', '.join(moved)}")
+                self.report.changed(where, name, became, self._why(moved))
             else:
                 self.report.taken(where, name, became)
         return found
@@ -95,6 +96,14 @@ class Settings:
         if name not in self.there:
             self.env[name] = value
         return f"secret://env/{name}"
+
+    def _why(self, moved: list[str]) -> str:
+        kept = [name for name in dict.fromkeys(moved) if name in self.env or name in self.there]
+        given = [name for name in dict.fromkeys(moved) if name not in kept]
+        return "a secret: " + " and ".join(
+            [*([f"its value is in {ENV} as {', '.join(kept)}"] if kept else []),
+             *([f"read from the variable {', '.join(given)}"] if given else [])]
+        )  # fmt: skip
 
     def lines(self) -> dict[str, str]:
         """`.env` as a file of the draft; nothing where there is no secret."""
@@ -121,21 +130,60 @@ class Settings:
         text = value if isinstance(value, str) else None
         if isinstance(value, int) and not isinstance(value, bool) and _PASSWORD.search(_last(at)):
             text = str(value)
-        within = text is not None and _MARK.search(text) is not None and _MARK.fullmatch(text) is None
-        if text is None or within or not _hidden(at, text, schema, value):
+        if text is None or not _hidden(at, text, schema, value):
             return plain(value) if isinstance(value, str) else value
-        reference = self._reference(plugin, at, text)
+        if is_reference(text) and _MARK.search(text):
+            self.report.left(where, what, "it would be read as a reference to a secret of ours: set it by hand")
+            return None
+        reference = self._reference(plugin, at, text, schema, moved, **more)
         if reference is None:
             self.report.left(where, what, f"a secret with characters that {ENV} cannot hold: set it by hand")
-            return None
-        moved.append(reference.rpartition("/")[2])
         return reference
 
-    def _reference(self, plugin: str, at: tuple[str | int, ...], text: str) -> str | None:
+    def _reference(
+        self,
+        plugin: str,
+        at: tuple[str | int, ...],
+        text: str,
+        schema: Mapping[str, Any],
+        moved: list[str],
+        *,
+        where: str,
+        what: str,
+    ) -> str | None:
+        """What stands for a secret text: a reference, or where it is made of variables too, the text with more of them.
+
+        None where `.env` cannot hold it. `moved` is told the variables.
+        """
+
+        def put(secret: str, name: str | None) -> str | None:
+            if name is None:
+                kept = self.secret(plugin, "_".join(str(part) for part in at), secret)
+                name = kept.rpartition("/")[2] if kept else None
+            elif not self._default(name, secret):
+                self.report.left(where, f"{what}: the default of ${{{name}}}", f"{ENV} has another value, or cannot")
+            moved.extend([name] if name else [])
+            return name
+
         alone = _MARK.fullmatch(text)
         if alone is not None:  # it is a variable already: its name is enough
+            put(alone[1].removeprefix(alone[2]).removeprefix(":-"), alone[2])
             return f"secret://env/{alone[2]}"
-        return self.secret(plugin, "_".join(str(part) for part in at), text)
+        if _MARK.search(text) is not None:
+            return clear.parted(plain(text), put, secret=_by_name(at, schema))
+        name = put(text, None)
+        return f"secret://env/{name}" if name else None
+
+    def _default(self, name: str, default: str) -> bool:
+        """A variable's default goes into `.env`, which the process environment lies over, as it did; or it is there."""
+        if not default:
+            return True
+        before = {**self.env, **self.there}.get(name)
+        if before is not None:
+            return before == default
+        if _holds(name, default):
+            self.env[name] = default
+        return name in self.env
 
 
 def _holds(name: str, value: str) -> bool:
@@ -151,13 +199,22 @@ def _last(at: tuple[str | int, ...]) -> str:
 
 
 def _hidden(at: tuple[str | int, ...], text: str, schema: Mapping[str, Any], value: Any) -> bool:
-    """Whether a text is a secret, by the plugin's word or by its name; or looks like a reference of ours."""
+    """Whether a text is a secret, by the plugin's word or by its name; has one in it; or looks like a reference."""
     if is_reference(text) or not isinstance(value, str):
         return True
-    nested: Any = text
+    defaults = [found[1].partition(":-")[2] for found in _MARK.finditer(text)]
+    bare = _MARK.sub("\ue001", text)
+    if any(clear.in_address(one) for one in (bare, *defaults)):
+        return True
+    return bool(text) and bare.lower() not in names.WORDS and _by_name(at, schema)
+
+
+def _by_name(at: tuple[str | int, ...], schema: Mapping[str, Any]) -> bool:
+    """Whether whatever stands there is a secret."""
+    nested: Any = "\ue001"
     for part in reversed(at):
         nested = [nested] if isinstance(part, int) else {part: nested}
-    return bool(text) and any(names.inline("", nested, schema))
+    return any(names.inline("", nested, schema))
 
 
 def known(plugin: str, variant: str | None = None) -> dict[str, Any]:

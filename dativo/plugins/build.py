@@ -91,12 +91,16 @@ class Workshop:
                 )
             return Path(shutil.move(made[0], out / made[0].name))
 
-    def compile(self, lines: Sequence[str], wheels: Sequence[Path], what: str, *, python: str | None) -> str:
-        """What `uv pip compile` says of requirements of which some must be built to be understood."""
+    def compile(
+        self, lines: Sequence[str], wheels: Sequence[Path], what: str, *, python: str | None, bounds: Sequence[str] = ()
+    ) -> str:
+        """What `uv pip compile` says of requirements, within `bounds`, of which some must be built to be understood."""
         arguments = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate"]
         with work.folder("resolve") as folder:
             (folder / "wish.in").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            arguments += ["--no-strip-extras", "--no-config", "{folder}/wish.in"]
+            (folder / "constraints.in").write_text("".join(f"{one}\n" for one in bounds), encoding="utf-8")
+            arguments += ["--no-strip-extras", "--no-config", "--constraints", "{folder}/constraints.in"]
+            arguments += ["{folder}/wish.in"]
             return self._run(arguments, what, folder, python=python, read=tuple(wheels)).stdout
 
     def _run(

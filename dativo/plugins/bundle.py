@@ -193,6 +193,7 @@ def _record(project: Project, there: Lock, changes: Sequence[Change]) -> None:
                     variant=plugin.variant if plugin.source == "pypi" else None,
                     source=None if plugin.requirement == plugin.name else plugin.requirement,
                     with_=plugin.with_,
+                    constraints=plugin.constraints,
                 )
 
 

@@ -110,6 +110,8 @@ def add(
     wanted = [_beside(understand(request, project, session.names), locked, say) for request in requests]
     _no_clash(project, [item for item in wanted if item.name not in replacing])
     require_writable(project)
+    for item in wanted:
+        project.may_add(item.name)
     with work.installing(), undone() as built:
         made = made_ready(session, wanted, built)
         approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
@@ -446,6 +448,7 @@ def _declare(project: Project, wanted: Wanted, plugin: LockedPlugin) -> None:
         source=None if by_name else wanted.declared,
         executable=wanted.request.executable if told else None,
         with_=plugin.with_,
+        constraints=plugin.constraints,
         python=wanted.request.python,
     )
 

@@ -96,6 +96,9 @@ def unknown(project: Project, name: str, lock: lockfile.Lock | None = None) -> e
     for plugin in lock.plugins.values():
         if name in (plugin.distribution, f"{plugin.variant}-{plugin.name}"):
             return errors.ConfigError("plugin.unknown", f"no plugin {name}", hint=f"it is called {plugin.name} here")
+    if project.file and name in project.plugins():
+        message = f"{name} is in {project.settings_file.name}, but was never installed"
+        return errors.ConfigError("plugin.unknown", message, hint="install it: dativo sync")
     import difflib
 
     near = difflib.get_close_matches(name, lock.plugins, n=1)

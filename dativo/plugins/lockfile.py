@@ -23,6 +23,7 @@ from dativo.plugins import firstparty, permissions
 
 VERSION = 1
 SINGER, NATIVE = "singer", "native"
+_TUPLES = ("capabilities", "constraints")
 HEADER = "# Written by `dativo add` and `dativo sync`. Keep it in version control; do not edit it.\n"
 
 
@@ -60,6 +61,8 @@ class LockedPlugin:
     packages: tuple[LockedPackage, ...] = field(default=(), repr=False)
     engine: str = SINGER
     """What it speaks, and so how it is started: one of the registry's engines. Written where it is not Singer."""
+    constraints: tuple[str, ...] = ()
+    """Bounds of packages that nobody asked for by name: one that is not needed is not installed."""
 
     @property
     def packaged(self) -> bool:
@@ -200,13 +203,14 @@ def _plugin(item: dict[str, Any]) -> LockedPlugin:
         LockedPackage(str(one["name"]), str(one["version"]), tuple(map(str, one["hashes"])), one.get("built"))
         for one in item.get("package", [])
     )
-    values = {key: value for key, value in item.items() if key not in ("package", "with", "capabilities")}
+    values = {key: value for key, value in item.items() if key not in ("package", "with", *_TUPLES)}
     defaults: dict[str, Any] = {"variant": None, "python": None, "distribution": None}
     defaults["engine"] = told_engine(item.get("distribution"))
     plugin = LockedPlugin(
         **{**defaults, **values},
         with_=tuple(map(str, item.get("with", ()))),
         capabilities=tuple(map(str, item.get("capabilities", ()))),
+        constraints=tuple(map(str, item.get("constraints", ()))),
         packages=packages,
     )
     if plugin.sandbox and permissions.digest(plugin.sandbox) != plugin.permissions:
@@ -228,7 +232,7 @@ def told_engine(distribution: str | None) -> str:
 
 
 def _thawed(item: dict[str, Any]) -> LockedPlugin:
-    tuples = {key: tuple(item[key]) for key in ("with_", "capabilities")}
+    tuples = {key: tuple(item[key]) for key in ("with_", *_TUPLES)}
     return LockedPlugin(**{**item, **tuples, "packages": ()})
 
 

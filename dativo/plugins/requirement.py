@@ -38,6 +38,7 @@ class Request:
     engine: str | None = None
     python: str | None = None
     with_: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     executable: str | None = None
 
 
@@ -258,7 +259,7 @@ def _git(request: Request, text: str, *, name: str | None = None, variant: str |
 def from_declaration(name: str, declared: dict[str, object], project: Project) -> Request:
     """The request that a plugin's section in dativo.yml amounts to: its `source`, else its name and variant."""
     source = declared.get("source")
-    with_ = declared.get("with")
+    with_, constraints = declared.get("with"), declared.get("constraints")
     request = Request(
         text=str(source or name),
         as_name=name,
@@ -268,6 +269,7 @@ def from_declaration(name: str, declared: dict[str, object], project: Project) -
         python=_text(declared.get("python")),
         executable=_text(declared.get("executable")),
         with_=tuple(str(item) for item in with_) if isinstance(with_, list) else (),
+        constraints=tuple(str(item) for item in constraints) if isinstance(constraints, list) else (),
     )
     if source and str(source).startswith(AIRBYTE):
         rest = str(source).removeprefix(AIRBYTE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +45,11 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
     lines = [f"{wheel.name} @ {wheel.path.as_uri()}" for wheel in wheels] or [wanted.requirement]
     newest = None if wheels else _newest(wanted, shop)
     with_ = wanted.request.with_
-    packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
+    packages = _compile([*lines, *with_], wheels, wanted, shop=shop, newest=newest)
     old = any(one.name == "pendulum" and one.version.startswith(("0.", "1.")) for one in packages)
     if old and wanted.engine == airbyte.ENGINE:
         with_ = (*with_, airbyte.PENDULUM)
-        packages = _compile([*lines, *with_], wheels, wanted.name, python=python, shop=shop, newest=newest)
+        packages = _compile([*lines, *with_], wheels, wanted, shop=shop, newest=newest)
     version = next((package.version for package in packages if package.name == main), None)
     if version is None:
         raise errors.EnvironmentFault("plugin.install_failed", f"{wanted.name}: uv resolved no package {main}")
@@ -59,6 +60,7 @@ def resolve(wanted: Wanted, project: Project, *, shop: Workshop) -> Resolved:
         source=wanted.source,
         requirement=wanted.requirement,
         with_=with_,
+        constraints=wanted.request.constraints,
         python=python or f"{sys.version_info.major}.{sys.version_info.minor}",
         distribution=main,
         version=version,
@@ -112,9 +114,8 @@ def _fits(folder: Path, wanted: Wanted) -> None:
 def _compile(
     lines: list[str],
     wheels: list[sources.Wheel],
-    name: str,
+    wanted: Wanted,
     *,
-    python: str | None,
     shop: Workshop,
     newest: tuple[str, str] | None,
 ) -> list[LockedPackage]:
@@ -123,9 +124,10 @@ def _compile(
     Else, or when wheels alone give an older plugin than its `newest` version (package, version), uv may build, in the
     sandbox; where that gives no newer one, the wheels are taken.
     """
+    name, python, bounds = wanted.name, wanted.request.python, wanted.request.constraints
     what, known = f"resolving {name}", {wheel.name: wheel for wheel in wheels}
     try:
-        found = parse_compiled(_from_wheels(lines, what, python=python, shop=shop), known, name)
+        found = parse_compiled(_from_wheels(lines, what, python=python, bounds=bounds, shop=shop), known, name)
     except errors.DativoError as problem:
         lacking = build.lacks_wheel(problem)
         if lacking is None:
@@ -135,10 +137,10 @@ def _compile(
         if newest is None or any((one.name, one.version) == newest for one in found):
             return found
         shop.say(f"{name} {newest[1]}, or what it needs, has no wheel: that is asked for in the sandbox")
-        built = parse_compiled(shop.compile(lines, [], what, python=python), known, name)
+        built = parse_compiled(shop.compile(lines, [], what, python=python, bounds=bounds), known, name)
         older, newer = (_version_of(newest[0], some) for some in (found, built))
         return built if newer is not None and (older is None or newer > older) else found
-    text = shop.compile(lines, [wheel.path for wheel in wheels], what, python=python)
+    text = shop.compile(lines, [wheel.path for wheel in wheels], what, python=python, bounds=bounds)
     return parse_compiled(text, known, name)
 
 
@@ -148,12 +150,15 @@ def _version_of(name: str, packages: list[LockedPackage]) -> Version | None:
     return next((Version(one.version) for one in packages if one.name == name), None)
 
 
-def _from_wheels(lines: list[str], what: str, *, python: str | None, shop: Workshop) -> str:
+def _from_wheels(lines: list[str], what: str, *, python: str | None, bounds: Sequence[str], shop: Workshop) -> str:
     with work.folder("resolve") as folder:
         wish = folder / "requirements.in"
         wish.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        limits = folder / "constraints.in"
+        limits.write_text("".join(f"{one}\n" for one in bounds), encoding="utf-8")
         arguments = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
-        return shop.uv.run([*arguments, "--no-strip-extras", "--python", interpreter(python), str(wish)], what=what)
+        arguments += ["--no-strip-extras", "--python", interpreter(python), "--constraints", str(limits), str(wish)]
+        return shop.uv.run(arguments, what=what)
 
 
 def _newest(wanted: Wanted, shop: Workshop) -> tuple[str, str] | None:
@@ -165,8 +170,12 @@ def _newest(wanted: Wanted, shop: Workshop) -> tuple[str, str] | None:
     from packaging.requirements import Requirement
 
     requirement = Requirement(wanted.requirement)
+    specifier = requirement.specifier
+    for bound in map(Requirement, wanted.request.constraints):
+        if _canonical(bound.name) == _canonical(requirement.name) and (not bound.marker or bound.marker.evaluate()):
+            specifier &= bound.specifier
     found = _versions(requirement.name, wanted, shop)
-    newest = max((one for one in found if requirement.specifier.contains(one)), default=None)
+    newest = max((one for one in found if specifier.contains(one)), default=None)
     return None if newest is None else (_canonical(requirement.name), str(newest))
 
 

@@ -136,7 +136,7 @@ def _wanted(plugin: LockedPlugin, project: Project) -> Wanted:
     return understand(
         Request(
             text, as_name=plugin.name, kind=plugin.kind, with_=plugin.with_,
-            python=plugin.python, executable=plugin.executable,
+            constraints=plugin.constraints, python=plugin.python, executable=plugin.executable,
         ),
         project,
     )  # fmt: skip

@@ -20,7 +20,19 @@ from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import Installed
-from dativo.run import adapting, attempt, catalog, checker, conclusion, encoding, letterbox, relief, rundirs, tape
+from dativo.run import (
+    adapting,
+    attempt,
+    catalog,
+    checker,
+    conclusion,
+    encoding,
+    inherit,
+    letterbox,
+    relief,
+    rundirs,
+    tape,
+)
 from dativo.run.attempt import Attempt, Seen
 from dativo.run.disclosure import disclosed, told
 from dativo.run.hold import Hold, by_hand
@@ -222,8 +234,9 @@ def _target(side: Side) -> Summary:
         [step], relieved = relief.of([side.step()], options.policy({}, batch=True).validate)
         left = up.meet()
         up.await_ready()
-        job = named(options.job, up, side.name)
+        job = named(side, up)
         attempt.tidy()
+        inherited = inherit.take_over(side.project, job) if left.ours else None
         log = PluginLog(shown=options.verbose)
         wishes = up.neighbour.advert
         seconds = max(options.wait, float(wishes.get("wait") or 0))
@@ -233,7 +246,7 @@ def _target(side: Side) -> Summary:
             Hold.take(location.of(side.project), job, waiting, tap=tap if isinstance(tap, str) else None) as hold,
             disclosed([step]) as (step,),
         ):
-            notes = [note] if (note := adopt(hold, step, interrupts, log)) else []
+            notes = [note for note in (inherited, adopt(hold, step, interrupts, log)) if note]
             streams = tuple(wishes.get("streams") or ())
             hold.only(streams)
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))
@@ -299,14 +312,16 @@ def _left_failed(up: Upstream, summary: Summary, *, quiet: bool) -> None:
         raise
 
 
-def named(given: str | None, up: Upstream, *others: str) -> str:
-    """The job's name: said on either side, else made of the plugins' names."""
-    said = up.neighbour.advert.get("job") if up.neighbour.ours else None
+def named(side: Side, up: Upstream) -> str:
+    """The job's name: said on either side, else the project's own word for it, else made of the plugins' names."""
+    given, said = side.options.job, up.neighbour.advert.get("job") if up.neighbour.ours else None
     if given and said and given != said:
         raise errors.ConfigError(
             "usage", f"the two sides name different jobs: {said} and {given}", hint="give --job once, or set DATIVO_JOB"
         )
-    return given or said or _safe(job_name((*up.chain, *others)))
+    words = (*up.chain, side.name)
+    known = side.project.pipe_job(words) if up.neighbour.ours else None
+    return given or said or known or _safe(job_name(words))
 
 
 def _safe(name: str) -> str:

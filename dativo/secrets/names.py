@@ -16,7 +16,7 @@ _SECRET = re.compile(
 _IN_URL = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _PLAIN = re.compile(r"(type|method|mode|user|name|host|port|url|uri|region|_id)$", re.IGNORECASE)
 """What is no secret although it stands beside one, as in `auth: {type: …, username: …, password: …}`."""
-_WORDS = {"true", "false", "none", "null", "basic", "bearer", "oauth", "oauth2", "password", "token", "default", "jwt"}
+WORDS = {"true", "false", "none", "null", "basic", "bearer", "oauth", "oauth2", "password", "token", "default", "jwt"}
 """What stands in settings such as `auth_type`: hiding these words would hide every message about them."""
 
 
@@ -42,7 +42,7 @@ def inline(key: str, value: Any, described: Mapping[str, Any]) -> Iterator[str]:
         for item in value:
             yield from inline(key, item, {**flags, **about})
     elif isinstance(value, str) and not is_reference(value):
-        if is_secret(key, described) and "enum" not in described and value.lower() not in _WORDS:
+        if is_secret(key, described) and "enum" not in described and value.lower() not in WORDS:
             yield value
         else:
             yield from _IN_URL.findall(value)

@@ -26,6 +26,12 @@ def test_plain_data_and_lines():
     assert found.where(("nowhere",)) == "dativo.yml"
 
 
+def test_comments_that_the_round_trip_cannot_keep():
+    """Ordinary text is read for all that; what needs the careful reader is an error with a line to change."""
+    assert parse("k: #\n  |\n\n", FILE).data == {"k": ""}
+    assert "a comment stands where it cannot be kept" in refused("k: #\n  |\n\na: &x 1\n")
+
+
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n"])
 def test_empty_is_an_empty_mapping(text):
     assert parse(text, FILE).data == {}

@@ -101,6 +101,28 @@ def test_a_pip_url_that_is_more_than_packages_is_refused(pip_url, why, folder):
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a<1 \\\n  --hash=sha256:0\n", "bounds.txt:1: \\ is not taken over from constraints"),
+        ("a<1 --hash=sha256:0\n", "hashes are kept in dativo.lock"),
+        ("\n-r others.txt\n", "bounds.txt:2: -r is not taken over from constraints"),
+        ("--index-url=http://user:secretword@127.0.0.1/\n", "--index-url is not taken over"),
+        ("a @ http://user:secretword@127.0.0.1/a.whl\n", "a has an address, which no constraint may have"),
+        ("a[more]<1\n", "a has extras"),
+        ("a < < 1\n", "is no constraint"),
+        ("$(touch PWNED)\n", "is no constraint"),
+    ],
+)
+def test_constraints_that_are_none_are_refused(text, why, folder):
+    world = folder(PLUGIN.format(line="pip_url: -c bounds.txt tap-a"))
+    (world.folder / "bounds.txt").write_text(text, "utf-8")
+    answer = world.dativo("run", "tap-a", "target-b")
+    assert (answer.code, why in answer.stderr) == (2, True), answer.stderr
+    assert "secretword" not in answer.stderr
+    assert not list(world.folder.glob("**/PWNED"))
+
+
+@pytest.mark.parametrize(
     "line",
     ["executable: ../../../bin/sh", "executable: nowhere-at-all", "python: '; touch PWNED'", "pip_url: [1]"],
 )

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from dativo.config.document import load
+from dativo.secrets import dotenv
 from tests.meltano.test_projects import MORE
 
 plugins = pytest.mark.plugins
@@ -94,6 +95,72 @@ def test_a_secret_in_clear_goes_to_dotenv_and_nowhere_else(project):
     assert load(shop.folder / "dativo.yml").data["plugins"]["tap-orders"]["config"]["token"] == "${TAP_ORDERS_TOKEN}"
     again = shop.dativo("import", "meltano")
     assert (again.code, "error[import.taken]" in again.stderr) == (2, True)
+
+
+HIDDEN = """\
+env: {REGION: $AWS_REGION, ROOT_TOKEN: hunter-root, SHARED_KEY_PASSWORD: hunter-shared}
+environments:
+  - name: dev
+    env: {STAGE: $REGION-dev, HERE: $FROM_DOTENV}
+  - name: prod
+    config:
+      plugins:
+        extractors:
+          - {name: tap-shop, config: {password: hunter-prod, start_date: yesterday}}
+plugins:
+  extractors:
+    - name: tap-shop
+      namespace: tap_shop
+      pip_url: tap-shop
+      settings:
+        - {name: password, kind: password}
+        - {name: start_date, kind: date_iso8601}
+        - {name: since, kind: date_iso8601}
+      config:
+        password: hunter-base
+        start_date: "2026-01-01"
+        since: 3 days ago
+        url: postgresql://etl:hunter-url@$DB_HOST:5432/shop
+        api_token: hunter-undeclared
+        auth: {client_secret: hunter-nested, user: me}
+        dotted.api_key: hunter-dotted
+        shared_secret: $SHARED_KEY_PASSWORD
+        signature: "!!!"
+        hosts: [a, "https://u:hunter-list@b/"]
+      env: {AWS_SECRET_ACCESS_KEY: hunter-plugin, LOST: $AWS_REGION}
+  loaders:
+    - {name: target-jsonl, namespace: target_jsonl, pip_url: target-jsonl}
+"""
+
+
+def test_no_secret_stays_in_clear_wherever_it_stood(folder):
+    world = folder(HIDDEN)
+    (world.folder / ".env").write_text("FROM_DOTENV=hunter-dotenv\n")
+    answer = world.dativo("import", "meltano", "--json").expect()
+    assert "hunter" not in answer.stdout + answer.stderr + (world.folder / "dativo.yml").read_text()
+    data = load(world.folder / "dativo.yml").data
+    assert data["plugins"]["tap-shop"]["config"] == {
+        "password": "${TAP_SHOP_PASSWORD}", "start_date": "2026-01-01",
+        "url": "postgresql://etl:${TAP_SHOP_URL}@${DB_HOST}:5432/shop", "api_token": "${TAP_SHOP_API_TOKEN}",
+        "auth": {"client_secret": "${TAP_SHOP_AUTH_CLIENT_SECRET}", "user": "me"},
+        "dotted": {"api_key": "${TAP_SHOP_DOTTED_API_KEY}"}, "shared_secret": "${TAP_SHOP_SHARED_SECRET}",
+        "signature": "${TAP_SHOP_SIGNATURE}", "hosts": ["a", "https://u:${TAP_SHOP_HOSTS}@b/"],
+    }  # fmt: skip
+    assert data["plugins"]["tap-shop"]["env"] == {
+        "REGION": "${AWS_REGION}", "ROOT_TOKEN": "${ENV_ROOT_TOKEN}",
+        "SHARED_KEY_PASSWORD": "${ENV_SHARED_KEY_PASSWORD}",
+        "AWS_SECRET_ACCESS_KEY": "${ENV_AWS_SECRET_ACCESS_KEY}", "LOST": "",
+    }  # fmt: skip
+    dev, prod = data["environments"]["dev"]["plugins"], data["environments"]["prod"]["plugins"]
+    assert dev["tap-shop"]["env"] == {"STAGE": "${AWS_REGION}-dev", "HERE": "${FROM_DOTENV}"}
+    assert prod["tap-shop"]["config"] == {"password": "${TAP_SHOP_PASSWORD_PROD}"}
+    kept = dotenv.parse((world.folder / ".env").read_text())
+    assert kept["TAP_SHOP_PASSWORD"] == "hunter-base"
+    assert kept["TAP_SHOP_PASSWORD_PROD"] == "hunter-prod"
+    assert kept["TAP_SHOP_SHARED_SECRET"] == "hunter-shared"
+    left = [(one["what"], one["why"]) for one in answer.json["report"]["entries"] if one["fate"] == "left"]
+    why = "a date in words moves with the day, which only Meltano's settings do: write a date, or ${VARIABLE}"
+    assert left == [("tap-shop.since", why), ("environments.prod: tap-shop.start_date", why)]
 
 
 def test_into_another_folder(project, tmp_path):

@@ -128,3 +128,32 @@ def test_the_default_environment_is_chosen_and_another_can_be(world):
     assert MeltanoProject(world.folder, process={"MELTANO_ENVIRONMENT": "prod"}).environment == "prod"
     answer = world.dativo("config", "tap-many", "--env", "prd")
     assert (answer.code, "did you mean prod?" in answer.stderr) == (2, True)
+
+
+ENVS = """\
+default_environment: dev
+env: {T_FIXED: fixed}
+environments: [{name: dev, env: {T_SELF: $T_SELF, T_ENV: $SHELLVAR, T_DOT: $DOTVAR, T_ROOT: $T_FIXED, T_OTHER: e}}]
+plugins:
+  extractors:
+    - name: tap-x
+      namespace: tap_x
+      executable: bin/tap-x
+      env: {T_PLUG: $SHELLVAR, T_PLUG_DOT: $DOTVAR, T_PLUG_ROOT: $T_FIXED, T_PLUG_ENV: $T_OTHER}
+"""
+
+
+def test_the_variables_of_a_plugins_process(tmp_path, home, meltano):
+    """What env: of the project, of an environment and of a plugin see of the shell, of .env and of each other."""
+    world = World(tmp_path, home, meltano, {"SHELLVAR": "shell", "T_SELF": "self"})
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "tap-x"
+    program.write_text("#!/bin/sh\nenv | grep ^T_\n")
+    program.chmod(0o755)
+    (tmp_path / "meltano.yml").write_text(ENVS)
+    (tmp_path / ".env").write_text("DOTVAR=dot\n")
+    said = world.real("invoke", "tap-x").expect().stdout.splitlines()
+    real = dict(line.split("=", 1) for line in said if line.startswith("T_"))
+    known = MeltanoProject(tmp_path, process=world.env)
+    assert known.process_env(known.values("tap-x")) == real
+    assert (real["T_ENV"], real["T_SELF"]) == ("shell", "self")

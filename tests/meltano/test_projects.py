@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 
 import pytest
 
+from tests.meltano.world import HERE
 from tests.workspace import PROGRAMS
 
 pytestmark = [pytest.mark.plugins, pytest.mark.timeout(1_200)]
@@ -200,14 +203,87 @@ def test_a_catalog_and_a_state_of_the_user(project, meltano):
     assert "output/dev/refunds.jsonl" not in ours.rows()
 
 
-def test_constraints_of_the_project_are_read(project):
-    shop = project("shop")
-    (shop.folder / "bounds.txt").write_text("# bounds\npytz<2020  # old\n", "utf-8")
+def test_constraints_bound_what_is_needed_and_install_nothing(project, meltano):
+    shop = project("shop", "shop", meltano)
+    (shop.folder / "bounds.txt").write_text(
+        "# bounds\npytz<2020  # old\nnumpy<2\nurllib3<1 ; python_version < '3.5'\n", "utf-8"
+    )
     shop.edit("pip_url: target-jsonl==0.1.4", "pip_url: -c bounds.txt target-jsonl==0.1.4 'simplejson>=3'")
-    done = shop.dativo("run", "orders-to-files").expect()
-    assert "bounds.txt is read now" in done.stderr
+    shop.dativo("run", "orders-to-files").expect()
     lock = (shop.folder / "dativo.lock").read_text()
-    assert 'with = ["pytz<2020", "simplejson>=3"]' in lock
+    assert 'with = ["simplejson>=3"]' in lock
+    assert 'constraints = ["pytz<2020", "numpy<2", "urllib3<1; python_version < \\"3.5\\""]' in lock
+    versions = dict(re.findall(r'^name = "(.*)"\nversion = "(.*)"$', lock, re.MULTILINE))
+    assert "numpy" not in versions
+    shop.real("install", "loader", "target-jsonl").expect()
+    (info,) = shop.folder.glob(".meltano/loaders/target-jsonl/venv/lib/*/site-packages/pytz-*.dist-info")
+    assert info.name == f"pytz-{versions['pytz']}.dist-info"
+    assert shop.dativo("sync", "--frozen").code == 0
+    (shop.folder / "bounds.txt").write_text("pytz<2019\n", "utf-8")
+    assert "error[lock.drift]" in shop.dativo("sync", "--frozen").expect(3).stderr
+    shop.dativo("run", "orders-to-files").expect()
+    lock = (shop.folder / "dativo.lock").read_text()
+    assert dict(re.findall(r'^name = "(.*)"\nversion = "(.*)"$', lock, re.MULTILINE))["pytz"] < "2019"
+    (shop.folder / "bounds.txt").write_text("simplejson<3\n", "utf-8")
+    refused = shop.dativo("run", "orders-to-files").expect(2)
+    assert "simplejson" in refused.stderr
+
+
+def test_a_shell_pipe_goes_on_where_meltano_stopped(project, meltano):
+    ours, theirs = project("shop", "ours", meltano), project("shop", "theirs", meltano)
+    line = "dativo tap-orders | dativo target-jsonl"
+    missing = ours.shell(line)
+    assert missing.code == 2
+    assert "tap-orders is in meltano.yml, but was never installed" in missing.stderr
+    assert "install it: dativo sync" in missing.stderr
+    ours.dativo("sync").expect()
+    for world in (ours, theirs):
+        world.real("run", "orders-to-files").expect()
+        world.append("data/orders.jsonl", *MORE)
+    first = ours.shell(line).expect()
+    job = "dev:tap-orders-to-target-jsonl"
+    assert f"{job}: took over the state that Meltano kept" in first.stderr
+    assert f"job {job}" in first.stderr
+    theirs.real("run", "orders-to-files").expect()
+    assert ours.rows() == theirs.rows()
+    assert ours.dativo("state", "get", job).expect().json == theirs.real_state(job)
+    again = ours.shell(line).expect()
+    assert "took over" not in again.stderr
+    before = ours.rows()["output/dev/orders.jsonl"]
+    ours.dativo("run", "orders-to-files").expect()
+    assert ours.rows()["output/dev/orders.jsonl"] == before, "a pipe and a run have one bookmark"
+    other = ours.shell(f"{line} --job mine").expect()
+    assert "job mine" in other.stderr
+
+
+@pytest.mark.parametrize(
+    "word", ["@main", "#subdirectory=taps/orders", "@{commit}#subdirectory=taps/orders", " -named"]
+)
+def test_a_plugin_of_a_git_repository(word, project, tmp_path, meltano):
+    inside = "taps/orders" if "subdirectory" in word else "."
+    repository = tmp_path / "repository"
+    shutil.copytree(HERE / "tap-orders", repository / inside)
+    commands = (["init", "-b", "main"], ["add", "."], ["commit", "-m", "a tap"])
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    for command in commands:
+        subprocess.run(["git", *who, *command], cwd=repository, check=True, capture_output=True)
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, check=True, capture_output=True, text=True)
+    commit = told.stdout.strip()
+    address = f"git+{repository.as_uri()}"
+    named = word == " -named"
+    pip_url = f"\"'tap-orders @ {address}'\"" if named else address + word.format(commit=commit)
+    shop = project("shop", "shop", meltano)
+    shutil.rmtree(shop.folder / "extract")
+    shop.edit("pip_url: -e extract/tap-orders", f"pip_url: {pip_url}")
+    shop.dativo("run", "orders-to-files").expect()
+    ours = shop.rows()
+    assert len(ours["output/dev/orders.jsonl"]) == 7
+    assert f"@{commit}" in (shop.folder / "dativo.lock").read_text()
+    if named:  # the real one once: each start of it takes a while
+        for file in (shop.folder / "output/dev").iterdir():
+            file.unlink()
+        shop.real("run", "orders-to-files").expect()
+        assert shop.rows() == ours
 
 
 def test_a_lock_that_meltano_yml_no_longer_agrees_with_is_brought_up_to_date(project):

@@ -57,6 +57,10 @@ class World:
         assert self.meltano is not None
         return self._run([self.meltano, *words], QUIET)
 
+    def shell(self, line: str) -> Answer:
+        """Run a line in bash, in which `dativo` is ours."""
+        return self._run(["bash", "-c", line], {})
+
     def _run(self, command: list[str | Path], more: dict[str, str]) -> Answer:
         kept = Workspace.environment(self)  # type: ignore[arg-type] - all that it needs is `home`
         done = subprocess.run(

@@ -362,3 +362,43 @@ while pointer := shared.extract_batch(reader):
     assert [row for batch in landed(folder)[0] for row in batch["records"]] == rows
     project.dativo("run", "people").expect()
     assert len(landed(folder)[0]) == 1, "no incremental: everything again, as it was"
+
+
+FAKER_JOB = """\
+tenant_id: acme
+source_connector_path: connectors/faker.yaml
+target_connector_path: connectors/s3.yaml
+asset_path: assets/users.yaml
+source:
+  objects: [users]
+  connection: {count: 40, seed: 7, always_updated: false}
+target:
+  custom_writer: "plugins/lines_writer.py:LinesWriter"
+  connection: {path: OUT, s3: {bucket: lake}}
+schema_validation_mode: warn
+"""
+FAKER = """\
+name: faker
+type: faker
+roles: [source]
+default_engine:
+  type: airbyte
+  options:
+    airbyte: {docker_image: "airbyte/source-faker:7.2.1", streams_default: [users, purchases]}
+"""
+
+
+def test_an_airbyte_source(tmp_path: Path) -> None:
+    """A recipe of an Airbyte image runs as the connector of that name from PyPI, with what its job says."""
+    folder = written(tmp_path / "folder")
+    (folder / "connectors" / "faker.yaml").write_text(FAKER)
+    (folder / "assets" / "users.yaml").write_text("name: users\nschema: [{name: id, type: integer}, {name: name}]\n")
+    (folder / "jobs" / "acme" / "people.yaml").unlink()
+    (folder / "jobs" / "acme" / "users.yaml").write_text(FAKER_JOB.replace("OUT", str(folder / "out")))
+    project = moved(folder, tmp_path / "project", tmp_path / "home")
+    project.dativo("run", "users").expect()
+    rows, total = landed(folder)
+    assert (len(rows), total) == (40, 40)
+    assert sorted(int(one["id"]) for one in rows) == list(range(1, 41))
+    project.dativo("run", "users").expect()
+    assert len(landed(folder)[0]) == 40, "no incremental: everything again, as it was"

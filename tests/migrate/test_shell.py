@@ -271,3 +271,21 @@ def test_a_script_without_end(tmp_path: Path) -> None:
     script = scripted(tmp_path, "tap-a | target-b\n" * 60_000)
     answer = imported(tmp_path, "shell", script, code=2)
     assert "more than 500 pipelines" in answer["message"]
+
+
+def test_a_bound_of_time_is_taken_off_and_reported(tmp_path: Path) -> None:
+    (tmp_path / "tap.json").write_text('{"files": "a.csv"}')
+    (tmp_path / "run.sh").write_text(
+        "export HOOK='https://hooks.example.com/x?token=hunter2'\n"
+        "timeout -k 5 --signal=INT 1h nice -n 5 tap-csv -c tap.json | timeout 90 target-jsonl\n"
+        'timeout "$HOURS" tap-csv -c tap.json | target-jsonl\n'
+    )
+    answer = imported(tmp_path, "shell", "run.sh")
+    bound = "a job's time is bounded by its limits: {wall: …}"
+    assert [one for one in entries(answer, "left") if one[2] == bound] == [
+        ("run.sh:2", "timeout 1h", bound), ("run.sh:2", "timeout 90", bound),
+    ]  # fmt: skip
+    made = project(tmp_path)
+    assert made["jobs"]["tap-csv-to-target-jsonl"]["steps"] == ["tap-csv", "target-jsonl"]
+    assert made["plugins"]["tap-csv"]["env"] == {"HOOK": "${HOOK}"}
+    assert "hunter2" not in (tmp_path / "dativo.yml").read_text() + str(answer)

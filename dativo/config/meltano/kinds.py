@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dativo import errors
+from dativo.config.meltano import dates
 from dativo.dataclass import dataclass
 
 TRUE = ("true", "1", "yes", "on")
@@ -22,7 +23,6 @@ KINDS = (
 )  # fmt: skip
 SENSITIVE = ("password", "oauth")
 PROCESSORS = ("nest_object", "upcase_string", "stringify", "parse_date")
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
 _DOT = re.compile(r"(?<!\\)\.")
 
 
@@ -119,7 +119,7 @@ def finished(setting: Setting, value: Any, plugin: str) -> Any:
             raise errors.ConfigError(
                 "config.invalid",
                 f"{plugin}: {setting.name} {problem}",
-                hint="write a date like 2026-01-31, or 2026-01-31T00:00:00Z",
+                hint=f"write it as 2026-01-31, 2026-01-31T00:00:00Z, {dates.WORDS}",
                 context={"plugin": plugin, "setting": setting.name},
             ) from None
     return value
@@ -133,9 +133,7 @@ def _processed(processor: str, value: Any) -> Any:
     if processor == "stringify":
         return value if isinstance(value, str) else json.dumps(value)
     if processor == "parse_date":
-        if not _ISO_DATE.fullmatch(str(value)):
-            raise ValueError("is a date in words, as `3 days ago`, which only Meltano reads")
-        return value
+        return dates.parsed(str(value))
     raise ValueError(f"has a processor that is not known: {processor}")
 
 

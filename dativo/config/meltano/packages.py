@@ -23,6 +23,7 @@ _HARMLESS = ("--upgrade", "-U", "--no-cache-dir", "--quiet", "-q")
 _DIRECT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
 _VERSION = re.compile(r"(?:.*?python)?(3\.\d{1,2})(?:\.\d+)?")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9._,\s-]*\])?\s*(?:[=<>!~]=?=?.*)?")
+_COMMENT = re.compile(r"(^|\s)#.*$")
 MAX_CONSTRAINTS = 1 << 20
 
 
@@ -32,12 +33,14 @@ class Package:
 
     source: str
     with_: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What was read in another way than pip would."""
 
     def section(self) -> dict[str, Any]:
-        """`source`, and `with` where there is more."""
-        return {"source": self.source, **({"with": list(self.with_)} if self.with_ else {})}
+        """`source`, and `with` and `constraints` where there is more."""
+        more = {"with": list(self.with_), "constraints": list(self.constraints)}
+        return {"source": self.source, **{key: texts for key, texts in more.items() if texts}}
 
 
 def read(text: str, where: str, root: Path) -> Package:
@@ -48,6 +51,7 @@ def read(text: str, where: str, root: Path) -> Package:
         raise fault(where, f"pip_url cannot be read: {problem}") from None
     sources: list[str] = []
     with_: list[str] = []
+    bounds: list[str] = []
     notes: list[str] = []
     while words:
         word = words.pop(0)
@@ -60,8 +64,7 @@ def read(text: str, where: str, root: Path) -> Package:
                 sources.append(_source(value, where, root))
                 notes.append(f"{value} is installed as it is now: after a change of it, dativo sync")
             else:
-                with_ += _constraints(value, where, root)
-                notes.append(f"{value} is read now: what it bounds is asked for as a requirement")
+                bounds += _constraints(value, where, root)
         elif word in _HARMLESS:
             continue
         elif word.startswith("-"):
@@ -78,7 +81,7 @@ def read(text: str, where: str, root: Path) -> Package:
         raise fault(where, "pip_url names no package")
     if len(sources) > 1:
         raise fault(where, "pip_url has several packages that are no plain requirements", hint="name one plugin")
-    return Package(sources[0], tuple(with_), tuple(notes))
+    return Package(sources[0], tuple(with_), tuple(bounds), tuple(notes))
 
 
 def python(value: Any, where: str) -> str | None:
@@ -160,5 +163,29 @@ def _constraints(word: str, where: str, root: Path) -> list[str]:
         lines = place.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
         raise errors.ConfigError("meltano.invalid", f"{where}: {word} cannot be read") from problem
-    texts = (line.partition("#")[0].strip() for line in lines)
-    return [_requirement(text, where) for text in texts if text]
+    return [_bound(text, f"{word}:{number}") for number, line in enumerate(lines, 1) if (text := _bare(line))]
+
+
+def _bare(line: str) -> str:
+    """A line without its comment: a number sign with blank space before it, or at the line's start."""
+    return _COMMENT.sub("", line).strip()
+
+
+def _bound(text: str, where: str) -> str:
+    """One line of a constraints file. Raises `meltano.invalid` for what Dativo cannot hold an install to."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    if text.startswith("-") or " --" in text or text.endswith("\\"):
+        option = next(word for word in text.split() if word.startswith("-") or word.endswith("\\"))
+        hint = (
+            "hashes are kept in dativo.lock" if "--hash" in text or option == "\\" else "write its lines into the file"
+        )
+        raise fault(where, f"{option.partition('=')[0]} is not taken over from constraints", hint=hint)
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement:
+        raise fault(where, f"{text[:80]!r} is no constraint", hint="a name and versions, as in urllib3<2") from None
+    if parsed.url or parsed.extras:
+        what = "an address" if parsed.url else "extras"
+        raise fault(where, f"{parsed.name} has {what}, which no constraint may have", hint="a name and versions")
+    return str(parsed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo import errors
 from dativo.config import keys
-from dativo.config.document import Document
+from dativo.config.document import Document, KeyPath
 from dativo.config.layers import Layers, merged
 from dativo.config.meltano import files as reading
 from dativo.config.meltano import packages, selection, system
@@ -191,6 +191,11 @@ class MeltanoProject(Project):
             return [super().job(words[0])]
         return [self._spec(one) for one in self.blocks.of(words)]
 
+    def pipe_job(self, steps: Sequence[str]) -> str | None:
+        """The state id of a tap and a target of meltano.yml, so that a pipe and a run have one bookmark."""
+        known = [self.plugins_known.kind(word) for word in (steps[0], steps[-1])]
+        return self.blocks.state_id(steps) if known == ["extractors", "loaders"] else None
+
     def steps(self, name: str) -> list[str]:
         """A job's steps."""
         return list(self.job(name).steps)
@@ -208,20 +213,26 @@ class MeltanoProject(Project):
     def add_plugin(self, name: str, **_: Any) -> None:
         """Nothing to write where meltano.yml has it already."""
         if self.plugins_known.kind(name) is None:
-            raise self._read_only()
+            raise self._read_only(f"declare it there, with meltano add {name} or by hand; dativo run installs it")
+
+    def may_add(self, name: str) -> None:
+        """A plugin is declared in meltano.yml first."""
+        self.add_plugin(name)
 
     def remove_plugin(self, name: str) -> None:
         """Nothing to write where meltano.yml does not have it."""
         if self.plugins_known.kind(name) is not None:
-            raise self._read_only()
+            raise self._read_only(f"take it out of meltano.yml, as meltano remove {name} does")
 
     # -- inside
 
     def _apply(self, changes: Sequence[Change]) -> None:
-        raise self._read_only()
+        change = next((one for one in changes if one.keys[:1] == ("plugins",) and len(one.keys) > 2), None)
+        raise self._read_only(_by_hand(change.keys, change.value) if change else None)
 
-    def _read_only(self) -> errors.ConfigError:
-        return errors.ConfigError("meltano.readonly", "meltano.yml is Meltano's: Dativo reads it and never changes it")
+    def _read_only(self, hint: str | None = None) -> errors.ConfigError:
+        why = "meltano.yml is Meltano's: Dativo reads it and never changes it"
+        return errors.ConfigError("meltano.readonly", why, hint=hint)
 
     def _check_environment(self, env: str) -> None:
         if env not in self.environments and env.lower() != "null":
@@ -322,7 +333,7 @@ class MeltanoProject(Project):
         """The variables that meltano.yml gives to the plugin's process, and no other (I6)."""
         section = self.environments.get(self.environment or "") or {}
         own = expanded(_texts(self.files.data.get("env")), self.process)
-        seen = {**own, **self.dotenv}
+        seen = {**self.process, **own, **self.dotenv}
         active = expanded(_texts(section.get("env")), seen)
         plugin = expanded(_texts(values.plugin.own.get("env")), active)
         of_section = self.around.sections.get((values.plugin.kind, values.plugin.name)) or {}
@@ -374,6 +385,19 @@ def _line(plugin: Plugin) -> list[Plugin]:
     return found
 
 
+def _by_hand(at: tuple[str, ...], value: Any) -> str | None:
+    """How a user makes a change that Dativo does not: `at` is its place in a dativo.yml."""
+    _, name, section, *below = at
+    if section == "config":
+        return f"change it there: meltano config set {name} {' '.join(below) or 'SETTING'} VALUE"
+    if section == "select":
+        return f"change it there: meltano select {name} STREAM COLUMN"
+    if section in OF_PLUGIN:
+        shown = f": [{', '.join(map(str, value))}]" if isinstance(value, list) else ""
+        return f"write it there by hand, at {name}: annotations.dativo.{'.'.join([section, *below])}{shown}"
+    return None
+
+
 def job_annotations(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What `annotations.dativo` says of a job."""
     return _annotations(entry, where, OF_JOB)
@@ -383,7 +407,9 @@ def _annotations(entry: Mapping[str, Any], where: str, table: keys.Table) -> dic
     found = (entry.get("annotations") or {}).get("dativo") or {}
     if not isinstance(found, dict):
         raise fault(where, "annotations.dativo is a mapping")
-    keys.check(Document(Path(where.partition(":")[0]), found), table)
+    file, _, line = where.partition(":")
+    lines: dict[KeyPath, int] = {(key,): int(line) for key in found} if line.isdigit() else {}
+    keys.check(Document(Path(file), found, lines), table)
     return found
 
 

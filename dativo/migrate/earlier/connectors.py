@@ -12,8 +12,9 @@ from dataclasses import field
 from typing import Any
 
 from dativo.dataclass import dataclass
-from dativo.migrate.earlier import recipes
+from dativo.migrate.earlier import credentials, recipes
 from dativo.migrate.earlier.contract import Contract
+from dativo.migrate.earlier.credentials import PLACES
 
 _IMAGE = re.compile(r"airbyte/((?:source|destination)-[a-z0-9-]+)(?::(.+))?")
 _TAP = re.compile(r"(?:tap|target)-[a-z0-9-]+")
@@ -33,6 +34,8 @@ class Connector:
     """Options of the engine that it has taken over."""
     inside: set[str] = field(default_factory=set)
     """Keys of each file or table that it has taken over."""
+    credentials: set[str] = field(default_factory=set)
+    """Keys of the credentials that it has taken over."""
     notes: list[str] = field(default_factory=list)
     """What is not quite the same."""
 
@@ -44,6 +47,9 @@ class Connector:
             found_rows = recipes.rows(said.get(key)) if key in self.used else []
             inner = [one for row in found_rows for one in row]
             found += [f"{key}.{one}" for one in dict.fromkeys(inner) if one not in self.inside]
+        if "credentials" in self.used:
+            others = [one for one in recipes.mapping(said.get("credentials")) if one not in (*PLACES, "type")]
+            found += [f"credentials.{one}" for one in others if one not in self.credentials]
         incremental = recipes.mapping(said.get("incremental")) if "incremental" in self.used else {}
         return found + [f"incremental.{key}" for key in incremental if key not in self.inside]
 
@@ -126,6 +132,8 @@ def _database(kind: str, source: Mapping[str, Any], contract: Contract, *, stric
     found.config = {names.get(key, key): value for key, value in recipes.mapping(connection).items()}
     if isinstance(source.get("dsn"), str) and kind == "postgres":
         found.config["url"] = source["dsn"]
+    more, found.credentials = credentials.given(kind, source, found.config)
+    found.config |= more
     incremental = recipes.mapping(source.get("incremental"))
     for one in recipes.rows(source.get("tables")):
         if not isinstance(one.get("name"), str):
@@ -149,11 +157,15 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
         if image is None:
             return None
         found = Connector({"kind": "tap", "source": f"airbyte:{image[1]}"}, notes=["by the Airbyte engine, from PyPI"])
-        found.options = {"docker_image", "streams_default"}
+        found.options = {"docker_image", "streams_default", "start_date_default"}
+        start = options.get("start_date_default")
+        found.config = {**({"start_date": start} if start else {}), **recipes.mapping(source.get("connection"))}
+        found.used |= {"objects", "connection", "credentials"}
+        more, found.credentials = credentials.given("airbyte", source, found.config)
+        found.config |= more
         if image[2]:
             found.notes.append(f"the version {image[2]} is that of an image, so it is not pinned")
         found.select = [f"{one}.*" for one in recipes.texts(source.get("objects") or options.get("streams_default"))]
-        found.used |= {"objects"}
         return found
     name = str(options.get("tap_name") or options.get("tap"))
     if not _TAP.fullmatch(name):
@@ -161,10 +173,12 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
     owner = str(options.get("tap_package") or "").partition("/")[0]
     variant = owner if "/" in str(options.get("tap_package")) and _OWNER.fullmatch(owner) else None
     origin = {"source": f"{variant}-{name}" if variant else name}
-    found = Connector(origin, used={"type", "engine", "connection", "objects"})
+    found = Connector(origin, used={"type", "engine", "connection", "credentials", "objects"})
     found.options = {"tap", "tap_name", "tap_package", "tap_version", "tap_config"}
     own = options.get("tap_config")
     found.config = {**recipes.mapping(own), **recipes.mapping(source.get("connection"))}
+    more, found.credentials = credentials.given(engine, source, found.config)
+    found.config |= more
     found.select = [f"{one}.*" for one in recipes.texts(source.get("objects"))]
     if options.get("tap_version"):
         found.notes.append(f"the version {options['tap_version']} is not pinned: put it behind source as ==…")

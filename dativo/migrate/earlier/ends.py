@@ -8,9 +8,10 @@ from typing import Any
 
 from dativo.dataclass import dataclass
 from dativo.migrate import reading, settings
-from dativo.migrate.earlier import connectors, recipes, wrapper
+from dativo.migrate.earlier import connectors, credentials, recipes, wrapper
 from dativo.migrate.earlier.connectors import Connector
 from dativo.migrate.earlier.contract import Contract
+from dativo.migrate.earlier.credentials import Credentials
 from dativo.migrate.earlier.files import Folder
 from dativo.migrate.earlier.wrapper import CannotError, Wrapped
 from dativo.migrate.reading import Keys
@@ -58,7 +59,7 @@ class Ends:
         if said is None:
             return self._connected(end, plugin)
         try:
-            found = wrapper.wrapped(self.folder, end.kind, str(said), plugin)
+            found = wrapper.wrapped(self.folder, end.kind, str(said), plugin, env=_variables(end.said))
         except CannotError as problem:
             self.report.left(end.where, f"{end.side}.{key}", str(problem))
             return None
@@ -88,11 +89,11 @@ class Ends:
         config = self._absolute(
             self.settings.config(plugin, found.config, where=end.where, what=end.side, schema=schema)
         )
+        self._credentials(end, plugin, config, schema)
         parts = (("config", config), ("select", found.select), ("metadata", found.metadata))
         section |= {key: value for key, value in parts if value}
         for note in found.notes:
             self.report.left(end.where, end.side, note)
-        self._credentials(end, plugin)
         for key in found.unused(end.said):
             self.report.left(end.where, f"{end.side}.{key}", "its plugin has no such setting")
         return plugin
@@ -103,13 +104,18 @@ class Ends:
             return connectors.of_source(end.said, end.contract, strict=end.strict)
         return connectors.of_target(end.said, end.contract)
 
-    def _credentials(self, end: End, plugin: str) -> None:
-        """`from_env` and `file_template` of a recipe name where secrets are; which setting takes them is not known."""
-        given = end.said.get("credentials")
-        for key, backend in (("from_env", "env"), ("file_template", "file")):
-            if isinstance(given, dict) and given.get(key):
-                why = f"name the setting that it is for: plugins.{plugin}.config.…: secret://{backend}/…"
-                self.report.left(end.where, f"credentials.{key}", why)
+    def _credentials(self, end: End, plugin: str, config: dict[str, Any], schema: Mapping[str, Any]) -> None:
+        """What a recipe says of where secrets are kept, put into the settings that take them."""
+        if end.kind == "target":
+            return
+        tenant = end.keys.data.get("tenant_id")
+        found = Credentials(end.said, self.folder, self.into, tenant, schema, config)
+        found.wire()
+        for one in found.kept:
+            became = f"plugins.{plugin}.config.{one.key}"
+            self.report.changed(end.where, f"credentials.{one.said}", became, f"{one.reference}: {one.why}")
+        for what, why in found.left:
+            self.report.left(end.where, what, why)
 
     def _absolute(self, config: dict[str, Any]) -> dict[str, Any]:
         """Relative paths began in the folder of the earlier Dativo."""
@@ -135,16 +141,32 @@ class Ends:
             config["output_base"] = self._output(end, plugin)
         section["config"] = config
         local = [one for one in settings.paths(inner, f"{end.side}.") if one != "source.files.path"]
+        word = "read" if end.kind == "tap" else "write"
+        granted = {word: [f"{{config:{one}}}" for one in local]} if local else {}
         if local:
-            word = "read" if end.kind == "tap" else "write"
-            section["sandbox"] = {word: [f"{{config:{one}}}" for one in local]}
             self.report.changed(end.where, ", ".join(local), f"plugins.{plugin}.sandbox.{word}", _GRANTED)
+        kept = self._secrets_file(end)
+        if kept is not None:
+            granted.setdefault("read", []).append(kept)
+            why = "its own code reads the file: it is granted"
+            self.report.changed(end.where, "credentials.file_template", f"plugins.{plugin}.sandbox.read", why)
+        if granted:
+            section["sandbox"] = granted
         for name in found.requires:
             became = f"plugins/{plugin}/pyproject.toml"
             self.report.changed(end.where, f"{what}: import", became, f"it needs the package {name}")
         for name in found.env:
             why = "it is given this variable of the environment"
             self.report.changed(end.where, f"{what}: ${name}", f"plugins/{plugin}", why)
+
+    def _secrets_file(self, end: End) -> str | None:
+        """The file that the code is told to read its secrets from."""
+        template = recipes.mapping(end.said.get("credentials")).get("file_template")
+        path = credentials.path_of(template, end.keys.data.get("tenant_id")) if isinstance(template, str) else None
+        if path is None:
+            return None
+        here = self.folder.found(path)
+        return plain(path if here is None else str(self.folder.root.resolve() / here))
 
     def _output(self, end: End, plugin: str) -> str:
         """Where the earlier engine had its writers write: a bucket, by domain, data product and table."""
@@ -159,6 +181,12 @@ class Ends:
         self.report.changed(end.where, "output_base", f"plugins.{plugin}.config.output_base", why)
         base = plain(str(bucket)) if bucket else "${S3_BUCKET}"
         return f"s3://{base}/{plain(made.domain)}/{plain(made.product)}/{plain(made.table)}"
+
+
+def _variables(said: Mapping[str, Any]) -> list[str]:
+    """The variable that a class or library is told to read its secret from."""
+    name = recipes.mapping(said.get("credentials")).get("from_env")
+    return [name] if isinstance(name, str) and name.isidentifier() and name.isascii() else []
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from dativo.migrate import reading
 from dativo.migrate.draft import Draft
 from dativo.migrate.earlier import contract, recipes
 from dativo.migrate.earlier.contract import Contract
+from dativo.migrate.earlier.credentials import SAFE_TENANT
 from dativo.migrate.earlier.ends import End, Ends
 from dativo.migrate.earlier.files import Folder
 from dativo.migrate.earlier.schedules import schedules
@@ -43,7 +43,6 @@ _RECIPE = {
     "catalog": _WHY["catalog"],
     "connection_template": "the earlier engine gave it to targets only",
 }
-_SAFE_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def draft(folder: Path, into: Path, state_dir: Path | None) -> Draft:
@@ -140,7 +139,7 @@ class _Project:
         """Everything of a job but its two ends."""
         spec = self.jobs[job]
         tenant = keys.get("tenant_id")
-        if isinstance(tenant, str) and _SAFE_TENANT.fullmatch(tenant):
+        if isinstance(tenant, str) and SAFE_TENANT.fullmatch(tenant):
             spec["tenant"] = tenant
             self.report.taken(keys.where("tenant_id"), "tenant_id", f"jobs.{job}.tenant")
         elif tenant is not None:
@@ -214,6 +213,8 @@ class _Project:
         name = f"{keys.document.path}:{side}"
         for key in keys.data if name not in self.told else ():
             why = None if key == "connection_template" and side == "target" else _RECIPE.get(key)
+            if key == "credentials" and side == "target":
+                why = "the earlier engine gave it to sources only: a target's secrets are in its connection"
             if why is not None and keys.data[key]:
                 self.report.left(keys.where(key), key, why)
         self.told.add(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import field
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -53,15 +54,15 @@ class CannotError(Exception):
     """It cannot be wrapped; the message says why."""
 
 
-def wrapped(folder: Folder, kind: str, said: str, plugin: str) -> Wrapped:
-    """The plugin for `path/module.py:Class` or `path/library.so:function`. Raises CannotError."""
+def wrapped(folder: Folder, kind: str, said: str, plugin: str, *, env: Sequence[str] = ()) -> Wrapped:
+    """The plugin for `path/module.py:Class` or `path/library.so:function`; it gets `env` too. Raises CannotError."""
     path_text, colon, name = said.rpartition(":")
     if not colon or not name.isidentifier():
         raise CannotError("path/module.py:Class or path/library.so:function is expected")
     found = folder.found(path_text)
     if found is None:
         raise CannotError(f"there is no file {PurePosixPath(path_text).name} below the folder")
-    made = Wrapped(plugin)
+    made = Wrapped(plugin, env=list(env))
     path = folder.root.resolve() / found
     modules: dict[str, str] = {}
     if path.suffix in LIBRARIES:

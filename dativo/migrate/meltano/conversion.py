@@ -17,6 +17,7 @@ from dativo.migrate.meltano.sections import Section, difference
 from dativo.migrate.meltano.texts import line
 from dativo.migrate.report import Report
 
+_IN_WORDS = "a date in words moves with the day, which only Meltano's settings do: write a date, or ${VARIABLE}"
 NO_ENVIRONMENT = "null"
 
 
@@ -73,13 +74,15 @@ class _Conversion:
             if word != word.lower():
                 self.report.left(where, word, "a plugin's name is in small letters here: rename it")
                 return
-            section = sections.of(self.project, word, self.folder)
+            section = sections.of(self.project, word, self.folder, self.secrets)
         except errors.DativoError as problem:
             self.report.left(where, word, problem.message)
             return
         self.sections[word] = section
         if section.package_fault:
             self.report.left(where, f"{word}.pip_url", f"{section.package_fault}; add it: dativo add … --as {word}")
+        for name in section.in_words:
+            self.report.left(where, f"{word}.{name}", _IN_WORDS)
         for note in section.notes:
             self.report.changed(where, f"{word}: pip_url", f"plugins.{word}.source", note)
         inventory.warn_of_variables(self.report, word, plugin.variables())
@@ -99,11 +102,18 @@ class _Conversion:
         found = {}
         for word, base in self.sections.items():
             try:
-                section = sections.of(inside, word, self.folder)
+                section = sections.of(inside, word, self.folder, self.secrets)
             except errors.DativoError as problem:
                 self.report.left(FILE, f"environments.{env}: {word}", problem.message)
                 continue
             self._note(section)
+            for name in section.in_words:
+                if name not in self.sections[word].in_words:
+                    self.report.left(FILE, f"environments.{env}: {word}.{name}", _IN_WORDS)
+            for name in section.secrets:
+                if name not in self.sections[word].secrets:
+                    what = f"environments.{env}: {word}: a secret in clear"
+                    self.report.changed(FILE, what, f".env: {name}", "dativo.yml names the variable")
             over = difference(base.data, section.data)
             if over:
                 found[word] = over

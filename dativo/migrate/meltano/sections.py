@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dativo import errors
 from dativo.config.layers import merged
-from dativo.config.meltano import selection
+from dativo.config.meltano import dates, selection
 from dativo.config.meltano.definitions import RUNNABLE
 from dativo.config.meltano.expansion import names, variable
 from dativo.config.meltano.kinds import Setting, cast, configured, text_of
 from dativo.config.meltano.project import MeltanoProject
 from dativo.config.meltano.values import DOTENV, ENVIRONMENT, Value, Values
 from dativo.dataclass import dataclass
+from dativo.migrate import clear
+from dativo.migrate.meltano import environ
 from dativo.migrate.meltano.texts import Texts, of_run
+from dativo.secrets import names as secrets
 
 
 @dataclass
@@ -30,14 +34,29 @@ class Section:
     """Variable -> the value that stood in meltano.yml in clear."""
     of_run: dict[str, list[str]] = field(default_factory=dict)
     """Setting -> the variables of other plugins that it is made of."""
+    taken: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: str | None = None
+    in_words: list[str] = field(default_factory=list)
+    """Settings with a date that moves with the day."""
     package_fault: str | None = None
     notes: tuple[str, ...] = ()
 
+    def keep(self, name: str, value: str) -> str:
+        """Put a secret into .env; returns its variable, which has the environment in it where another has the name."""
+        known = {**self.taken, **self.secrets}
+        if known.get(name, value) != value and self.environment:
+            name = f"{name}_{variable(self.environment, '').strip('_')}"
+        stem, number = name, 2
+        while known.get(name, value) != value:
+            name, number = f"{stem}_{number}", number + 1
+        self.secrets[name] = value
+        return name
 
-def of(project: MeltanoProject, word: str, folder: Path) -> Section:
-    """A plugin's section for a dativo.yml in `folder`."""
+
+def of(project: MeltanoProject, word: str, folder: Path, taken: Mapping[str, str]) -> Section:
+    """A plugin's section for a dativo.yml in `folder`. `taken` are the secrets that have a variable already."""
     values = project.values(word)
-    section = Section(word, {}, Texts(_fixed(values)))
+    section = Section(word, {}, Texts(_fixed(values)), taken=taken, environment=project.environment)
     plugin = values.plugin
     data: dict[str, Any] = {"kind": RUNNABLE[plugin.kind]}
     try:
@@ -49,7 +68,7 @@ def of(project: MeltanoProject, word: str, folder: Path) -> Section:
     if plugin.mapping is not None:
         config = {**config, **section.texts.rewritten(plugin.config)}
     data["config"] = config
-    data["env"] = {name: text.replace("$", "$$") for name, text in project.process_env(values).items()}
+    data["env"] = _env(project, values, section)
     if plugin.kind == "extractors":
         data |= selection.section(values.extras, plugin.where)
         if data.get("select") == ["*.*"]:
@@ -82,6 +101,10 @@ def _config(values: Values, section: Section) -> dict[str, Any]:
         value = values.get(one, expand=False)
         if value.value is None:
             continue
+        words = one.kind == "date_iso8601" or "parse_date" in (one.processor, one.post_processor)
+        if words and isinstance(value.value, str) and not names(value.value) and dates.in_words(value.value):
+            section.in_words.append(one.name)
+            continue
         waiting = of_run(value.value, section.texts.fixed)
         if waiting:
             section.of_run[one.name] = waiting
@@ -90,19 +113,51 @@ def _config(values: Values, section: Section) -> dict[str, Any]:
     return configured(found)
 
 
+def _env(project: MeltanoProject, values: Values, section: Section) -> dict[str, str]:
+    found = {}
+    for name, text in environ.of(project, values, section.texts).items():
+        secret = secrets.is_secret(name, {}) and text.lower() not in secrets.WORDS
+
+        def put(clear_text: str, _: str | None, name: str = name) -> str:
+            return section.keep(variable("env", name), clear_text)
+
+        found[name] = clear.parted(text, put, secret=secret) or ""
+    return found
+
+
 def _written(one: Setting, value: Value, values: Values, section: Section) -> Any:
     if value.source == DOTENV and value.variable:
         section.texts.used[value.variable] = None
         return f"${{{value.variable}}}"
     if one.sensitive and not names(value.value) and value.value != "":
-        name = variable(values.plugin.name, one.name)
-        section.secrets[name] = text_of(one, value.value)
-        return f"${{{name}}}"
+        return f"${{{section.keep(variable(values.plugin.name, one.name), text_of(one, value.value))}}}"
     plain = value.value if value.source == ENVIRONMENT or not names(value.value) else None
     if plain is not None:
         plain = cast(one, plain, values.plugin.called)
-        return _dollars(plain) if value.source == ENVIRONMENT else section.texts.rewritten(plain)
-    return section.texts.rewritten(value.value)
+        found = _dollars(plain) if value.source == ENVIRONMENT else section.texts.rewritten(plain)
+    else:
+        found = section.texts.rewritten(value.value)
+    return _unseen(found, (one.name,), one, values, section)
+
+
+def _unseen(value: Any, at: tuple[str, ...], one: Setting, values: Values, section: Section) -> Any:
+    """A value whose clear secrets are variables of .env (I13): by the definition's word, by its name, in an address."""
+    if isinstance(value, dict):
+        return {key: _unseen(inner, (*at, str(key)), one, values, section) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_unseen(inner, at, one, values, section) for inner in value]
+    if not isinstance(value, str) or not value:
+        return value
+    secret = one.sensitive or secrets.is_secret(at[-1].rpartition(".")[2], {})
+    if not secret and not clear.in_address(value):
+        return value
+    if secret and value.lower() in secrets.WORDS:
+        return value
+
+    def put(text: str, name: str | None) -> str:
+        return section.keep(name or variable(values.plugin.name, "_".join(at)), text)
+
+    return clear.parted(value, put, secret=secret)
 
 
 def _dollars(value: Any) -> Any:

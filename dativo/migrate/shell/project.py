@@ -10,7 +10,7 @@ from typing import Any
 
 from dativo import errors
 from dativo.config.environment import VARIABLES
-from dativo.migrate import reading, settings
+from dativo.migrate import clear, reading, settings
 from dativo.migrate.draft import Draft
 from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import LEFT, Report
@@ -215,7 +215,7 @@ class _Project:
                 section.setdefault("pass_env", []).append(name)
                 why = "its value is not known here: it is taken from the environment of `dativo run`"
                 self.report.changed(where, f"{stage.name}: ${name}", f"plugins.{plugin}.pass_env", why)
-            elif any(names.inline(name, value, {})):
+            elif any(names.inline(name, value, {})) or clear.in_address(value):
                 reference = self.settings.secret("", name, value)
                 if reference is None:
                     self.report.left(where, f"{stage.name}: ${name}", "a secret with characters that .env cannot hold")

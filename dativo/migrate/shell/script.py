@@ -13,7 +13,7 @@ from dativo.migrate.report import Report
 from dativo.migrate.shell import grammar
 from dativo.migrate.shell.grammar import Command, Statement
 from dativo.migrate.shell.lexer import Token
-from dativo.migrate.shell.stage import BUFFERS, Stage, unwrapped
+from dativo.migrate.shell.stage import BUFFERS, Stage, timed, unwrapped
 from dativo.migrate.shell.words import Scope, Word, assigned
 from dativo.plugins.requirement import kind_of
 from dativo.secrets import dotenv
@@ -237,6 +237,8 @@ class Script:
             else:
                 env[made[0]] = None if made[1] is None else self.scope.word(made[1], splits=False).text
         first, rest = unwrapped(words)
+        if (seconds := timed(words)) is not None and first is not None:
+            self.left(command.line, f"timeout {seconds}", "a job's time is bounded by its limits: {wall: …}")
         stdout, stdin = self._redirects(command)
         called = None if first is None or not first.text else Path(first.text)
         return Stage(command.line, called, tuple(rest), env, stdout, stdin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
@@ -72,8 +73,28 @@ class Stage:
         return any(word.text in flags for word in self.words)
 
 
+TIMED = "timeout"
+"""It starts a program for as long as its first word says."""
+_TIME = re.compile(r"\d+(\.\d+)?[smhd]?")
+
+
+def timed(words: Sequence[Word]) -> str | None:
+    """How long `timeout` gives a program; None where nothing bounds its time."""
+    names = [(word.text or "").rpartition("/")[2] for word in words]
+    at = _bound(words[names.index(TIMED) :]) if TIMED in names else None
+    return None if at is None else words[names.index(TIMED) + at].text
+
+
+def _bound(words: Sequence[Word]) -> int | None:
+    """Where in `timeout …` its time stands."""
+    at = 1
+    while at < len(words) and (words[at].text or "").startswith("-"):
+        at += 2 if words[at].text in ("-k", "-s", "--kill-after", "--signal") else 1
+    return at if at < len(words) and _TIME.fullmatch(words[at].text or "") else None
+
+
 def unwrapped(words: Sequence[Word]) -> tuple[Word | None, list[Word]]:
-    """A program and its words without what starts it: `nice`, `exec`, `python -m`, `dativo`."""
+    """A program and its words without what starts it: `nice`, `exec`, `timeout 1h`, `python -m`, `dativo`."""
     rest = list(words)
     while rest:
         first = rest.pop(0)
@@ -83,8 +104,12 @@ def unwrapped(words: Sequence[Word]) -> tuple[Word | None, list[Word]]:
         if name.startswith("python") and [word.text for word in rest[:1]] == ["-m"] and len(rest) > 1:
             module = rest[1].text
             return Word(module.replace("_", "-") if module else None, rest[1].why), rest[2:]
+        if name == TIMED and (at := _bound([first, *rest])) is not None:
+            rest = rest[at:]
+            continue
         if name not in INTERPRETERS:
             return first, rest
         while rest and (rest[0].text or "").startswith("-"):
-            rest.pop(0)
+            numbered = rest.pop(0).text == "-n" and name == "nice"
+            rest = rest[1:] if numbered else rest
     return None, []

@@ -1,0 +1,94 @@
+"""What a user of a Meltano project is told to do when something fails: it must be possible there, and help."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+FOREIGN = re.compile(r"dativo add|dativo allow|dativo\.yml|--with\b")
+"""Words of a project that has a dativo.yml."""
+READ, WRITE = "sandbox: {read: [data]}", "sandbox: {write: [output]}"
+SMALL = """\
+plugins:
+  extractors:
+    - {name: tap-a, namespace: tap_a, executable: bin/tap-a, config: {token: "secret://env/NOPE_A"}}
+  loaders:
+    - {name: target-b, namespace: target_b, executable: bin/target-b}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "advice"),
+    [
+        ("config tap-a set page_size 3", 2, "meltano config set tap-a page_size VALUE"),
+        ("config nope", 2, "declare it in meltano.yml: meltano add nope"),
+        ("inspect tap-aa", 2, "did you mean tap-a? Else declare it in meltano.yml: meltano add tap-aa"),
+        ("discover nope", 2, "declare it in meltano.yml: meltano add nope"),
+        ("tap-nope", 2, "Else declare it in meltano.yml: meltano add tap-nope"),
+        ("allow tap-a --read /srv", 2, "at tap-a: annotations.dativo.sandbox.read: [/srv]"),
+        ("allow tap-a --network db:5432", 2, "at tap-a: annotations.dativo.sandbox.network: [db:5432]"),
+        ("remove tap-a", 2, "as meltano remove tap-a does"),
+        ("add tap-csv", 2, "declare it there, with meltano add tap-csv or by hand; dativo run installs it"),
+        ("run tap-a target-b", 2, "export NOPE_A, or write it into .env beside meltano.yml"),
+        ("run tap-a target-c", 2, "did you mean target-b?"),
+        ("run job", 2, "see `jobs:` in meltano.yml"),
+    ],
+)
+def test_advice(words, code, advice, folder):
+    world = folder(SMALL)
+    (world.folder / "bin").mkdir()
+    for name in ("tap-a", "target-b"):
+        (world.folder / "bin" / name).write_text("#!/bin/sh\ncat >/dev/null 2>&1\n")
+        (world.folder / "bin" / name).chmod(0o755)
+    world.dativo("sync").expect()
+    before = (world.folder / "dativo.lock").read_bytes()
+    answer = world.dativo(*words.split())
+    assert answer.code == code, answer.stderr
+    assert advice in answer.stderr, answer.stderr
+    assert not FOREIGN.search(answer.stderr), answer.stderr
+    if words.startswith("config"):
+        assert advice in world.dativo(*words.split(), "--json").json["hint"]
+    assert (world.folder / "dativo.lock").read_bytes() == before
+
+
+@pytest.mark.plugins
+@pytest.mark.timeout(600)
+def test_advice_that_was_followed_helps(project):
+    shop = project("shop")
+    shop.edit(WRITE, "sandbox: {}")
+    told = shop.dativo("run", "orders-to-files").expect(2).stderr
+    advice = f"under annotations.dativo.sandbox of target-jsonl in meltano.yml, write: [{shop.folder}/output"
+    assert advice in told, told
+    assert not FOREIGN.search(told), told
+    shop.edit("sandbox: {}", WRITE)
+    shop.dativo("run", "orders-to-files").expect()
+    for old, new, line in (
+        (READ, "sandbox: {raed: [data]}", "unknown key `raed` in sandbox"),
+        (READ, "limits: {memory: lots}", "limits.memory: a size is expected"),
+    ):
+        shop.edit(old, new)
+        assert re.search(
+            r"meltano\.yml:\d+: " + re.escape(line), shop.dativo("run", "orders-to-files").expect(2).stderr
+        )
+        shop.edit(new, old)
+    shop.edit("pip_url: target-jsonl==0.1.4", "pip_url: target-jsonl==0.1.4 'simplejson<1' 'simplejson>2'")
+    told = shop.dativo("run", "orders-to-files").expect(2).stderr
+    assert "what else its pip_url asks for" in told
+    assert not FOREIGN.search(told), told
+
+
+def test_a_program_that_was_changed_is_taken_as_the_error_says(folder):
+    world = folder(SMALL.replace(', config: {token: "secret://env/NOPE_A"}', ""))
+    (world.folder / "bin").mkdir()
+    for name in ("tap-a", "target-b"):
+        (world.folder / "bin" / name).write_text("#!/bin/sh\ncat >/dev/null 2>&1\n")
+        (world.folder / "bin" / name).chmod(0o755)
+    world.dativo("sync").expect()
+    (world.folder / "bin" / "tap-a").write_text("#!/bin/sh\n# mine\n")
+    told = world.dativo("sync").expect(3).stderr
+    (command,) = re.findall(r"if the change is yours: dativo (.*?)  ", told)
+    assert "changed since it was locked" in world.dativo("list").expect().stdout
+    world.dativo(*command.split()).expect()
+    world.dativo("sync", "--frozen").expect()
+    assert not (world.folder / "dativo.yml").exists()
