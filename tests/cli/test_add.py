@@ -86,7 +86,7 @@ def test_removing_a_plugin_that_a_job_uses_is_said(tmp_path):
 def test_a_changed_script_is_shown_and_refused(tmp_path):
     shop.make(tmp_path)
     (tmp_path / "tap_shop.py").write_text("#!/usr/bin/env python3\n")
-    assert "changed: dativo sync" in dativo(tmp_path, "list").stdout
+    assert "changed since it was locked" in dativo(tmp_path, "list").stdout
     done = dativo(tmp_path, "discover", "tap-shop")
     assert done.returncode == 3
     assert "error[plugin.tampered]" in done.stderr
