@@ -75,6 +75,11 @@ def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> d
     `wanted` is `auto`, `off`, or the names of what may be changed; `stream_name` a template for the target alone.
     """
     template = stream_name if step.role == "target" else None
+    if step.speaks_airbyte:
+        if template is not None:
+            message = f"{step.name} is an Airbyte destination: its streams keep their names"
+            raise errors.ConfigError("config.invalid", message, hint="leave out --stream-name")
+        return None
     rules, bounds = ([], "inclusive") if wanted == "off" or step.ours else _needed(step.plugin)
     chosen = [rule for rule in rules if wanted == "auto" or rule in wanted]
     if not chosen and template is None:

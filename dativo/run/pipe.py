@@ -225,10 +225,15 @@ class Downstream(_End):
             raise ToldElsewhere(int(found["error"].get("exit", 1)))
         return Answer(found.get("job"), found.get("run"), found.get("state"), found.get("alone"))
 
-    def go(self) -> None:
-        """The plugin is about to start."""
+    def go(self, catalog: str | None = None) -> None:
+        """The plugin is about to start. The other side is told its catalog if it asked for that."""
         if self.neighbour.ours:
-            self.publish(phase="go")
+            self.publish(phase="go", **({"catalog": catalog} if catalog is not None and self.asked() else {}))
+
+    def asked(self) -> bool:
+        """Whether the other side has to know the streams before it starts."""
+        advert = self._files.read("right", self.neighbour.process) if self._files is not None else None
+        return bool(advert and advert.get("asks"))
 
     def gone(self, when: str = "half way") -> None:
         """The neighbour closed the pipe: raise ToldElsewhere if it said, or is saying, why; else the error for that."""
@@ -271,6 +276,16 @@ class Upstream(_End):
         if self.neighbour.ours:
             return tuple(self.neighbour.advert.get("chain") or [self.neighbour.name])
         return (self.neighbour.name or "stdin",)
+
+    def ask(self) -> None:
+        """Say that this side has to know the streams before it starts: the other one tells its catalog with `go`."""
+        self.publish(asks=True)
+
+    @property
+    def catalog(self) -> str | None:
+        """The catalog that the other side told, None if it did not."""
+        told = self.neighbour.advert.get("catalog")
+        return told if isinstance(told, str) else None
 
     @property
     def alone(self) -> bool:
