@@ -201,7 +201,7 @@ def manifest(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
     schema = spec.get("connectionSpecification")
     settings = _marked(schema, 0) if isinstance(schema, dict) else {}
     settings.setdefault("properties", {})
-    kind = KINDS.get(name.partition("-")[0], "tap")
+    kind = KINDS.get(name.partition("-")[0]) or ("target" if airbyte_destination.modes(spec) else "tap")
     found: dict[str, Any] = {"name": name, "kind": kind, "settings": settings}
     found["capabilities"] = list(CAPABILITIES) if kind == "tap" else airbyte_destination.capabilities(spec)
     title = schema.get("title") if isinstance(schema, dict) else None

@@ -44,9 +44,13 @@ class Configured:
 
 def capabilities(spec: Mapping[str, Any]) -> list[str]:
     """What a ConnectorSpecification says about modes; one that says nothing appends."""
+    return sorted(MODES[mode] for mode in modes(spec)) or ["append"]
+
+
+def modes(spec: Mapping[str, Any]) -> list[str]:
+    """The modes that it names; a source names none."""
     said = spec.get("supported_destination_sync_modes")
-    found = [MODES[mode] for mode in said if mode in MODES] if isinstance(said, list) else []
-    return sorted(found) or ["append"]
+    return [mode for mode in MODES if mode in said] if isinstance(said, list) else []
 
 
 def configured(start: Start, can: Collection[str], plugin: str) -> Configured:

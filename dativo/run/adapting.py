@@ -60,13 +60,18 @@ def dialect(plugin: Installed) -> Dialect:
     """The dialect of an installed plugin. `block` decides by the same facts, without the names of the libraries."""
     sdk = _sdk(plugin)
     drafts = _named(sdk.rglob("*.py")) if sdk is not None else _drafts(plugin)
-    rules, bounds = ([], "number") if is_ours(plugin) or plugin.kind == "tap" else _needed(plugin)
+    rules, bounds = ([], "number") if _takes_all(plugin) else _needed(plugin)
     return Dialect(tuple(_libraries(plugin)), tuple(sorted(drafts)), tuple(rules), bounds)
 
 
 def is_ours(plugin: Installed) -> bool:
     """Whether it promises our exit codes and error lines, and so reads any SCHEMA that the protocol allows."""
     return "exit-codes" in plugin.capabilities
+
+
+def _takes_all(plugin: Installed) -> bool:
+    """Whether no SCHEMA is changed for it; an Airbyte destination is given none."""
+    return is_ours(plugin) or plugin.kind == "tap" or plugin.engine == "airbyte"
 
 
 def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> dict[str, Any] | None:

@@ -82,7 +82,7 @@ class Side:
             who = up.neighbour.name or "the program on the left"
             raise errors.ConfigError(
                 "catalog.invalid",
-                f"{self.name} has to be given its streams before it starts, and {who} is not run by dativo: it tells none",
+                f"{self.name} has to be given its streams before it starts, and {who} tells it none",
                 hint="give a catalog: --catalog FILE, or run the tap as `dativo TAP | …`",
                 context={"plugin": self.name},
             )

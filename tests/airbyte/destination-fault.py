@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """An Airbyte destination that does what its config says: it keeps each message it reads as a line of `file`.
 
-`echo`: `all` (the default: each STATE comes back), `last` (once, at the end), `none`, `wrong`, `early` (a state that it was
-not given), `bare` (as PyAirbyte prints it). `say` holds lines that it prints at its start, `die_at` the number of the record
-at which it kills itself, once, `trouble` a failure_type that it tells of behind the first record, with `end` its exit code.
+`echo`: `all` (the default: each STATE comes back), `last` (once, at the end), `none`, `wrong`, `early` (a state that it
+was not given), `bare` (as PyAirbyte prints it). `say` holds lines that it prints at its start, `die_at` the number of
+the record at which it kills itself, once, `trouble` a failure_type that it tells of behind the first record, with `end`
+its exit code.
 """
 
 import json
@@ -84,15 +85,20 @@ def write(config, catalog):
         echoed(last, echo)
 
 
+def read(path):
+    with open(path) as file:
+        return json.load(file)
+
+
 def main(question, **files):
-    config = json.load(open(files["config"])) if "config" in files else {}
+    config = read(files["config"]) if "config" in files else {}
     if question == "spec":
         say({"type": "SPEC", "spec": SPEC})
     elif question == "check":
         refused = {"status": "FAILED", "message": config["refuse"]} if "refuse" in config else {"status": "SUCCEEDED"}
         say({"type": "CONNECTION_STATUS", "connectionStatus": refused})
     else:
-        write(config, json.load(open(files["catalog"])))
+        write(config, read(files["catalog"]))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ pub struct Stream {
     pub namespace: Option<String>,
     /// Its name in Singer messages and bookmarks.
     pub stream: String,
+    /// To a destination: what the stream may be called instead in SCHEMA messages.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// What SCHEMA says of it; of a destination it says nothing.
     #[serde(default)]
     pub schema: serde_json::Value,

@@ -64,10 +64,13 @@ pub struct Outbound {
 impl Outbound {
     /// To the destination of that name.
     pub fn new(name: &str, spec: &Airbyte) -> Outbound {
-        let index = spec.streams.iter().enumerate();
+        let names = |(at, one): (usize, &Stream)| {
+            let all = one.also.iter().chain([&one.stream]).cloned();
+            all.map(|name| (name, at)).collect::<Vec<_>>()
+        };
         Outbound {
             streams: spec.streams.iter().map(Addressee::of).collect(),
-            index: index.map(|(at, one)| (one.stream.clone(), at)).collect(),
+            index: spec.streams.iter().enumerate().flat_map(names).collect(),
             routed: HashMap::new(),
             last: 0,
             sent: 0,

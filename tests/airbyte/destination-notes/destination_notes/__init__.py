@@ -1,6 +1,6 @@
 """A destination as most people would write it, on airbyte-cdk: rows go into tables of an SQLite file.
 
-It commits at each STATE, and hands it back then. With `die_at` it dies at that row, once, with rows that are not committed.
+It commits at each STATE, and hands it back then. With `die_at` it dies at that row, once, with rows uncommitted.
 """
 
 import json
