@@ -56,8 +56,8 @@ def docked(fault: Workspace, running: Engine) -> Docked:
 
 
 def test_a_destination_reads_what_it_is_given(docked: Docked, running: Engine, tmp_path: Path) -> None:
-    running.images["airbyte/destination-quay:3"] = DESTINATION
-    docked.dativo("add", "airbyte:docker/airbyte/destination-quay:3").expect()
+    running.images["airbyte/destination-quay:3.1"] = DESTINATION
+    docked.dativo("add", "airbyte:docker/airbyte/destination-quay:3.1").expect()
     kept = tmp_path / "kept.jsonl"
     ends = {"source-ship": {"config": {"rows": 25}, "sandbox": {"network": "none"}}}
     docked.configure({**ends, "destination-quay": {"config": {"file": str(kept)}, "sandbox": {"network": "none"}}})
@@ -73,8 +73,8 @@ def test_a_destination_reads_what_it_is_given(docked: Docked, running: Engine, t
 
 
 def test_a_destination_that_ends_before_its_input(docked: Docked, running: Engine, tmp_path: Path) -> None:
-    running.images["airbyte/destination-quay:3"] = DESTINATION
-    docked.dativo("add", "airbyte:docker/airbyte/destination-quay:3").expect()
+    running.images["airbyte/destination-quay:3.1"] = DESTINATION
+    docked.dativo("add", "airbyte:docker/airbyte/destination-quay:3.1").expect()
     docked.configure({"source-ship": {"config": {"rows": 100_000}, "sandbox": {"network": "none"}}})
     config = {"file": str(tmp_path / "kept.jsonl"), "trouble": "config_error"}
     docked.configure({"destination-quay": {"config": config, "sandbox": {"network": "none"}}})
