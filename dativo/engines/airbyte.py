@@ -49,7 +49,8 @@ def child(
         loading = airbyte_destination.configured(start, installed.capabilities, installed.name)
         argv = [str(installed.executable), "write", "--config", "{file:config}", "--catalog", "{file:catalog}"]
         files = {"config": _memfd(config, back_fd), "catalog": _memfd(loading.catalog)}
-        made = _placed({**bare, "argv": argv, "files": files}, installed, "write")
+        made = {**bare, "argv": argv, "files": files, "env": {**airbyte_destination.PROMPT, **bare["env"]}}
+        made = _placed(made, installed, "write")
         return {**made, "role": role, "airbyte": {"streams": loading.streams}}
     given = json.loads(catalog) if isinstance(catalog, str) else dict(catalog or {})
     if "streams" not in given:

@@ -21,6 +21,9 @@ MODES = {"append": "append", "overwrite": "overwrite", "append_dedup": "upsert"}
 CHOSEN = "destination-sync-mode"
 """The metadata of a stream that names its mode."""
 
+PROMPT = {"PYTHONUNBUFFERED": "1"}
+"""The CDK prints what it confirms into a buffer of 8 KiB: a destination that is killed would take that with it."""
+
 
 @dataclass(frozen=True)
 class Start:
