@@ -191,6 +191,8 @@ class Mending:
             )
             if kept is None and self.hold.committed:
                 raise errors.RunError("delivery.interrupted", f"{step.name} holds nothing of this job any more")
+        if step.disclosure is not None:
+            step.disclosure.stay()
         child = self._child(step, catalog=self.catalog, state=self.state)
         return child, None if kept is None else exact_text(kept)
 

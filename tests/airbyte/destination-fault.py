@@ -2,9 +2,9 @@
 """An Airbyte destination that does what its config says: it keeps each message it reads as a line of `file`.
 
 `echo`: `all` (the default: each STATE comes back), `last` (once, at the end), `none`, `wrong`, `early` (a state that it
-was not given), `bare` (as PyAirbyte prints it). `say` holds lines that it prints at its start, `die_at` the number of
-the record at which it kills itself, once, `trouble` a failure_type that it tells of behind the first record, with `end`
-its exit code.
+was not given), `bare` (as PyAirbyte prints it). `say` holds lines that it prints at its start, a line as a text or as a
+list of [text, times], `die_at` the number of the record at which it kills itself, once, `refuses` an id that it dies of
+each time, `trouble` a failure_type that it tells of behind the first record, with `end` its exit code.
 """
 
 import json
@@ -23,6 +23,7 @@ SPEC = {
             "echo": {"type": "string"},
             "say": {"type": "array"},
             "die_at": {"type": "integer"},
+            "refuses": {"type": "integer"},
             "trouble": {"type": "string"},
             "end": {"type": "integer"},
             "renew": {"type": "string"},
@@ -34,7 +35,9 @@ SPEC = {
 
 
 def say(message):
-    print(message if isinstance(message, str) else json.dumps(message), flush=True)
+    text = message if isinstance(message, str) else json.dumps(message)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def error(kind):
@@ -52,7 +55,7 @@ def echoed(state, echo):
 def write(config, catalog):
     echo, held, rows = config.get("echo", "all"), [], 0
     for one in config.get("say", []):
-        say(one)
+        say(one if isinstance(one, str) else "".join(text * times for text, times in one))
     if "renew" in config:
         fresh = {**config, "token": config["renew"]}
         control = {"type": "CONNECTOR_CONFIG", "emitted_at": 1, "connectorConfig": {"config": fresh}}
@@ -69,6 +72,8 @@ def write(config, catalog):
             if message["type"] == "RECORD" and rows == config.get("die_at") and not os.path.exists(died):
                 open(died, "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
+            if message["type"] == "RECORD" and message["record"]["data"].get("id") == config.get("refuses", -1):
+                sys.exit("ValueError: this one does not fit")
             if message["type"] == "RECORD" and "trouble" in config:
                 error(config["trouble"])
                 sys.exit(config.get("end", 1))
