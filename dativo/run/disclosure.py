@@ -1,10 +1,10 @@
 """The moment at which references become values: right before the first plugin of a run starts, for as long as it runs.
 
-`disclosed` reads every secret:// reference of the steps, checks the settings once more, and locks the tokens that a tap,
-or an Airbyte destination, may use up. One that rewrites its config gets a descriptor through which the data plane hands
-the new content back; what was refreshed goes back to its backend (`secrets.writeback`) before the plugin is started
-again, and at the latest when the run is over. I13: a value is in memory, in the plan (a sealed memfd) and in the
-plugin's own file only.
+`disclosed` reads every secret:// reference of the steps, checks the settings once more, and locks the tokens that a
+tap or an Airbyte destination may use up. One that rewrites its config gets a descriptor through which the data plane
+hands the new content back; what was refreshed goes back to its backend (`secrets.writeback`) before the plugin is
+started again, and at the latest when the run is over. I13: a value is in memory, in the plan (a sealed memfd) and in
+the plugin's own file only.
 """
 
 from __future__ import annotations
