@@ -64,7 +64,7 @@ def configured(start: Start, can: Collection[str], plugin: str) -> Configured:
         raise errors.ConfigError(
             "catalog.invalid",
             f"{plugin} has to be given its streams before it starts, and its tap has no catalog to tell them by",
-            hint="give one: --catalog FILE, as `dativo discover TAP` prints it",
+            hint=f"give one: --catalog FILE, or: … | dativo {plugin} --catalog FILE",
             context={"plugin": plugin},
         )
     given = json.loads(start.catalog) if isinstance(start.catalog, str) else dict(start.catalog)

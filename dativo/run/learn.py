@@ -6,7 +6,6 @@ is kept: no bookmark, no history. I6: observing grants nothing.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, replace
@@ -147,7 +146,7 @@ class _Trying:
     def _streams(self) -> str | None:
         """The catalog for a target that has to be given one."""
         given = catalog.chosen(self.step, self.side.options) if self.step.speaks_airbyte else None
-        return None if given is None else json.dumps(given)
+        return None if given is None else catalog.whole(given)
 
     def _catalog(self) -> str | None:
         options, step = self.side.options, self.step

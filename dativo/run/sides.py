@@ -5,7 +5,6 @@ The target's side holds the job and shows progress and the summary; the tap's si
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -77,7 +76,7 @@ class Side:
     def streams(self, up: Upstream) -> str | None:
         """The catalog for a target that has to know it: of --catalog, else what the tap's side told."""
         if self.options.catalog is not None:
-            return json.dumps(catalog.read(self.options.catalog))
+            return catalog.whole(catalog.read(self.options.catalog))
         if self.asks and up.catalog is None and not up.neighbour.ours:
             who = up.neighbour.name or "the program on the left"
             raise errors.ConfigError(

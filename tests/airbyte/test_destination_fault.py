@@ -180,6 +180,11 @@ def test_what_it_cannot_load_is_set_aside_as_it_came(quay: Workspace) -> None:
     (letters,) = (quay.folder / ".dativo" / "dead-letters" / JOB).iterdir()
     assert '\\"id\\":42' in letters.read_text() or '"id":42' in letters.read_text()
     assert "emitted_at" not in letters.read_text()
+    configure(quay, refuses=-1)
+    quay.shell("dativo discover tap-csv --json > catalog.json").expect()
+    line = f"dativo dlq replay {JOB} | dativo airbyte:destination-fault --catalog catalog.json"
+    assert "2 read = 2 written" in quay.shell(line).expect().stderr
+    assert set(data(quay, "boats")) == set(range(300))
 
 
 def test_a_mapper_in_between_tells_its_streams(quay: Workspace) -> None:
@@ -195,5 +200,10 @@ def test_a_mapper_in_between_tells_its_streams(quay: Workspace) -> None:
 
 
 def test_what_goes_over_the_wire_is_recorded(quay: Workspace) -> None:
-    run(quay, "--record").expect()
-    assert data(quay, "crews") == list(range(100))
+    tape = run(quay, "--json", "--record").expect().json["run"]
+    quay.shell("dativo discover tap-csv --json > catalog.json").expect()
+    line = f"dativo replay {tape} | dativo airbyte:destination-fault --catalog catalog.json"
+    assert "400 read = 400 written" in quay.shell(line).expect().stderr
+    assert data(quay, "crews") == 2 * list(range(100))
+    answer = quay.shell(f"{line} --job another").expect(2)
+    assert "the two sides name different jobs" in answer.stderr and "error[bug]" not in answer.stderr
