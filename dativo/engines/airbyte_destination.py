@@ -159,12 +159,18 @@ def _split(name: str, root: Mapping[str, Any]) -> tuple[str | None, str]:
 def _mode(stream: str, terms: _Terms, *, full: bool, keyed: bool, wanted: str | None) -> str:
     """destination_sync_mode: `overwrite` for what is read anew from its first row, else what keeps all rows."""
     can, start = terms.can, terms.start
-    anew = full and not start.begun and not _goes_on(start.state, stream)
-    if wanted is not None and not (wanted == "overwrite" and not anew):
-        if MODES.get(wanted) in can and (wanted != "append_dedup" or keyed):
-            return wanted
-        lacks = "the stream has no key" if wanted == "append_dedup" and MODES[wanted] in can else "it cannot do that"
+    lacks = None
+    if wanted is not None and MODES.get(wanted) not in can:
+        lacks = "it cannot do that"
+    elif wanted == "append_dedup" and not keyed:
+        lacks = "the stream has no key"
+    elif wanted == "overwrite" and not full:
+        lacks = "only a stream that is read in full (FULL_TABLE) is all there again"
+    if lacks is not None:
         raise _refused(terms.plugin, stream, f"{CHOSEN}: {wanted}: {lacks}", _offered(can))
+    if wanted is not None and not (wanted == "overwrite" and start.begun):
+        return wanted
+    anew = full and not start.begun and not _goes_on(start.state, stream)
     if anew and "overwrite" in can:
         return "overwrite"
     if keyed and "upsert" in can:

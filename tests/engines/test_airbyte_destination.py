@@ -57,6 +57,7 @@ OF_AIRBYTE = json.dumps({"bookmarks": {"boats": {"stream_state": {}}}, "airbyte"
         (stream(method=""), {}, "append_dedup"),
         (stream(root={"destination-sync-mode": "append"}), {}, "append"),
         (stream(root={"destination-sync-mode": "overwrite"}), {"begun": True}, "append_dedup"),
+        (stream(root={"destination-sync-mode": "overwrite"}), {"state": BOOKMARK}, "overwrite"),
         (stream(keys=(), root={"table-key-properties": ["id"]}, method="INCREMENTAL"), {}, "append_dedup"),
     ],
 )
@@ -74,6 +75,8 @@ def test_what_it_lacks() -> None:
     assert "it cannot do that" in wrong.message and wrong.hint == "it offers append"
     no_key = refused(stream(keys=(), root={"destination-sync-mode": "append_dedup"}))
     assert "the stream has no key" in no_key.message
+    part = refused(stream(method="INCREMENTAL", root={"destination-sync-mode": "overwrite"}))
+    assert "read in full" in part.message
     assert "has no catalog to tell them by" in str(refused_without_catalog())
 
 
