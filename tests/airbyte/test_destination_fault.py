@@ -114,6 +114,14 @@ def test_killed_the_next_run_goes_on(quay: Workspace) -> None:
     assert (data(quay, "boats"), data(quay, "crews")) == (list(range(300)), list(range(100)))
 
 
+def test_killed_in_a_shell_pipe_the_next_one_goes_on(quay: Workspace) -> None:
+    configure(quay, die_at=350)
+    line = "dativo tap-csv | dativo airbyte:destination-fault"
+    assert "destination-fault was killed" in quay.shell(line).expect(1).stderr
+    assert "100 read = 100 written" in quay.shell(line).expect().stderr
+    assert (data(quay, "boats"), data(quay, "crews")) == (list(range(300)), list(range(100)))
+
+
 def test_config_errors_are_never_tried_again(quay: Workspace) -> None:
     answer = run(quay, "--retries", "3", trouble="config_error").expect(2)
     assert "error[config.refused]  destination-fault: the harbour is closed" in answer.stderr
