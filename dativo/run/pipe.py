@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Literal, Self
 
 from dativo import errors
@@ -197,6 +197,7 @@ class Downstream(_End):
         super().__init__(fd, "left", "right", "right-end")
         self.counts: dict[str, Any] = {}
         """What this side counted, for the summary that the other side prints."""
+        self._told: dict[str, Any] = {}
         self.publish(plugin=plugin, **about)
 
     def agree(self, **about: Any) -> Answer:
@@ -228,7 +229,8 @@ class Downstream(_End):
     def go(self, catalog: str | None = None) -> None:
         """The plugin is about to start. The other side is told its catalog if it asked for that."""
         if self.neighbour.ours:
-            self.publish(phase="go", **({"catalog": catalog} if catalog is not None and self.asked() else {}))
+            self._told = {"catalog": catalog} if catalog is not None and self.asked() else {}
+            self.publish(phase="go", **self._told)
 
     def asked(self) -> bool:
         """Whether the other side has to know the streams before it starts."""
@@ -258,7 +260,7 @@ class Downstream(_End):
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> None:
         """Leave word how this side ended, and remove the advert."""
         end = {"verdict": "done", "exit": 0} if problem is None else _word(problem)
-        end |= {"plugin": self._advert["plugin"], **self.counts}
+        end |= {"plugin": self._advert["plugin"], **self.counts, **self._told}
         self._close("left-end", end if not self.met or self.neighbour.ours else None)
 
 
@@ -321,7 +323,10 @@ class Upstream(_End):
         if advert is None:
             end = self.their_end()
             if end is not None and end.get("verdict") == "done":
-                return  # a short tap that came and went between two looks: what it wrote is in the pipe
+                # A short tap that came and went between two looks: what it wrote is in the pipe.
+                advert = {**self.neighbour.advert, "catalog": end.get("catalog")}
+                self.neighbour = replace(self.neighbour, advert=advert)
+                return
             self.failed()
             raise AssertionError
         self.neighbour = Neighbour("dativo", self.neighbour.name, process, advert)
