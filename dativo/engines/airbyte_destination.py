@@ -167,7 +167,7 @@ def _mode(stream: str, terms: _Terms, *, full: bool, keyed: bool, wanted: str | 
     elif wanted == "overwrite" and not full:
         lacks = "only a stream that is read in full (FULL_TABLE) is all there again"
     if lacks is not None:
-        raise _refused(terms.plugin, stream, f"{CHOSEN}: {wanted}: {lacks}", _offered(can))
+        raise _refused(terms.plugin, stream, f"{CHOSEN}: {wanted}: {lacks}", f"it offers {' or '.join(offered(can))}")
     if wanted is not None and not (wanted == "overwrite" and start.begun):
         return wanted
     anew = full and not start.begun and not _goes_on(start.state, stream)
@@ -202,5 +202,6 @@ def _refused(plugin: str, stream: str, why: str, hint: str) -> errors.ConfigErro
     return errors.ConfigError("catalog.invalid", f"{plugin} cannot take {stream}: {why}", hint=hint, context=context)
 
 
-def _offered(can: Collection[str]) -> str:
-    return f"it offers {' or '.join(mode for mode, capability in MODES.items() if capability in can)}"
+def offered(can: Collection[str]) -> list[str]:
+    """The modes that a destination with these capabilities has."""
+    return [mode for mode, capability in MODES.items() if capability in can]

@@ -225,7 +225,7 @@ def test_what_it_is(notes: Notes) -> None:
     )
     assert (about["kind"], about["engine"]) == ("target", "airbyte")
     shown = notes.workspace.dativo("inspect", "destination-notes").expect().stdout
-    assert "speaks     Airbyte, with airbyte-cdk" in shown and "adapted    nothing" in shown
+    assert "speaks     Airbyte, with airbyte-cdk" in shown and "loads      by append, overwrite, append_dedup" in shown
     assert "says that it can load" in notes.workspace.dativo("config", "destination-notes", "test").expect().stdout
     notes.configure(path="/nowhere/at/all/notes.db")
     answer = notes.workspace.dativo("config", "destination-notes", "test").expect(2)
