@@ -1,9 +1,9 @@
 """A Docker or Podman engine, spoken to over its unix socket, and a container of it as if it were a child process.
 
 Run as a program (`SPEC NAME=FILE …`) it starts one container with these files in it, passes its stdout and stderr on,
-and leaves with its exit code. The data plane is given it as text, for a child of a plan: so it uses the standard
-library alone. Nothing of this machine is mounted: files go in as an archive, before the container starts. The API is
-Docker's, version 1.40, which Podman speaks too.
+and its own stdin to one that reads, and leaves with its exit code. The data plane is given it as text, for a child of a
+plan: so it uses the standard library alone. Nothing of this machine is mounted: files go in as an archive, before the
+container starts. The API is Docker's, version 1.40, which Podman speaks too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import tarfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,12 @@ class Engine:
         found = json.loads(self.ask("GET", f"/images/{quote(image, safe='')}/json"))
         return str(found["Id"])
 
-    def attach(self, container: str) -> io.BufferedReader:
-        """The container's output from now on, in frames."""
+    def attach(self, container: str, *, stdin: bool = False) -> tuple[socket.socket, io.BufferedReader]:
+        """The container's input, and its output from now on, in frames."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self.path)
-        line = f"POST {API}/containers/{container}/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\n"
+        ends = f"stream=1&stdout=1&stderr=1{'&stdin=1' if stdin else ''}"
+        line = f"POST {API}/containers/{container}/attach?{ends} HTTP/1.1\r\n"
         connection.sendall(f"{line}Host: localhost\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
         stream = connection.makefile("rb")
         status = stream.readline().split()
@@ -102,7 +104,7 @@ class Engine:
         if len(status) < 2 or status[1] not in (b"101", b"200"):
             why = _said(stream.read1(1 << 16).strip()) or b" ".join(status[1:]).decode("ascii", "replace")
             raise Fault(f"the engine does not pass the container's output on: {why}")
-        return stream
+        return connection, stream
 
 
 def _said(content: bytes) -> str:
@@ -139,8 +141,12 @@ class Container:
         self._id = str(json.loads(self._engine.ask("POST", "/containers/create", self._spec["create"]))["Id"])
         try:
             self._engine.ask("PUT", f"/containers/{self._id}/archive?path=/", packed(files))
-            with self._engine.attach(self._id) as stream:
+            reads = bool(self._spec["create"].get("OpenStdin"))
+            connection, stream = self._engine.attach(self._id, stdin=reads)
+            with connection, stream:
                 self._engine.ask("POST", f"/containers/{self._id}/start")
+                if reads:  # the program's end does not wait for input that a container which has ended did not read
+                    threading.Thread(target=_pass_in, args=(connection,), daemon=True).start()
                 _pass_on(stream)
             told = json.loads(self._engine.ask("POST", f"/containers/{self._id}/wait"))
             about = json.loads(self._engine.ask("GET", f"/containers/{self._id}/json"))
@@ -164,6 +170,16 @@ class Container:
         return [
             str(one["Id"]) for one in json.loads(self._engine.ask("GET", f"/containers/json?all=1&filters={wanted}"))
         ]
+
+
+def _pass_in(connection: socket.socket) -> None:
+    """What comes on stdin, and then its end."""
+    try:
+        while part := os.read(0, 1 << 16):
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+    except OSError:
+        return  # the container has ended: how, its exit code tells
 
 
 def _pass_on(stream: io.BufferedReader) -> None:

@@ -218,6 +218,8 @@ def _test(project: Project, plugin: str, timeout: float) -> None:
         line = f"{plugin} works: first record after {done.seconds:.1f} s, from {report.clean(done.stream)}"
     elif step.role == "tap":
         line = f"{plugin} works, but had no record to give ({done.streams} streams, {done.seconds:.1f} s)"
+    elif step.speaks_airbyte:
+        line = f"{plugin} says that it can load with these settings ({done.seconds:.1f} s)"
     else:
         line = f"{plugin} starts with these settings and ends with its input ({done.seconds:.1f} s)"
     report.result(

@@ -144,6 +144,7 @@ def _data(plugin: Installed, grants: Grants, given: list[dict[str, Any]], spoken
 
 
 def _lines(plugin: Installed, grants: Grants, given: list[dict[str, Any]], spoken: Dialect) -> Iterator[str]:
+    from dativo.engines import airbyte_destination
     from dativo.observe.summary import CHANGES
     from dativo.run import exposure
 
@@ -157,7 +158,9 @@ def _lines(plugin: Installed, grants: Grants, given: list[dict[str, Any]], spoke
     if waiting:
         rows.append(["when set", f"may {' and '.join(waiting)}"])
     rows.append(["speaks", f"{'Airbyte' if plugin.engine == 'airbyte' else 'Singer'}, with {spoken.words()}"])
-    if plugin.kind != "tap":
+    if plugin.engine == "airbyte" and plugin.kind == "target":
+        rows.append(["loads", f"by {', '.join(airbyte_destination.offered(plugin.capabilities))}"])
+    elif plugin.kind != "tap":
         changed = ", ".join(CHANGES[rule] for rule in spoken.rules) or "nothing: it takes any SCHEMA as it comes"
         rows.append(["adapted", f"in a SCHEMA, where needed: {changed}" if spoken.rules else changed])
     confined, free = exposure.score(grants), exposure.score(grants, "off")

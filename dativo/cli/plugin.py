@@ -215,7 +215,8 @@ def _common(plugin: Installed) -> list[click.Option]:
     found = list(reversed(getattr(holder, "__click_params__")))  # noqa: B009 - click keeps a decorator's options there
     if tap:
         found.append(click.Option(["--discover"], is_flag=True, help="Print the catalog and exit."))
-    return [*runflags.options(tap=tap), *found]
+    told = plugin.engine == "airbyte" and plugin.kind == "target"  # its streams, where its tap cannot be asked
+    return [*runflags.options(tap=tap, catalog=tap or told), *found]
 
 
 def _about(plugin: Installed, form: str) -> int:

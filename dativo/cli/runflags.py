@@ -22,7 +22,7 @@ else:
     _ParamType = click.ParamType  # generic only in newer clicks
 
 RECORD_HELP = "Keep a tape: all records are in there."
-TAP_ONLY = {"streams", "select", "catalog", "state"}
+TAP_ONLY = {"streams", "select", "state"}
 AS_LONG = "for-as-long-as-it-takes"
 
 
@@ -57,8 +57,8 @@ class _Tape(_ParamType):
 _FILE = click.Path(path_type=Path)
 
 
-def options(*, tap: bool = True) -> list[click.Option]:
-    """Fresh option objects; without `tap`, those that concern a tap are left out."""
+def options(*, tap: bool = True, catalog: bool = True) -> list[click.Option]:
+    """Fresh option objects; without `tap`, those that concern a tap are left out, and --catalog without `catalog`."""
     found = [
         click.Option(["--stream", "streams"], multiple=True, metavar="NAME", help="Only this stream (repeatable)."),
         click.Option(["--select"], multiple=True, metavar="PATTERN", help="Streams and columns, like 'a.*' '!a.b'."),
@@ -99,7 +99,8 @@ def options(*, tap: bool = True) -> list[click.Option]:
         ),
         click.Option(["--pass-env"], multiple=True, metavar="NAME", help="Give plugins this variable (repeatable)."),
     ]
-    return [one for one in found if tap or one.name not in TAP_ONLY]
+    left_out = ({"catalog"} if not catalog else set()) | (set() if tap else TAP_ONLY)
+    return [one for one in found if one.name not in left_out]
 
 
 def add_to(command: click.Command) -> click.Command:

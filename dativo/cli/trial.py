@@ -81,8 +81,10 @@ def trial(step: Step, *, timeout: float, log: PluginLog) -> Trial:
     """A tap: until its first record. Anything else: an empty input, which it should end on. Raises why it failed."""
     begun = time.monotonic()
     with _Stop() as interrupts, disclosed([step]) as (opened,):
-        if step.plugin.engine == "airbyte":
+        if step.speaks_airbyte:
             connector.Asking(opened.plugin, opened.config, opened.surroundings(), log, interrupts).check()
+            if step.role == "target":  # it has said that it could write, and without streams it could not be asked to
+                return Trial(time.monotonic() - begun, None, 0)
         text = catalog.prepare(opened, RunOptions(), None, interrupts, log) if step.role == "tap" else None
         run = rundirs.fresh_id("t")
         opened.ready()

@@ -1,8 +1,8 @@
-"""Airbyte sources as taps: spec, check, discover and read are about, test, discover and sync.
+"""Airbyte connectors as taps and targets: spec, check, discover, read and write are about, test, discover and sync.
 
-The protocol is that of airbyte-protocol-models 0.18 (PyPI): a source prints AirbyteMessages, one JSON object a line.
-What it answers to spec, check and discover is read here; what it prints while it reads is translated by the data
-plane (SPEC.md, section 15).
+The protocol is that of airbyte-protocol-models 0.18 (PyPI): a source prints AirbyteMessages, one JSON object a line,
+and a destination reads them. What a connector answers to spec, check and discover is read here; what it prints while
+it reads or writes is translated by the data plane (SPEC.md, section 15).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dativo import errors
 from dativo.dataclass import dataclass
-from dativo.engines import airbyte_catalog, airbyte_image, airbyte_state, singer
+from dativo.engines import airbyte_catalog, airbyte_destination, airbyte_image, airbyte_state, singer
+from dativo.engines.airbyte_destination import Start
 from dativo.engines.singer import Confine, Startable
 
 NAME = "airbyte"
@@ -39,16 +39,19 @@ def child(
     run: str,
     confine: Confine | None = None,
     cwd: str | None = None,
+    begun: bool = False,
 ) -> dict[str, Any]:
-    """One source of a run. `catalog` is the Singer catalog that `discovered` made, with what is selected; `state` a
-    bookmark."""
-    if role != "tap":
-        raise errors.ConfigError(
-            "plugin.kind",
-            f"{installed.name} is an Airbyte destination, which Dativo does not load into yet",
-            hint="take a target: dativo search target",
-            context={"plugin": installed.name},
-        )
+    """One connector of a run. `catalog` is the Singer catalog of the tap, with what is selected; `state` the bookmark
+    that the tap is handed. `begun`: this run has made a bookmark."""
+    bare = singer.probe(installed, (), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd)
+    if role == "target":
+        start = Start(catalog, _text(state), begun)
+        loading = airbyte_destination.configured(start, installed.capabilities, installed.name)
+        argv = [str(installed.executable), "write", "--config", "{file:config}", "--catalog", "{file:catalog}"]
+        files = {"config": _memfd(config, back_fd), "catalog": _memfd(loading.catalog)}
+        made = {**bare, "argv": argv, "files": files, "env": {**airbyte_destination.PROMPT, **bare["env"]}}
+        made = _placed(made, installed, "write")
+        return {**made, "role": role, "airbyte": {"streams": loading.streams}}
     given = json.loads(catalog) if isinstance(catalog, str) else dict(catalog or {})
     if "streams" not in given:
         given["streams"] = []
@@ -60,7 +63,6 @@ def child(
     if handed is not None:
         argv += ["--state", "{file:state}"]
         files["state"] = _memfd(handed)
-    bare = singer.probe(installed, (), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd)
     made = {**bare, "argv": argv, "files": files}
     return {
         **_placed(made, installed, "read"),
@@ -98,6 +100,10 @@ def _placed(child: dict[str, Any], installed: Startable, question: str) -> dict[
         return child
     words = [question, *(word for name in child["files"] for word in (f"--{name}", airbyte_image.path_of(name)))]
     return airbyte_image.contained(child, image, words)
+
+
+def _text(state: Mapping[str, Any] | str | None) -> str | None:
+    return state if isinstance(state, str) or state is None else json.dumps(state)
 
 
 def _memfd(content: Any, back_fd: int | None = None) -> dict[str, Any]:
@@ -192,13 +198,13 @@ def _messages(stdout: bytes) -> Iterator[dict[str, Any]]:
 
 
 def manifest(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A ConnectorSpecification as a manifest: its settings with the secrets marked, and what every source can do."""
+    """A ConnectorSpecification as a manifest: its settings with the secrets marked, and what it can do."""
     schema = spec.get("connectionSpecification")
     settings = _marked(schema, 0) if isinstance(schema, dict) else {}
     settings.setdefault("properties", {})
-    kind = KINDS.get(name.partition("-")[0], "tap")
+    kind = KINDS.get(name.partition("-")[0]) or ("target" if airbyte_destination.modes(spec) else "tap")
     found: dict[str, Any] = {"name": name, "kind": kind, "settings": settings}
-    found["capabilities"] = list(CAPABILITIES) if kind == "tap" else []
+    found["capabilities"] = list(CAPABILITIES) if kind == "tap" else airbyte_destination.capabilities(spec)
     title = schema.get("title") if isinstance(schema, dict) else None
     if isinstance(title, str):
         found["description"] = title

@@ -111,14 +111,22 @@ def configured(catalog: Mapping[str, Any], plugin: str) -> Configured:
                 "name": str(own["name"]),
                 "namespace": namespace if isinstance(namespace, str) else None,
                 "stream": name,
-                **_columns(stream, chosen[name], flat),
+                **columns(stream, chosen[name], flat),
             }
         )
     names = frozenset(plan["stream"] for plan in plans)
     return Configured({"streams": streams}, plans, names, frozenset(incremental))
 
 
-def _columns(stream: Mapping[str, Any], chosen: list[str], keys: list[str]) -> dict[str, Any]:
+def root_of(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a stream as a whole."""
+    for one in stream.get("metadata") or []:
+        if not one.get("breadcrumb"):
+            return dict(one["metadata"])
+    return {}
+
+
+def columns(stream: Mapping[str, Any], chosen: list[str], keys: list[str]) -> dict[str, Any]:
     """The SCHEMA with the columns that are selected, and those that are taken out of records."""
     schema = stream["schema"]
     properties = schema.get("properties")
@@ -135,9 +143,7 @@ def _columns(stream: Mapping[str, Any], chosen: list[str], keys: list[str]) -> d
 
 def _replication(stream: Mapping[str, Any], own: Mapping[str, Any], name: str, plugin: str) -> tuple[str, list[str]]:
     """sync_mode and cursor_field, from replication-method and replication-key."""
-    root: dict[str, Any] = next(
-        (one["metadata"] for one in stream.get("metadata") or [] if not one.get("breadcrumb")), {}
-    )
+    root = root_of(stream)
     method = str(root.get("replication-method") or stream.get("replication_method") or FULL).upper()
     key = root.get("replication-key") or stream.get("replication_key")
     modes = own.get("supported_sync_modes") or ["full_refresh"]

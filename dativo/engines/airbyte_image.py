@@ -30,13 +30,16 @@ def contained(child: dict[str, Any], image: str, words: Sequence[str]) -> dict[s
     sandbox, limits = child.get("sandbox", {}), child.get("limits", {})
     labels = {"dativo.plugin": child["name"], "dativo.job": child["env"].get("DATIVO_JOB", "")}
     given = dict(child["files"])
+    runs, reads = words[0] in ("read", "write"), words[0] == "write"
+    stdin = {"OpenStdin": True, "StdinOnce": True, "AttachStdin": True} if reads else {}
     spec = {
         "socket": socket,
-        "alone": labels if words[0] == "read" else {},
+        "alone": labels if runs else {},
         "create": {
             "Image": image,
             "Cmd": list(words),
-            "Labels": labels if words[0] == "read" else {},
+            **stdin,
+            "Labels": labels if runs else {},
             "NetworkDisabled": _network(child["name"], sandbox) == "none",
             "HostConfig": {
                 "NetworkMode": _network(child["name"], sandbox),

@@ -172,10 +172,9 @@ def _airbyte(request: Request, text: str, project: Project) -> Wanted:
     if text.startswith(airbyte.IMAGES):
         image = text.removeprefix(airbyte.IMAGES)
         name = checked_name(request.as_name or airbyte.image(image)[0])
-        return Wanted(replace(request, kind="tap"), "docker", name, image, engine=airbyte.ENGINE)
+        return Wanted(request, "docker", name, image, engine=airbyte.ENGINE)
     if text.startswith(_PLACES):
-        wanted = _path(replace(request, kind=request.kind or "tap"), text, project)
-        return replace(wanted, engine=airbyte.ENGINE)
+        return replace(_path(request, text, project), engine=airbyte.ENGINE)  # what it is, its `spec` says
     found = airbyte.connector(text)
     request = replace(request, kind=found.kind)
     name = checked_name(request.as_name or found.name)

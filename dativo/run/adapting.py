@@ -60,7 +60,7 @@ def dialect(plugin: Installed) -> Dialect:
     """The dialect of an installed plugin. `block` decides by the same facts, without the names of the libraries."""
     sdk = _sdk(plugin)
     drafts = _named(sdk.rglob("*.py")) if sdk is not None else _drafts(plugin)
-    rules, bounds = ([], "number") if is_ours(plugin) or plugin.kind == "tap" else _needed(plugin)
+    rules, bounds = ([], "number") if _takes_all(plugin) else _needed(plugin)
     return Dialect(tuple(_libraries(plugin)), tuple(sorted(drafts)), tuple(rules), bounds)
 
 
@@ -69,12 +69,22 @@ def is_ours(plugin: Installed) -> bool:
     return "exit-codes" in plugin.capabilities
 
 
+def _takes_all(plugin: Installed) -> bool:
+    """Whether no SCHEMA is changed for it; an Airbyte destination is given none."""
+    return is_ours(plugin) or plugin.kind == "tap" or plugin.engine == "airbyte"
+
+
 def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> dict[str, Any] | None:
     """The `adapt` of a child that reads a stream; None when nothing is to be changed for it.
 
     `wanted` is `auto`, `off`, or the names of what may be changed; `stream_name` a template for the target alone.
     """
     template = stream_name if step.role == "target" else None
+    if step.speaks_airbyte:
+        if template is not None:
+            message = f"{step.name} is an Airbyte destination: its streams keep their names"
+            raise errors.ConfigError("config.invalid", message, hint="leave out --stream-name")
+        return None
     rules, bounds = ([], "inclusive") if wanted == "off" or step.ours else _needed(step.plugin)
     chosen = [rule for rule in rules if wanted == "auto" or rule in wanted]
     if not chosen and template is None:

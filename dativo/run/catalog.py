@@ -46,6 +46,14 @@ def chosen(step: Step, options: RunOptions) -> dict[str, Any] | None:
     return read(step.project.root / step.spec.catalog) if step.spec.catalog else None
 
 
+def whole(given: dict[str, Any]) -> str:
+    """The text of a catalog for who is to know its streams: all of them, where none is selected."""
+    from dativo_protocol.catalog import apply_selection, selected_streams
+
+    chosen = given if selected_streams(given) else apply_selection(given, EVERYTHING, {})
+    return json.dumps(chosen, ensure_ascii=False)
+
+
 def _wrong(stream: Any) -> str | None:
     if not isinstance(stream, dict):
         return "is no object"

@@ -43,7 +43,7 @@ def manifest_of_image(digest: str, *, beat: Callable[[], None] | None = None) ->
     grants = bare("image", python, singer.home_of(python), wall=probe.PATIENCE)
     child = singer.probe(python, (), confine=grants.confining(planned=False))
     contained = airbyte_image.contained(child, digest, ["spec"])
-    found = _described({**contained, "name": "image"}, "source", beat)
+    found = _described({**contained, "name": "image"}, "image", beat)
     return {**found, airbyte_image.IMAGE: digest}
 
 

@@ -1,9 +1,10 @@
 """The moment at which references become values: right before the first plugin of a run starts, for as long as it runs.
 
-`disclosed` reads every secret:// reference of the steps, checks the settings once more, and locks the tokens that a tap
-may use up. A tap that rewrites its config file gets a descriptor through which the data plane hands the new content
-back; what was refreshed goes back to its backend (`secrets.writeback`) before the plugin is started again, and at the
-latest when the run is over. I13: a value is in memory, in the plan (a sealed memfd) and in the plugin's own file only.
+`disclosed` reads every secret:// reference of the steps, checks the settings once more, and locks the tokens that a
+tap or an Airbyte destination may use up. One that rewrites its config gets a descriptor through which the data plane
+hands the new content back; what was refreshed goes back to its backend (`secrets.writeback`) before the plugin is
+started again, and at the latest when the run is over. I13: a value is in memory, in the plan (a sealed memfd) and in
+the plugin's own file only.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Disclosure:
         self._way_back = WriteBack(resolver, plugin, locks)
         self._config, self._origins = config, origins
         self._back: int | None = None
+        self._stays = False
         self._notes: list[str] = []
 
     @property
@@ -42,19 +44,31 @@ class Disclosure:
 
     def back_fd(self) -> int:
         """A fresh descriptor for the plugin's next start; what came back from the last one is settled first."""
+        stays, self._stays = self._stays, False
+        if stays and self._back is not None:
+            self._take(self._back)
+            return self._back
         self.settle()
         self._back = os.memfd_create("dativo-back", os.MFD_CLOEXEC)
         return self._back
+
+    def stay(self) -> None:
+        """The next start is one in place, where the data plane has kept the descriptor."""
+        self._stays = True
 
     def settle(self) -> None:
         """Take what the plugin left behind, put it where it belongs, and use it for the next start."""
         if self._back is None:
             return
+        back, self._back = self._back, None
         try:
-            left = os.pread(self._back, os.fstat(self._back).st_size, 0)
+            self._take(back)
         finally:
-            os.close(self._back)
-            self._back = None
+            os.close(back)
+
+    def _take(self, back: int) -> None:
+        left = os.pread(back, os.fstat(back).st_size, 0)
+        os.ftruncate(back, 0)
         if left:
             kept = self._way_back.keep(self._config, self._origins, left)
             self._notes += kept.notes
@@ -96,7 +110,8 @@ def told(steps: Sequence[Step]) -> list[str]:
 
 
 def _disclosed(step: Step, locks: Locks) -> Step:
-    if step.role == "tap":
+    renews = step.role == "tap" or step.speaks_airbyte
+    if renews:
         # Before they are read: the run that has one now may be about to change it.
         locks.take(step.resolver, step.resolver.check(step.config, step.name), step.name)
     resolved = step.resolver.resolve(step.config, step.name)
@@ -105,6 +120,6 @@ def _disclosed(step: Step, locks: Locks) -> Step:
         settings.typed(schema, resolved.config, resolved.origins)
         settings.check(step.name, schema, resolved.config)
     opened = replace(step, config=resolved.config)
-    if step.role != "tap":
+    if not renews:
         return opened
     return replace(opened, disclosure=Disclosure(step.resolver, step.name, resolved.config, resolved.origins, locks))

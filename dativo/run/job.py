@@ -208,7 +208,9 @@ def work(
         adopt=lambda log: adopt(hold, steps[-1], interrupts, log) if job.adopts else None,
         catalog=lambda log: catalog.prepare(steps[0], options, chosen, interrupts, log, beat=hold.beat),
         state=state,
-        plan=lambda text, state: plan_of(job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas),
+        plan=lambda text, state: plan_of(
+            job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas, begun=hold.committed
+        ),
         checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),
         taps=parallel.one
         if job.tap is not None  # what is played is one stream of messages
@@ -224,8 +226,10 @@ def plan_of(
     catalog_text: str | None,
     state: str | None,
     known: Callable[[], dict[str, dict[str, Any]]] = dict,
+    begun: bool = False,
 ) -> Plan:
-    """The plan for one attempt. `known` tells the SCHEMAs of earlier runs, and is asked where the policy needs them."""
+    """The plan for one attempt. `known` tells the SCHEMAs of earlier runs, and is asked where the policy needs them;
+    `begun`: this run has made a bookmark."""
     options, spec = job.options, job.spec
     tap, *others = steps
     policy = policy_of(job, others)
@@ -234,7 +238,8 @@ def plan_of(
     adapt = adapting.wanted(options, spec.adapt)
     template = adapting.template_of(options, spec)
     for step in others:
-        child = {**step.child(job=job.name, run=run), "adapt": adapting.block(step, adapt, template)}
+        child = step.child(job=job.name, run=run, catalog=catalog_text, state=state, begun=begun)
+        child = {**child, "adapt": adapting.block(step, adapt, template)}
         children.append(encoding.dressed(child, step, spool))
     return Plan(
         run=run,
@@ -279,7 +284,7 @@ def lines(steps: Sequence[Step]) -> dict[str, int]:
 def planned(job: Job) -> dict[str, Any]:
     """The plan of a dry run: nothing is started, discovered or locked, and no value is shown (I13)."""
     steps, _ = relief.of(prepared(job), policy_of(job).validate)
-    text = "{}" if steps[0].can("discover") else None
+    text = "{}" if steps[0].can("discover") or steps[-1].speaks_airbyte else None
     return plan_of(job, steps, run="dry-run", catalog_text=text, state=None).shown()
 
 

@@ -17,7 +17,7 @@ from dativo.bus.plan import Sink, Source
 from dativo.config.keys import UNFENCED
 from dativo.config.project import working_directory
 from dativo.dataclass import dataclass
-from dativo.engines import airbyte, singer
+from dativo.engines import singer
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress
 from dativo.run import catalog, connector, probe, rundirs
@@ -108,7 +108,7 @@ class _Trying:
         """What it tried, how it ended, and what it needs for more."""
         problem = None
         try:
-            text = self._catalog() if self.step.role == "tap" else None
+            text = self._catalog() if self.step.role == "tap" else self._streams()
             problem = self._move(text, source)
         except errors.DativoError as error:
             if not self.found or error.code in ("run.cancelled", "sandbox.unavailable"):
@@ -143,12 +143,17 @@ class _Trying:
             },
         )
 
+    def _streams(self) -> str | None:
+        """The catalog for a target that has to be given one."""
+        given = catalog.chosen(self.step, self.side.options) if self.step.speaks_airbyte else None
+        return None if given is None else catalog.whole(given)
+
     def _catalog(self) -> str | None:
         options, step = self.side.options, self.step
         given = catalog.chosen(step, options)
         if given is not None or not step.can("discover") or not (step.can("catalog") or step.can("properties")):
             return catalog.prepare(step, options, given, self.interrupts, self.log)
-        speaks_airbyte = step.plugin.engine == airbyte.NAME
+        speaks_airbyte = step.speaks_airbyte
         if speaks_airbyte:
             child = connector.question(step.plugin, "discover", step.config, **step.surroundings())
         else:

@@ -193,7 +193,12 @@ class Mending:
             )
             if kept is None and self.hold.committed:
                 raise errors.RunError("delivery.interrupted", f"{step.name} holds nothing of this job any more")
-        return self._child(step), None if kept is None else exact_text(kept)
+        if step.disclosure is not None:
+            step.disclosure.stay()
+        child = self._child(step, catalog=self.catalog, state=self.state)
+        return child, None if kept is None else exact_text(kept)
 
     def _child(self, step: Step, **given: str | None) -> dict[str, Any]:
-        return encoding.dressed(step.child(job=self.hold.job, run=self.hold.run, **given), step, self.spool)
+        return encoding.dressed(
+            step.child(job=self.hold.job, run=self.hold.run, begun=self.hold.committed, **given), step, self.spool
+        )

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Literal, Self
 
 from dativo import errors
@@ -197,6 +197,7 @@ class Downstream(_End):
         super().__init__(fd, "left", "right", "right-end")
         self.counts: dict[str, Any] = {}
         """What this side counted, for the summary that the other side prints."""
+        self._told: dict[str, Any] = {}
         self.publish(plugin=plugin, **about)
 
     def agree(self, **about: Any) -> Answer:
@@ -225,10 +226,16 @@ class Downstream(_End):
             raise ToldElsewhere(int(found["error"].get("exit", 1)))
         return Answer(found.get("job"), found.get("run"), found.get("state"), found.get("alone"))
 
-    def go(self) -> None:
-        """The plugin is about to start."""
+    def go(self, catalog: str | None = None) -> None:
+        """The plugin is about to start. The other side is told its catalog if it asked for that."""
         if self.neighbour.ours:
-            self.publish(phase="go")
+            self._told = {"catalog": catalog} if catalog is not None and self.asked() else {}
+            self.publish(phase="go", **self._told)
+
+    def asked(self) -> bool:
+        """Whether the other side has to know the streams before it starts."""
+        advert = self._files.read("right", self.neighbour.process) if self._files is not None else None
+        return bool(advert and advert.get("asks"))
 
     def gone(self, when: str = "half way") -> None:
         """The neighbour closed the pipe: raise ToldElsewhere if it said, or is saying, why; else the error for that."""
@@ -253,7 +260,7 @@ class Downstream(_End):
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> None:
         """Leave word how this side ended, and remove the advert."""
         end = {"verdict": "done", "exit": 0} if problem is None else _word(problem)
-        end |= {"plugin": self._advert["plugin"], **self.counts}
+        end |= {"plugin": self._advert["plugin"], **self.counts, **self._told}
         self._close("left-end", end if not self.met or self.neighbour.ours else None)
 
 
@@ -271,6 +278,16 @@ class Upstream(_End):
         if self.neighbour.ours:
             return tuple(self.neighbour.advert.get("chain") or [self.neighbour.name])
         return (self.neighbour.name or "stdin",)
+
+    def ask(self) -> None:
+        """Say that this side has to know the streams before it starts: the other one tells its catalog with `go`."""
+        self.publish(asks=True)
+
+    @property
+    def catalog(self) -> str | None:
+        """The catalog that the other side told, None if it did not."""
+        told = self.neighbour.advert.get("catalog")
+        return told if isinstance(told, str) else None
 
     @property
     def alone(self) -> bool:
@@ -306,7 +323,10 @@ class Upstream(_End):
         if advert is None:
             end = self.their_end()
             if end is not None and end.get("verdict") == "done":
-                return  # a short tap that came and went between two looks: what it wrote is in the pipe
+                # A short tap that came and went between two looks: what it wrote is in the pipe.
+                advert = {**self.neighbour.advert, "catalog": end.get("catalog")}
+                self.neighbour = replace(self.neighbour, advert=advert)
+                return
             self.failed()
             raise AssertionError
         self.neighbour = Neighbour("dativo", self.neighbour.name, process, advert)

@@ -51,7 +51,15 @@ class Player(Step):
             self.name, profile or policies.DEFAULT, held, start, read=tuple(dict.fromkeys(read)), network="none"
         )
 
-    def child(self, *, job: str, run: str, catalog: str | None = None, state: str | None = None) -> dict[str, Any]:
+    def child(
+        self,
+        *,
+        job: str,
+        run: str,
+        catalog: str | None = None,
+        state: str | None = None,
+        begun: bool = False,
+    ) -> dict[str, Any]:
         """The player as a child of a plan. The bookmark of the run is none of its business."""
         words = [word for path in self.files for word in ("--play", str(path))] + list(self.words)
         files = {}

@@ -16,6 +16,7 @@ from dativo.bus.plan import Plan, Sink, Source
 from dativo.config.project import Project
 from dativo.config.specs import job_name
 from dativo.dataclass import dataclass
+from dativo.engines import airbyte
 from dativo.observe.log import PluginLog
 from dativo.observe.progress import Progress, progress
 from dativo.observe.summary import Summary
@@ -79,6 +80,25 @@ class Side:
             resolver=resolver_of(self.project, said=self.options.tenant),
         )
 
+    @property
+    def asks(self) -> bool:
+        """Whether it has to know the streams before it starts, and is not told them by --catalog."""
+        return self.plugin.kind == "target" and self.plugin.engine == airbyte.NAME and self.options.catalog is None
+
+    def streams(self, up: Upstream) -> str | None:
+        """The catalog for a target that has to know it: of --catalog, else what the tap's side told."""
+        if self.options.catalog is not None:
+            return catalog.whole(catalog.read(self.options.catalog))
+        if self.asks and up.catalog is None and not up.neighbour.ours:
+            who = up.neighbour.name or "the program on the left"
+            raise errors.ConfigError(
+                "catalog.invalid",
+                f"{self.name} has to be given its streams before it starts, and {who} tells it none",
+                hint="give a catalog: --catalog FILE, or run the tap as `dativo TAP | …`",
+                context={"plugin": self.name},
+            )
+        return up.catalog
+
     def plan(self, step: Step, child: dict[str, Any], *, run: str, job: str, **ends: Any) -> Plan:
         """The plan for this side alone."""
         # BATCH is refused where it cannot be loaded: at the target. A tap's side passes it on.
@@ -116,7 +136,7 @@ class Side:
         """The plan of a dry run: nothing is started, met or locked, and no value is shown (I13)."""
         step = self.step()
         job = self.options.job or "default"
-        text = "{}" if step.role == "tap" and step.can("discover") else None
+        text = "{}" if step.speaks_airbyte or (step.role == "tap" and step.can("discover")) else None
         ends: dict[str, Any] = {}
         if step.role != "tap":
             ends["source"] = Source("stdin", await_verdict=False)
@@ -149,7 +169,7 @@ def tap(side: Side) -> int:
         job = answer.job or job_name((side.name, right.name or "stdout"))
         child = step.child(job=job, run=run, catalog=text, state=state)
         plan = side.plan(step, child, run=run, job=job, sink=Sink(right.name or "stdout", quiet=right.ours))
-        down.go()
+        down.go(text)
         silent = right.ours or options.quiet or sys.stdout.isatty()
         shown = Progress() if right.ours else progress(quiet=silent)
         seen = Attempt(
@@ -231,6 +251,8 @@ def _target(side: Side) -> Summary:
         )
     options = side.options
     with Interrupts() as interrupts, Upstream(STDIN, side.name) as up:
+        if side.asks:
+            up.ask()
         [step], relieved = relief.of([side.step()], options.policy({}, batch=True).validate)
         left = up.meet()
         up.await_ready()
@@ -251,12 +273,20 @@ def _target(side: Side) -> Summary:
             hold.only(streams)
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))
             hold.belongs(given=wishes.get("stateful") is False, full_refresh=refresh, streams=streams)
-            up.answer(job, hold.run, hold.handed(full_refresh=refresh, streams=streams))
+            state = hold.handed(full_refresh=refresh, streams=streams)
+            up.answer(job, hold.run, state)
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
             step.ready()
             notes += side.begin_tape(step, hold.run)
-            plan = side.plan(step, step.child(job=job, run=hold.run), run=hold.run, job=job, source=source)
+            child = step.child(
+                job=job,
+                run=hold.run,
+                catalog=side.streams(up),
+                state=state,
+                begun=wishes.get("stateful") is False,  # it has a state of its own, which is not known here
+            )
+            plan = side.plan(step, child, run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)
             told = _Verdict(up)
             seen = Attempt(
@@ -387,11 +417,13 @@ def mapper(side: Side) -> int:
         job = options.job or up.neighbour.advert.get("job")
         down.publish(chain=[*up.chain, side.name], job=job, **wishes)
         right = down.meet()
+        if right.ours and down.asked():
+            up.ask()
         answer = down.agree() if right.ours else Answer(job, None, None, alone=right.name or "stdout")
         up.answer(answer.job, answer.run, answer.state, answer.alone)
         up.await_go(lambda: None)
         [step] = stack.enter_context(disclosed([step]))
-        down.go()
+        down.go(up.catalog)
         log = PluginLog(shown=options.verbose)
         run = answer.run or rundirs.fresh_id("m")
         name = answer.job or "default"

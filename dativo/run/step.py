@@ -76,6 +76,11 @@ class Step:
         """Whether the plugin promises our exit codes and error lines."""
         return adapting.is_ours(self.plugin)
 
+    @property
+    def speaks_airbyte(self) -> bool:
+        """Whether it is an Airbyte connector."""
+        return self.plugin.engine == airbyte.NAME
+
     def can(self, capability: str) -> bool:
         """Whether the manifest says so."""
         return capability in self.plugin.capabilities
@@ -98,20 +103,15 @@ class Step:
         run: str,
         catalog: str | None = None,
         state: str | None = None,
+        begun: bool = False,
     ) -> dict[str, Any]:
-        """This step as a child of a plan."""
-        speaks_airbyte = self.plugin.engine == airbyte.NAME
-        make = airbyte.child if speaks_airbyte else singer.child
-        return make(
-            self.plugin,
-            role=self.role,
-            config=config_of(self.plugin.env_dir, self.config) if speaks_airbyte else self.config,
-            catalog=catalog,
-            state=state,
-            job=job,
-            run=run,
-            **self.surroundings(planned=True),
-        )
+        """This step as a child of a plan. `catalog` and `state` are the tap's, and `begun` says whether this run has
+        made a bookmark: a target that is an Airbyte destination is told of them, too."""
+        given: dict[str, Any] = {"role": self.role, "catalog": catalog, "state": state, "job": job, "run": run}
+        given |= self.surroundings(planned=True)
+        if self.speaks_airbyte:
+            return airbyte.child(self.plugin, config=config_of(self.plugin.env_dir, self.config), begun=begun, **given)
+        return singer.child(self.plugin, config=self.config, **given)
 
 
 def prepare(

@@ -14,6 +14,7 @@ from dativo.dataclass import dataclass
 from dativo.run import sides, tape
 from dativo.run.job import Job
 from dativo.run.options import RunOptions
+from dativo.run.pipe import ToldElsewhere
 from dativo.run.player import Player, player
 from dativo.run.settings import Given
 from dativo.run.sides import Side
@@ -69,4 +70,7 @@ class Playing(Side):
 def stream(tap: Player, job: str, options: RunOptions) -> tuple[int, Playing]:
     """Print the stream on stdout, to whoever reads there. The exit code, and what became of it."""
     side = Playing(tap.project, tap.plugin, replace(options, job=job), Given(), tap=tap)
-    return sides.tap(side), side
+    try:
+        return sides.tap(side), side
+    except ToldElsewhere as elsewhere:  # the other side says why
+        return elsewhere.exit_code, side

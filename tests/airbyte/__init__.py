@@ -1,1 +1,1 @@
-"""Airbyte sources as taps: real ones from the package index, and one that misbehaves as it is told to."""
+"""Airbyte connectors as taps and targets: real ones of the package index, and some that misbehave as they are told."""

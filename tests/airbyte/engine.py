@@ -5,6 +5,7 @@ What is checked of a container is what was asked of the engine (`created`), for 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -159,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         words = [word.replace("/dativo/", f"{made.folder}/dativo/") for word in made.spec["Cmd"]]
         made.process = subprocess.Popen(
             [sys.executable, str(program), *words],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if made.spec.get("OpenStdin") else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -172,12 +173,22 @@ class _Handler(BaseHTTPRequestHandler):
         if made.process is None:
             return  # it was taken away before anybody started it
         lock = threading.Lock()
+        if made.process.stdin is not None:
+            assert "stdin=1" in self.path
+            threading.Thread(target=self._input, args=(made.process.stdin,), daemon=True).start()
         streams = ((1, made.process.stdout), (2, made.process.stderr))
         threads = [threading.Thread(target=self._frames, args=(number, stream, lock)) for number, stream in streams]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def _input(self, stream: Any) -> None:
+        """What the client sends behind its request, and then its end."""
+        with contextlib.suppress(OSError), stream:
+            while part := self.rfile.read1(1 << 15):
+                stream.write(part)
+                stream.flush()
 
     def _frames(self, number: int, stream: Any, lock: threading.Lock) -> None:
         with stream:

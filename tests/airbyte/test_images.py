@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.airbyte import engine
-from tests.airbyte.conftest import FAULT
+from tests.airbyte.conftest import DESTINATION, FAULT
 from tests.airbyte.engine import Engine
 from tests.workspace import Answer, Workspace
 
@@ -53,6 +53,35 @@ def docked(fault: Workspace, running: Engine) -> Docked:
     workspace = Docked(fault.folder, fault.home, running.path)
     workspace.dativo("add", f"airbyte:docker/{IMAGE}").expect()
     return workspace
+
+
+def test_a_destination_reads_what_it_is_given(docked: Docked, running: Engine, tmp_path: Path) -> None:
+    running.images["airbyte/destination-quay:3.1"] = DESTINATION
+    docked.dativo("add", "airbyte:docker/airbyte/destination-quay:3.1").expect()
+    kept = tmp_path / "kept.jsonl"
+    ends = {"source-ship": {"config": {"rows": 25}, "sandbox": {"network": "none"}}}
+    docked.configure({**ends, "destination-quay": {"config": {"file": str(kept)}, "sandbox": {"network": "none"}}})
+    docked.dativo("config", "destination-quay", "test").expect()
+    words = ("run", "airbyte:source-ship", "airbyte:destination-quay", "--stream", "users", "--json")
+    first = docked.dativo(*words).expect().json
+    assert (first["records"], first["bookmark"]["covered"]) == (25, 25)
+    assert docked.dativo(*words).expect().json["records"] == 0
+    assert sum('"RECORD"' in line for line in kept.read_text().splitlines()) == 25
+    asked = next(one for one in running.created if "write" in one["Cmd"])
+    assert (asked["OpenStdin"], asked["StdinOnce"], asked["HostConfig"]["Binds"]) == (True, True, [])
+    assert running.containers == {}
+
+
+def test_a_destination_that_ends_before_its_input(docked: Docked, running: Engine, tmp_path: Path) -> None:
+    running.images["airbyte/destination-quay:3.1"] = DESTINATION
+    docked.dativo("add", "airbyte:docker/airbyte/destination-quay:3.1").expect()
+    docked.configure({"source-ship": {"config": {"rows": 100_000}, "sandbox": {"network": "none"}}})
+    config = {"file": str(tmp_path / "kept.jsonl"), "trouble": "config_error"}
+    docked.configure({"destination-quay": {"config": config, "sandbox": {"network": "none"}}})
+    words = ("run", "airbyte:source-ship", "airbyte:destination-quay", "--stream", "users", "--retries", "2")
+    answer = docked.dativo(*words).expect(2)
+    assert "error[config.refused]  destination-quay: the harbour is closed" in answer.stderr
+    assert running.containers == {}
 
 
 def rows(workspace: Workspace) -> Any:

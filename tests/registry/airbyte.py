@@ -1,11 +1,12 @@
-"""Makes the index of Airbyte sources on PyPI, `airbyte.json`, or checks entries of it against the packages themselves.
+"""Makes the index of Airbyte connectors on PyPI, `airbyte.json`, or checks entries of it against their packages.
 
     python -m tests.registry.airbyte --from LIST       write it
     python -m tests.registry.airbyte source-faker …    install each, ask it `spec`, and compare its command and kind
 
 LIST has a package a line: NAME, VERSION, DATE, …, SUMMARY between tabs. What it cannot tell (settings, secrets, hosts)
 is not in the index: a connector tells its settings when it is added. An entry is a package of PyPI whose name is
-`airbyte-source-*`; nothing else is by hand.
+`airbyte-source-*` or `airbyte-destination-*`; nothing is by hand but
+`COMMANDS`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from dativo import errors
 from dativo.cli.prober import prober
 from dativo.config.project import Project
+from dativo.engines import airbyte as airbyte_engine
 from dativo.plugins import airbyte
 from dativo.plugins.install import add
 from dativo.plugins.registry.entry import FORMAT, plain
@@ -30,7 +32,9 @@ from dativo.plugins.requirement import Request
 from tests.registry.facts import DESCRIPTION, written
 
 VARIANT = "airbyte"
-_SOURCE = re.compile(r"airbyte-(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
+_CONNECTOR = re.compile(r"airbyte-((source|destination)-[a-z0-9]+(?:-[a-z0-9]+)*)")
+COMMANDS = {"destination-ailake": "airbyte-destination-ailake"}
+"""Commands that are not called like their connector."""
 _NO_CONNECTORS = ("source-declarative-manifest",)
 """Runs manifests: it is no source by itself."""
 
@@ -40,11 +44,16 @@ def entries(lines: list[str]) -> dict[str, Any]:
     plugins = {}
     for line in lines:
         package, *rest = line.rstrip("\n").split("\t")
-        found = _SOURCE.fullmatch(package)
+        found = _CONNECTOR.fullmatch(package)
         if not found or found[1] in _NO_CONNECTORS:
             continue
         summary = plain(rest[-1] if rest else "", DESCRIPTION)
-        entry = {"kind": "tap", "engines": [airbyte.ENGINE], "package": package, "executable": found[1]}
+        entry = {
+            "kind": airbyte_engine.KINDS[found[2]],
+            "engines": [airbyte.ENGINE],
+            "package": package,
+            "executable": COMMANDS.get(found[1], found[1]),
+        }
         plugins[found[1]] = {"default": VARIANT, "variants": {VARIANT: {**entry, "description": summary or found[1]}}}
     return {"format": FORMAT, "plugins": plugins}
 
@@ -71,7 +80,7 @@ def main() -> int:
         with chosen.given.open(encoding="utf-8") as lines:
             index = entries(list(lines))
         AIRBYTE_FILE.write_text(written(index), encoding="utf-8")
-        print(f"{len(index['plugins'])} sources", file=sys.stderr)
+        print(f"{len(index['plugins'])} connectors", file=sys.stderr)
     known = json.loads(AIRBYTE_FILE.read_bytes())["plugins"]
     bad = 0
     with tempfile.TemporaryDirectory(prefix="facts-home-") as home:

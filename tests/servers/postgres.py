@@ -52,7 +52,9 @@ SETTINGS = {
 
 
 def programs() -> Path:
-    """The newest installed PostgreSQL's bin folder (Debian keeps it off the PATH)."""
+    """The bin folder that POSTGRES_PROGRAMS names, else that of the newest PostgreSQL (Debian keeps it off PATH)."""
+    if given := os.environ.get("POSTGRES_PROGRAMS"):
+        return Path(given)
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if found:
         return found[-1].parent

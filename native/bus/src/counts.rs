@@ -41,7 +41,8 @@ impl Router {
     pub fn take_back(&mut self, stream: usize, bytes: u64) {
         if let Some(stream) = self.streams.get_mut(stream) {
             stream.totals.records -= 1;
-            stream.totals.bytes -= bytes;
+            // What was counted is the line as it came, which may be shorter.
+            stream.totals.bytes = stream.totals.bytes.saturating_sub(bytes);
             self.taken_back += 1;
         }
     }

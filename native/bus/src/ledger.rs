@@ -168,6 +168,43 @@ impl Ledger {
         }
     }
 
+    /// Whether the target has read the STATE of that number.
+    pub fn was_read(&self, seq: u64, consumed: u64) -> bool {
+        let index = seq.checked_sub(self.first());
+        let sent = index.and_then(|index| self.sent.get(index as usize));
+        sent.is_some_and(|sent| sent.end <= consumed && seq <= self.handed_count)
+    }
+
+    /// The target has confirmed all STATEs up to that number, the last time with `said`: a number not above it unless others were missing, and the text of
+    /// that STATE. None if that makes no bookmark.
+    pub fn acknowledge(&mut self, seq: u64, said: (u64, &[u8])) -> Option<Answer> {
+        self.printed += 1;
+        let index = seq.checked_sub(self.first());
+        let known = index
+            .and_then(|index| self.sent.get(index as usize))
+            .is_some_and(|sent| sent.text.is_some());
+        // Of a STATE whose text is not kept any more, only what the target itself printed is known.
+        let seq = if known || seq <= said.0 { seq } else { said.0 };
+        (seq > self.confirmed && (known || seq == said.0)).then(|| self.confirm(seq, said.1))
+    }
+
+    /// What a value means that the target prints and that is not waited for.
+    pub fn past(&mut self, line: &[u8]) -> Answer {
+        self.printed += 1;
+        match fingerprint(line)
+            .ok()
+            .filter(|print| self.latest.contains_key(&print.hash))
+        {
+            Some(_) => Answer::Repeat,
+            None => Answer::Ignored("foreign"),
+        }
+    }
+
+    /// The target printed a STATE that is none that was forwarded.
+    pub fn printed_other(&mut self) {
+        self.printed += 1;
+    }
+
     /// STATEs forwarded.
     pub fn forwarded(&self) -> u64 {
         self.forwarded

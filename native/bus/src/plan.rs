@@ -196,7 +196,7 @@ pub struct Child {
     /// A target that speaks Arrow: records are made into columns for it. Needs a `spool`.
     #[serde(default)]
     pub arrow: bool,
-    /// A tap that speaks the Airbyte protocol: its messages are translated.
+    /// A tap or target that speaks the Airbyte protocol: its messages are translated.
     #[serde(default)]
     pub airbyte: Option<Airbyte>,
     /// What is changed in what it reads.
@@ -362,12 +362,13 @@ impl Plan {
                 "only a target's, and with a spool".into(),
             );
         }
-        let airbyte = self
-            .children
-            .iter()
-            .position(|child| child.airbyte.is_some() && child.role != Role::Tap);
+        let speaks = |child: &Child| child.airbyte.is_some() && !matches!(child.role, Role::Tap | Role::Target);
+        let airbyte = self.children.iter().position(speaks);
         if let Some(index) = airbyte {
-            return wrong(&format!("children[{index}].airbyte"), "only a tap's".into());
+            return wrong(
+                &format!("children[{index}].airbyte"),
+                "only a tap's or a target's".into(),
+            );
         }
         if self.copy_to.as_ref().is_some_and(|copy| !copy.path.is_absolute()) {
             return wrong("copy_to.path", "must be an absolute path".into());

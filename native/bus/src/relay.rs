@@ -3,7 +3,7 @@
 //! What passed waits in the hop's [`Outlet`] until the receiver has taken it, and no more is read while a chunk of it waits
 //! (backpressure). So a hop holds at most one line and one chunk beside its spill (I10).
 
-use crate::airbyte::Airbyte;
+use crate::airbyte::{outbound::Outbound, Airbyte};
 use crate::batch::{self, Gate};
 pub use crate::carrier::Carrier;
 use crate::check::changes::Passage;
@@ -26,10 +26,13 @@ use singer_protocol::state::fingerprint;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_128;
 
+mod abroad;
 mod aside;
 pub mod columns;
 mod expand;
 mod suit;
+
+pub use abroad::Heard;
 
 /// How long judging goes on while somebody else is asked for each record.
 const TURN: Duration = Duration::from_millis(250);
@@ -68,6 +71,8 @@ pub struct Relay {
     pub(crate) columns: Option<columns::Columns>,
     /// The receiver has its own ways.
     receiver: Option<suit::Receiver>,
+    /// The receiver is an Airbyte destination.
+    pub(crate) abroad: Option<Outbound>,
     /// A BATCH whose rows go on as records.
     expansion: Option<expand::Expansion>,
 }
@@ -94,6 +99,7 @@ impl Relay {
             resting: false,
             columns: None,
             receiver: None,
+            abroad: None,
             expansion: None,
         }
     }
@@ -164,6 +170,9 @@ impl Relay {
                 return Ok(());
             }
             Routed::State(span) => {
+                if self.state_abroad(line, &span)? {
+                    return Ok(());
+                }
                 if self.hold_state(line)? {
                     self.held.state(self.framer.slice(line.span()));
                     self.skip();
@@ -214,6 +223,7 @@ impl Relay {
             }
             Routed::Unjudged(stream, failure) => return self.unjudged(line, stream, *failure),
             Routed::Rejected(stream, breach) => return self.reject(line, stream, &breach, journal),
+            Routed::Activate(_) if self.forgets_versions() => return Ok(()),
             Routed::Activate(stream) => {
                 let rows = self.router.records_of(stream) + self.rejects.borrow().of(self.router.stream_name(stream));
                 let own = self.under_its_name(stream, self.framer.slice(line.span()))?;

@@ -3,6 +3,7 @@
 //! It goes on behind the last STATE that it has confirmed, or, where it keeps the bookmark with its data, behind the one
 //! that it remembers. Before that it gets the SCHEMA of every stream that was known there.
 
+use crate::airbyte::outbound::Outbound;
 use crate::ledger::Answer;
 use crate::relay::Relay;
 use std::collections::BTreeMap;
@@ -81,6 +82,7 @@ impl Relay {
         };
         spill.rewind(from);
         outlet.preamble = (preamble, 0);
+        self.abroad.iter_mut().for_each(Outbound::again);
         outlet.parked = false;
         outlet.written = from;
         outlet.pass_over(&mut self.ledger);

@@ -15,9 +15,11 @@ fn cases() -> Vec<(PathBuf, Value)> {
     let topic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol/vectors/airbyte");
     let mut found: Vec<PathBuf> = fs::read_dir(topic).unwrap().map(|e| e.unwrap().path()).collect();
     found.sort();
-    assert!(found.len() > 15);
-    let read = |path: &Path| serde_json::from_slice(&fs::read(path.join("case.json")).unwrap()).unwrap();
-    found.into_iter().map(|path| (path.clone(), read(&path))).collect()
+    let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path.join("case.json")).unwrap()).unwrap();
+    let cases = found.into_iter().map(|path| (path.clone(), read(&path)));
+    let cases: Vec<(PathBuf, Value)> = cases.filter(|(_, case)| case.get("destination").is_none()).collect();
+    assert!(cases.len() > 15);
+    cases
 }
 
 fn plan(case: &Value) -> Plan {

@@ -1,8 +1,10 @@
-//! What is different where a child speaks the Airbyte protocol: what its hop carries, and the way back for a config that it renews.
+//! What is different where a child speaks the Airbyte protocol: what its hop carries, the way back for a config that it renews, and how a
+//! destination ends.
 
 use crate::supervisor::Supervisor;
 use dativo_bus_engine::airbyte::translated::Translated;
 use dativo_bus_engine::relay::{Carrier, Relay};
+use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring::{self, End};
 use rustix::fs::ftruncate;
 use rustix::io::pwrite;
@@ -37,10 +39,28 @@ impl Supervisor {
         let (Some(config), End::Child(index)) = (self.hops[hop].carrier.renewed(), self.hops[hop].from) else {
             return;
         };
+        self.keep_config(index, &config);
+    }
+
+    /// The same of a destination.
+    pub(crate) fn renew_reader(&mut self, index: usize) {
+        let hop = self.hops.iter_mut().find(|hop| hop.to == End::Child(index));
+        let relay = hop.and_then(|hop| hop.carrier.singer());
+        if let Some(config) = relay.and_then(Relay::renewed_abroad) {
+            self.keep_config(index, &config);
+        }
+    }
+
+    /// What a destination said of an error before it exited with 0; `hop` leads to it.
+    pub(crate) fn told(&mut self, hop: Option<usize>) -> Option<Failure> {
+        self.hops[hop?].carrier.singer()?.verdict_abroad()
+    }
+
+    fn keep_config(&mut self, index: usize, config: &[u8]) {
         let name = &self.plan.children[index].name;
         let text = match self.backs.get(&(index, "config".to_string())) {
             // The content itself is in no message (I13).
-            Some(back) => match replace(back, &config) {
+            Some(back) => match replace(back, config) {
                 Ok(()) => return,
                 Err(e) => format!("the config that it renewed could not be given back: {e}"),
             },

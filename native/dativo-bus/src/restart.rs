@@ -43,9 +43,10 @@ impl Supervisor {
         };
         let undisturbed = !self.verdict.failed() && self.cancelled.is_none() && !self.abandoned;
         let reachable = self.plan.spill.is_some() && self.zygote.is_some() && self.has_leash();
-        let files = &self.plan.children[index].files;
-        // What it is to give back was handed out once.
-        let gives_back = files.values().any(|file| file.back_fd.is_some());
+        let spec = &self.plan.children[index];
+        // What it is to give back was handed out once; a destination's config stays here, for as long as the run.
+        let stays = role == Role::Target && spec.airbyte.is_some();
+        let gives_back = !stays && spec.files.values().any(|file| file.back_fd.is_some());
         placed && undisturbed && reachable && self.loss.is_none() && !gives_back
     }
 

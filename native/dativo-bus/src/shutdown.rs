@@ -12,6 +12,7 @@ use crate::supervisor::Supervisor;
 use dativo_bus_engine::event::Event;
 use dativo_bus_engine::ledger::Answer;
 use dativo_bus_engine::plan::Role;
+use dativo_bus_engine::relay::Heard;
 use dativo_bus_engine::verdict::{judge_exit, ExitFacts, Failure};
 use dativo_bus_engine::wiring::{self, End};
 use dativo_sandbox::reap::{reap, Exit, Reaped};
@@ -278,6 +279,7 @@ impl Supervisor {
         self.read_answers(index, true)?;
         self.give_back(index);
         let input = self.hops.iter().position(|hop| hop.to == End::Child(index));
+        let told = self.told(input);
         let child = &self.children[index];
         let (peak_kb, peak_processes) = self.watch.peak(index, exit);
         self.journal.close_log(&child.name);
@@ -300,7 +302,7 @@ impl Supervisor {
             input_closed: input.map(|_| child.input_closed),
             unread: input.map_or(0, |hop| self.hops[hop].unread()),
         };
-        let failure = judge_exit(&facts).filter(|_| !child.asked);
+        let failure = judge_exit(&facts).or(told).filter(|_| !child.asked);
         let failed = exit.code != Some(0);
         let failure = failure.map(|f| self.watch.explain(index, child, exit).filter(|_| failed).unwrap_or(f));
         self.children[index].well &= failure.is_none();
@@ -369,7 +371,15 @@ impl Supervisor {
         if relay.give_back(line.bytes) {
             return;
         }
-        let answer = relay.ledger.answer(line.bytes, consumed);
+        let answer = match relay.hear(line.bytes, consumed, &mut self.journal) {
+            None => relay.ledger.answer(line.bytes, consumed),
+            Some(Heard::Answer(answer)) => answer,
+            Some(Heard::Nothing) => return self.renew_reader(index),
+            Some(Heard::Failed(failure)) => {
+                let last = self.hops.len() - 1;
+                return self.data_failed(last, failure);
+            }
+        };
         if let Some(recorder) = &self.recorder {
             recorder.answer(&child.name, line.bytes, &answer, &self.journal);
         }

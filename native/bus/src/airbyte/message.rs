@@ -43,7 +43,7 @@ pub struct Record<'a> {
 }
 
 /// Goes over an object that begins at `at`; `each` is told a key and where its value begins, and says where it ends. The offset behind it.
-fn object<'a>(
+pub(crate) fn object<'a>(
     s: &'a [u8],
     at: usize,
     each: &mut dyn FnMut(Text<'a>, usize) -> Result<usize, Fault>,

@@ -1,6 +1,7 @@
 //! One line of a source after another: the Singer lines that it stands for, and what it says beside them.
 
 use super::message::{member, read, text, Message, Record};
+use super::remarks::Remarks;
 use super::states::{Said, States};
 use super::{Airbyte, Stream};
 use crate::check::columns;
@@ -10,12 +11,8 @@ use crate::verdict::Failure;
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// What a source says beside its data is not read beyond this (I10).
-const LARGEST: usize = 1 << 20;
 /// The end of the year 9999, in milliseconds.
 const LAST: u64 = 253_402_300_799_999;
-/// Characters of an error that are told.
-const WORDS: usize = 2000;
 
 /// What is known of a stream while it is read.
 #[derive(Debug)]
@@ -48,9 +45,7 @@ pub struct Translator {
     states: States,
     /// Records of streams that are not in the catalog.
     strangers: u64,
-    /// The first error that it told.
-    trouble: Option<String>,
-    renewed: Option<Vec<u8>>,
+    remarks: Remarks,
 }
 
 impl Translator {
@@ -63,8 +58,7 @@ impl Translator {
             last: 0,
             states: States::of(spec.state.as_deref()),
             strangers: 0,
-            trouble: None,
-            renewed: None,
+            remarks: Remarks::of(writer),
         };
         for stream in &spec.streams {
             let space = stream.namespace.clone().unwrap_or_default();
@@ -83,7 +77,7 @@ impl Translator {
 
     /// The source's config as it wants to have it from now on, once.
     pub fn renewed(&mut self) -> Option<Vec<u8>> {
-        self.renewed.take()
+        self.remarks.renewed()
     }
 
     /// Appends what a line (without its newline) stands for. `whole`: it had a newline.
@@ -91,10 +85,12 @@ impl Translator {
         match read(line) {
             Message::Record(record) => self.record(line, &record, out),
             Message::State(span) => return self.state(&line[span], line, out),
-            Message::Log(span) => self.log(&line[span], journal),
-            Message::Trace(span) => self.trace(&line[span], journal),
-            Message::Control(span) => self.control(&line[span], journal),
-            Message::Answer => {}
+            Message::Log(span) => self.remarks.log(&line[span], journal),
+            Message::Trace(span) if self.remarks.readable(&line[span.clone()], journal) => {
+                self.trace(&line[span], journal);
+            }
+            Message::Control(span) => self.remarks.control(&line[span], journal),
+            Message::Answer | Message::Trace(_) => {}
             Message::Hollow => hollow(line, out),
             Message::Strange => {
                 out.extend_from_slice(line);
@@ -109,16 +105,16 @@ impl Translator {
     /// What is to be held against a source that exited with 0 (I11).
     pub fn verdict(&self) -> Option<Failure> {
         let name = &self.writer;
-        let failed = |message: String| Some(Failure::of("plugin.exited", name, message));
-        if let Some(words) = &self.trouble {
-            return failed(format!("{name} exited with 0, but told of an error: {words}"));
+        if let Some(failure) = self.remarks.verdict() {
+            return Some(failure);
         }
         let open = self
             .streams
             .iter()
             .find(|one| matches!(one.status, Some(Status::Open | Status::Incomplete)))?;
         let stream = &open.stream.stream;
-        let mut failure = failed(format!("{name} exited with 0, but did not read {stream:?} to its end"))?;
+        let message = format!("{name} exited with 0, but did not read {stream:?} to its end");
+        let mut failure = Failure::of("plugin.exited", name, message);
         failure.stream = Some(stream.as_str().into());
         Some(failure)
     }
@@ -223,32 +219,7 @@ impl Translator {
         Ok(())
     }
 
-    fn log(&self, log: &[u8], journal: &mut Journal) {
-        let level = text(log, "level").unwrap_or_default();
-        let words = text(log, "message").unwrap_or_default();
-        let mut said = format!("{level} {words}").trim().as_bytes().to_vec();
-        if let Some(stack) = text(log, "stack_trace").filter(|stack| !stack.is_empty()) {
-            said.extend_from_slice(format!(" {stack}").as_bytes());
-        }
-        let cut = said.len() > LARGEST;
-        said.truncate(LARGEST);
-        for line in said
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.trim_ascii().is_empty())
-        {
-            journal.log(&self.writer, "stdout", line, cut);
-        }
-    }
-
     fn trace(&mut self, trace: &[u8], journal: &mut Journal) {
-        if trace.len() > LARGEST {
-            return journal.log(
-                &self.writer,
-                "stdout",
-                b"a TRACE of more than 1 MiB was left out",
-                false,
-            );
-        }
         let of = |part: &[u8]| {
             let found = member(part, "stream_descriptor")?;
             Some((
@@ -259,7 +230,9 @@ impl Translator {
         match text(trace, "type").as_deref() {
             Some("ERROR") => {
                 let Some(error) = member(trace, "error") else { return };
-                self.error(error, of(error), journal);
+                let known = of(error).and_then(|(name, space)| self.known(&name, space.as_deref()));
+                let stream = known.map(|known| self.streams[known].stream.stream.as_str());
+                self.remarks.error(error, stream, journal);
             }
             Some("STREAM_STATUS") => {
                 let Some((status, (name, space))) =
@@ -313,60 +286,10 @@ impl Translator {
             _ => {}
         }
     }
-
-    fn error(&mut self, error: &[u8], of: Option<(String, Option<String>)>, journal: &mut Journal) {
-        let shown = |name: &str| {
-            let words = text(error, name).filter(|words| !words.trim().is_empty())?;
-            Some(
-                journal
-                    .shown(words.as_bytes(), false)
-                    .chars()
-                    .take(WORDS)
-                    .collect::<String>(),
-            )
-        };
-        let detail = shown("internal_message");
-        let message = shown("message")
-            .or_else(|| detail.clone())
-            .unwrap_or_else(|| "no words".into());
-        let kind = match text(error, "failure_type").as_deref() {
-            Some("config_error") => "config_error",
-            Some("transient_error") => "transient_error",
-            _ => "system_error",
-        };
-        let known = of.and_then(|(name, space)| self.known(&name, space.as_deref()));
-        let event = Event::Trouble {
-            child: &self.writer,
-            kind,
-            message: &message,
-            detail: detail.as_deref(),
-            stream: known.map(|known| self.streams[known].stream.stream.as_str()),
-        };
-        match self.trouble {
-            // The first one decides: it is told whatever else the source says.
-            None => journal.tell(&event),
-            Some(_) => journal.remark(&self.writer, &event),
-        }
-        self.trouble.get_or_insert(message);
-    }
-
-    fn control(&mut self, control: &[u8], journal: &mut Journal) {
-        let config = member(control, "connectorConfig").and_then(|one| member(one, "config"));
-        match config.filter(|config| config.len() <= LARGEST && config.starts_with(b"{")) {
-            // The last one counts. It is shown nowhere (I13).
-            Some(config) => self.renewed = Some(config.to_vec()),
-            None => journal.log(
-                &self.writer,
-                "stdout",
-                b"a CONTROL message without a config of at most 1 MiB was left out",
-                false,
-            ),
-        }
-    }
 }
 
 /// How the Singer line of a stream's record begins.
-fn head(stream: &str) -> Vec<u8> {
+pub(crate) fn head(stream: &str) -> Vec<u8> {
     format!(
         r#"{{"type":"RECORD","stream":{},"record":"#,
         serde_json::Value::from(stream)
@@ -375,7 +298,7 @@ fn head(stream: &str) -> Vec<u8> {
 }
 
 /// The rest of it: the record as it came, and when it was read.
-fn tail(line: &[u8], record: &Record<'_>, out: &mut Vec<u8>) {
+pub(crate) fn tail(line: &[u8], record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&line[record.data.clone()]);
     let digits = record
         .emitted_at

@@ -137,7 +137,9 @@ impl Relay {
     /// where that is no record.
     pub fn set_aside_at(&mut self, from: u64, to: u64, why: &str, journal: &mut Journal) -> Result<bool, Failure> {
         let bytes = self.outlet.line_at(from);
-        let found = envelope::scan(&bytes).ok().filter(|found| found.kind == Kind::Record);
+        let own = self.abroad.as_ref().and_then(|abroad| abroad.singer(&bytes));
+        let bytes = own.as_deref().map_or(&bytes[..], <[u8]>::trim_ascii_end);
+        let found = envelope::scan(bytes).ok().filter(|found| found.kind == Kind::Record);
         let stream = found.and_then(|found| self.router.index_of(found.stream.as_ref()?));
         let Some(stream) = stream else { return Ok(false) };
         self.router.take_back(stream, to - from);
@@ -151,7 +153,7 @@ impl Relay {
             row: None,
             line: 0,
             offset: from,
-            bytes: &bytes,
+            bytes,
             record: true,
             schema: self.router.checks.line(stream),
             received: self.received(),
@@ -217,6 +219,9 @@ impl Relay {
             if failure.is_some() {
                 return failure;
             }
+        }
+        if self.ended_well {
+            self.complete_abroad();
         }
         let mut sent = false;
         for (stream, line) in self.held.release() {

@@ -1,7 +1,8 @@
 //! What goes to a receiver in the way that it understands ([`crate::adapt`]).
 
 use super::Relay;
-use crate::adapt::{Adapter, Changes};
+use crate::adapt::{Adapt, Adapter, Changes};
+use crate::airbyte::outbound::Outbound;
 use crate::check::changes::Passage;
 use crate::event::Event;
 use crate::journal::Journal;
@@ -22,6 +23,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What was changed of a stream is told.
     pub(super) fn tell(&self, stream: &str, alias: Option<&str>, changes: &Changes, journal: &mut Journal) {
         journal.tell(&Event::Adapted {
@@ -36,11 +41,24 @@ impl Receiver {
 impl Relay {
     /// The same, where the receiver has its own ways.
     pub fn with_reader(self, plan: &Plan, reader: End) -> Relay {
-        let receiver = wiring::adapt(plan, reader).map(|adapt| Receiver {
-            name: wiring::name(plan, reader).to_string(),
+        let name = wiring::name(plan, reader);
+        let abroad = match reader {
+            End::Child(index) => plan.children[index].airbyte.as_ref(),
+            End::Source | End::Sink => None,
+        };
+        let abroad = abroad.map(|spec| Outbound::new(name, spec));
+        // A destination has its own ways, and no adapter has a part in them.
+        let none = Adapt::default();
+        let adapt = wiring::adapt(plan, reader).filter(|_| abroad.is_none());
+        let receiver = adapt.or(abroad.as_ref().map(|_| &none)).map(|adapt| Receiver {
+            name: name.to_string(),
             adapter: Adapter::new(adapt),
         });
-        Relay { receiver, ..self }
+        Relay {
+            receiver,
+            abroad,
+            ..self
+        }
     }
 
     /// A SCHEMA that passed, as the receiver gets it.
@@ -54,6 +72,10 @@ impl Relay {
         let Some(receiver) = &mut self.receiver else {
             return Ok(passage);
         };
+        if self.abroad.is_some() {
+            let to = receiver.name.clone();
+            return self.known_abroad(&to, line, seen);
+        }
         let given = match &passage {
             Passage::AsItCame => self.framer.slice(line.span()),
             Passage::Instead(own) => own,
@@ -99,6 +121,10 @@ impl Relay {
             Some(span) => span,
             None => envelope::scan(bytes)?.record.unwrap_or(0..0),
         };
+        if self.abroad.is_some() {
+            let bytes = bytes.to_vec();
+            return self.record_abroad(&bytes, span);
+        }
         let late = receiver.adapter.late(stream, &bytes[span]);
         let dressed = receiver
             .adapter

@@ -1,0 +1,136 @@
+"""The catalog of a destination: names, keys, and the mode that each stream gets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dativo import errors
+from dativo.engines.airbyte_destination import Start, capabilities, configured
+
+ALL = frozenset({"append", "overwrite", "upsert"})
+
+
+def stream(name: str = "boats", *, keys: tuple[str, ...] = ("id",), method: str = "FULL_TABLE", **more: Any) -> Any:
+    root = {"selected": True, "replication-method": method, **more.pop("root", {})}
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "card": {"type": "string"}}}
+    given = {"tap_stream_id": name, "stream": name, "schema": schema, "key_properties": list(keys)}
+    return {**given, "metadata": [{"breadcrumb": [], "metadata": root}, *more.pop("columns", ())], **more}
+
+
+def modes(*streams: Any, can: frozenset[str] = ALL, **start: Any) -> list[str]:
+    found = configured(Start({"streams": list(streams)}, **start), can, "destination-x")
+    return [one["destination_sync_mode"] for one in found.catalog["streams"]]
+
+
+def refused(*streams: Any, can: frozenset[str] = ALL, **start: Any) -> errors.ConfigError:
+    with pytest.raises(errors.ConfigError) as problem:
+        modes(*streams, can=can, **start)
+    assert problem.value.code == "catalog.invalid"
+    return problem.value
+
+
+BOOKMARK = json.dumps({"bookmarks": {"boats": {"id": 7}}})
+OTHERS = json.dumps({"bookmarks": {"crews": {"id": 7}, "boats": {}}})
+STOPPED = json.dumps({"bookmarks": {"crews": {"id": 7}}, "currently_syncing": "crews"})
+STRANGE = json.dumps({"at": 7})
+OF_AIRBYTE = json.dumps({"bookmarks": {"boats": {"stream_state": {}}}, "airbyte": {"type": "STREAM"}})
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "mode"),
+    [
+        (stream(), {}, "overwrite"),
+        (stream(keys=()), {}, "overwrite"),
+        (stream(), {"begun": True}, "append_dedup"),
+        (stream(keys=()), {"begun": True}, "append"),
+        (stream(), {"state": BOOKMARK}, "append_dedup"),
+        (stream(), {"state": OTHERS}, "overwrite"),
+        (stream(), {"state": STOPPED}, "append_dedup"),
+        (stream(), {"state": STRANGE}, "append_dedup"),
+        (stream(), {"state": OF_AIRBYTE}, "overwrite"),
+        (stream(), {"state": "{}"}, "overwrite"),
+        (stream(method="INCREMENTAL"), {}, "append_dedup"),
+        (stream(method="LOG_BASED", keys=()), {}, "append"),
+        (stream(method=""), {}, "append_dedup"),
+        (stream(root={"destination-sync-mode": "append"}), {}, "append"),
+        (stream(root={"destination-sync-mode": "overwrite"}), {"begun": True}, "append_dedup"),
+        (stream(root={"destination-sync-mode": "overwrite"}), {"state": BOOKMARK}, "overwrite"),
+        (stream(keys=(), root={"table-key-properties": ["id"]}, method="INCREMENTAL"), {}, "append_dedup"),
+    ],
+)
+def test_modes(given: Any, start: dict[str, Any], mode: str) -> None:
+    assert modes(given, **start) == [mode]
+
+
+def test_what_it_lacks() -> None:
+    assert modes(stream(), can=frozenset({"append"})) == ["append"]
+    assert modes(stream(), can=frozenset({"append", "upsert"})) == ["append_dedup"]
+    only = refused(stream(method="INCREMENTAL"), can=frozenset({"overwrite"}))
+    assert "it only overwrites" in only.message and "FULL_TABLE" in only.hint
+    assert "needs a key" in refused(stream(keys=(), method="INCREMENTAL"), can=frozenset({"upsert"})).message
+    wrong = refused(stream(root={"destination-sync-mode": "overwrite"}), can=frozenset({"append"}))
+    assert "it cannot do that" in wrong.message and wrong.hint == "it offers append"
+    no_key = refused(stream(keys=(), root={"destination-sync-mode": "append_dedup"}))
+    assert "the stream has no key" in no_key.message
+    part = refused(stream(method="INCREMENTAL", root={"destination-sync-mode": "overwrite"}))
+    assert "read in full" in part.message
+    assert "has no catalog to tell them by" in str(refused_without_catalog())
+
+
+def refused_without_catalog() -> errors.ConfigError:
+    with pytest.raises(errors.ConfigError) as problem:
+        configured(Start(None), ALL, "destination-x")
+    return problem.value
+
+
+def test_names() -> None:
+    """SCHEMA-TABLE of SQL taps, the AirbyteStream of a source, and what PipelineWise's taps call their streams."""
+    sql = stream("public-boats", root={"schema-name": "public"})
+    own = stream("shop-crews", airbyte_stream={"name": "crews", "namespace": "shop", "supported_sync_modes": []})
+    wise = {**stream("db-harbour-quays", root={"schema-name": "harbour"}), "stream": "quays"}
+    plain = stream("a-b")
+    found = configured(Start({"streams": [sql, own, wise, plain]}), ALL, "destination-x")
+    told = [(one["namespace"], one["name"], one["stream"], one["also"]) for one in found.streams]
+    assert told == [
+        ("public", "boats", "public-boats", ["public-public-boats"]),
+        ("shop", "crews", "shop-crews", []),
+        ("harbour", "quays", "quays", ["db-harbour-quays", "harbour-quays"]),
+        (None, "a-b", "a-b", []),
+    ]
+    assert found.catalog["streams"][0]["stream"]["namespace"] == "public"
+    assert "namespace" not in found.catalog["streams"][3]["stream"]
+
+
+def test_a_name_is_one_streams() -> None:
+    one = {**stream("db-quays", root={"schema-name": "a"}), "stream": "quays"}
+    found = configured(Start({"streams": [one, stream("a-quays"), stream("db-quays2")]}), ALL, "destination-x")
+    assert [each["also"] for each in found.streams] == [["db-quays"], [], []]
+
+
+def test_only_what_is_selected() -> None:
+    hidden = {"breadcrumb": ["properties", "card"], "metadata": {"selected": False}}
+    left = stream("crews", root={"selected": False})
+    found = configured(Start({"streams": [stream(columns=[hidden]), left]}), ALL, "destination-x")
+    (boats,) = found.catalog["streams"]
+    assert set(boats["stream"]["json_schema"]["properties"]) == {"id"}
+    assert (boats["sync_mode"], boats["primary_key"]) == ("full_refresh", [["id"]])
+    cursor = stream(method="INCREMENTAL", root={"replication-key": "id"})
+    (boats,) = configured(Start({"streams": [cursor]}), ALL, "destination-x").catalog["streams"]
+    assert (boats["sync_mode"], boats["cursor_field"]) == ("incremental", ["id"])
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (["append", "append_dedup", "overwrite"], ["append", "overwrite", "upsert"]),
+        (["overwrite", "update", 7], ["overwrite"]),
+        ([], ["append"]),
+        (None, ["append"]),
+        ("append_dedup", ["append"]),
+    ],
+)
+def test_capabilities(said: Any, found: list[str]) -> None:
+    assert capabilities({"supported_destination_sync_modes": said}) == found
