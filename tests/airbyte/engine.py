@@ -151,8 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.program(spec["Image"]) is None:
             return self._answer(404, {"message": f"No such image: {spec['Image']}"})
         key = f"c{len(self.server.created)}"
-        self.server.created.append(spec)
         self.server.containers[key] = Made(spec, Path(tempfile.mkdtemp(dir=self.server.place)))
+        self.server.created.append(spec)
         return self._answer(201, {"Id": key})
 
     def _start(self, made: Made) -> None:
