@@ -33,7 +33,7 @@ from tests.registry.facts import DESCRIPTION, written
 
 VARIANT = "airbyte"
 _CONNECTOR = re.compile(r"airbyte-((source|destination)-[a-z0-9]+(?:-[a-z0-9]+)*)")
-COMMANDS = {"destination-ailake": "airbyte-destination-ailake"}
+COMMANDS = {name: f"airbyte-{name}" for name in ("destination-ailake", "source-datadog-usage")}
 """Commands that are not called like their connector."""
 _NO_CONNECTORS = ("source-declarative-manifest",)
 """Runs manifests: it is no source by itself."""
