@@ -208,8 +208,8 @@ def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) ->
 
 
 def _under(python: str, wanted: Wanted, session: Session) -> Wanted:
+    session.say(f"{wanted.name} does not run under this Python: trying Python {python}")
     session.shop.python(python)
-    session.say(f"{wanted.name} does not run under this Python: tried with Python {python} (recorded)")
     return replace(wanted, request=replace(wanted.request, python=python))
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.airbyte import vectors
-from tests.airbyte.vectors import Vectors
+from tests.airbyte import pgvector
+from tests.airbyte.pgvector import Vectors
 from tests.workspace import Workspace, installed
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Vectors]:
-    with pytest.MonkeyPatch.context() as patch, vectors.served(patch) as found:
+    with pytest.MonkeyPatch.context() as patch, pgvector.served(patch) as found:
         yield found
 
 

@@ -1,5 +1,8 @@
 //! Every vector of `protocol/vectors/airbyte` through a whole hop: what a source writes, what its target gets.
 
+mod airbyte_cases;
+
+use airbyte_cases::{cases, Differences};
 use dativo_bus_engine::airbyte::translated::Translated;
 use dativo_bus_engine::carrier::Carrier;
 use dativo_bus_engine::journal::Journal;
@@ -9,18 +12,6 @@ use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring::End;
 use serde_json::{json, Value};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn cases() -> Vec<(PathBuf, Value)> {
-    let topic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol/vectors/airbyte");
-    let mut found: Vec<PathBuf> = fs::read_dir(topic).unwrap().map(|e| e.unwrap().path()).collect();
-    found.sort();
-    let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path.join("case.json")).unwrap()).unwrap();
-    let cases = found.into_iter().map(|path| (path.clone(), read(&path)));
-    let cases: Vec<(PathBuf, Value)> = cases.filter(|(_, case)| case.get("destination").is_none()).collect();
-    assert!(cases.len() > 15);
-    cases
-}
 
 fn plan(case: &Value) -> Plan {
     let given = |key: &str, default: Value| case.get(key).cloned().unwrap_or(default);
@@ -98,66 +89,28 @@ fn receive(bytes: &[u8], case: &Value, chunk: usize, gulp: usize) -> Came {
 #[test]
 fn vectors() {
     let mut wrong = Vec::new();
-    for (path, case) in cases() {
+    let cases = cases(false);
+    assert!(cases.len() > 15);
+    for (path, case) in cases {
         let bytes = fs::read(path.join("input.airbyte")).unwrap();
         let expected = fs::read_to_string(path.join("output.singer")).unwrap();
         for (chunk, gulp) in [(1 << 18, 1 << 18), (1, 3), (7, 1)] {
             let mut came = receive(&bytes, &case, chunk, gulp);
-            let mut differ = |what: String, same: bool| {
-                if !same {
-                    let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                    wrong.push(format!("{name} in steps of {chunk}: {what}"));
-                }
-            };
-            let error = came.failure.as_ref().map(|f| json!({"code": f.reason, "line": f.line}));
-            let error = error.unwrap_or(Value::Null);
-            differ(format!("error {error}"), error == case["error"]);
+            let mut differences = Differences::of(&path, &case, chunk);
             let output = String::from_utf8(came.output).unwrap();
-            differ(format!("output {output}"), output == expected);
-            let relay = came.carrier.singer().unwrap();
-            let totals = relay.router.totals();
-            let counts: serde_json::Map<String, Value> = totals
-                .iter()
-                .filter(|(_, t)| t.records > 0)
-                .map(|(name, t)| (name.to_string(), t.records.into()))
-                .collect();
-            differ(
-                format!("counts {counts:?}"),
-                Some(&counts) == case["counts"].as_object(),
-            );
-            let mut junk = serde_json::to_value(relay.router.junk).unwrap();
+            differences.unless(output == expected, format!("output {output}"));
+            let router = &came.carrier.singer().unwrap().router;
+            let kinds = ["log", "stream_status", "estimate", "trouble"];
+            differences.of_the_hop(came.failure.as_ref(), router, &came.journal, &kinds);
+            let mut junk = serde_json::to_value(router.junk).unwrap();
             junk.as_object_mut().unwrap().retain(|_, number| *number != 0);
-            let wanted = case.get("junk").cloned().unwrap_or(json!({}));
-            differ(format!("junk {junk}"), junk == wanted);
-            let text = String::from_utf8(came.journal.pending().to_vec()).unwrap();
-            let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            let rejected: Vec<Value> = events
-                .iter()
-                .filter(|e| e["event"] == "reject")
-                .map(|e| json!({"line": e["line"], "rule": e["rule"], "path": e["path"]}))
-                .collect();
-            let wanted = case.get("rejected").cloned().unwrap_or(json!([]));
-            differ(format!("rejected {rejected:?}"), Value::from(rejected) == wanted);
-            events.retain(|e| {
-                ["log", "stream_status", "estimate", "trouble"]
-                    .iter()
-                    .any(|one| e["event"] == *one)
-            });
-            events
-                .iter_mut()
-                .for_each(|e| drop(e.as_object_mut().unwrap().remove("at")));
-            let wanted = case.get("events").cloned().unwrap_or(json!([]));
-            differ(format!("events {events:?}"), Value::from(events) == wanted);
-            differ("a config among the events".into(), !text.contains("hunter2"));
-            let renewed = came.carrier.renewed().map(|config| String::from_utf8(config).unwrap());
-            let wanted = case.get("renewed").and_then(Value::as_str).map(String::from);
-            differ(format!("renewed {renewed:?}"), renewed == wanted);
+            differences.compare("junk", &junk, json!({}));
+            differences.of_its_config(came.carrier.renewed());
             // A tape holds what was judged: all that was delivered is in it.
             let recorded = String::from_utf8_lossy(&came.recorded).into_owned();
-            differ(
-                "recorded".into(),
-                output.lines().all(|line| recorded.contains(line)) || case.get("airbyte").is_none(),
-            );
+            let whole = output.lines().all(|line| recorded.contains(line));
+            differences.unless(whole || case.get("airbyte").is_none(), "recorded".into());
+            wrong.append(&mut differences.found);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -1,5 +1,8 @@
 //! The vectors of `protocol/vectors/airbyte` that go to a destination: what it reads, and what its words come to.
 
+mod airbyte_cases;
+
+use airbyte_cases::{cases, Differences};
 use dativo_bus_engine::carrier::Carrier;
 use dativo_bus_engine::journal::Journal;
 use dativo_bus_engine::ledger::Answer;
@@ -9,18 +12,6 @@ use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring::End;
 use serde_json::{json, Value};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn cases() -> Vec<(PathBuf, Value)> {
-    let topic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol/vectors/airbyte");
-    let mut found: Vec<PathBuf> = fs::read_dir(topic).unwrap().map(|e| e.unwrap().path()).collect();
-    found.sort();
-    let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path.join("case.json")).unwrap()).unwrap();
-    let cases = found.into_iter().map(|path| (path.clone(), read(&path)));
-    let cases: Vec<(PathBuf, Value)> = cases.filter(|(_, case)| case.get("destination").is_some()).collect();
-    assert!(cases.len() > 5);
-    cases
-}
 
 fn plan(case: &Value) -> Plan {
     let mut policy = json!({"validate": "on", "activate": "hold"});
@@ -102,94 +93,52 @@ fn sorted(line: &str) -> String {
 #[test]
 fn vectors() {
     let mut wrong = Vec::new();
-    for (path, case) in cases() {
+    let cases = cases(true);
+    assert!(cases.len() > 5);
+    for (path, case) in cases {
         let bytes = fs::read(path.join("input.singer")).unwrap();
         let expected = fs::read_to_string(path.join("output.airbyte")).unwrap();
         for (chunk, gulp) in [(1 << 18, 1 << 18), (1, 3), (7, 1)] {
             let mut came = receive(&bytes, &case, chunk, gulp);
-            let mut differ = |what: String, same: bool| {
-                if !same {
-                    let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                    wrong.push(format!("{name} in steps of {chunk}: {what}"));
-                }
-            };
-            let error = came.failure.as_ref().map(|f| json!({"code": f.reason, "line": f.line}));
-            let error = error.unwrap_or(Value::Null);
-            differ(format!("error {error}"), error == case["error"]);
-            let output = String::from_utf8(came.output).unwrap();
+            let mut differences = Differences::of(&path, &case, chunk);
+            let output = String::from_utf8(std::mem::take(&mut came.output)).unwrap();
             let given: Vec<String> = output.lines().map(|line| sorted(&timeless(line))).collect();
             let wanted: Vec<String> = expected.lines().map(sorted).collect();
-            differ(format!("output {given:#?}"), given == wanted);
-            let totals = came.relay.router.totals();
-            let counts: serde_json::Map<String, Value> = totals
-                .iter()
-                .filter(|(_, t)| t.records > 0)
-                .map(|(name, t)| (name.to_string(), t.records.into()))
-                .collect();
-            differ(
-                format!("counts {counts:?}"),
-                Some(&counts) == case["counts"].as_object(),
-            );
-
-            let (mut confirmed, mut ignored, mut failed) = (Vec::new(), Vec::new(), None);
-            let read = output.len() as u64;
-            for line in case.get("said").and_then(Value::as_array).into_iter().flatten() {
-                let line = line.as_str().unwrap().as_bytes();
-                match came.relay.hear(line, read, &mut came.journal).unwrap() {
-                    Heard::Answer(Answer::Bookmark { seq, value, .. }) => {
-                        let text = String::from_utf8(value).unwrap();
-                        let sent = String::from_utf8_lossy(&bytes);
-                        differ(
-                            format!("bookmark {text}"),
-                            sent.contains(&format!(r#""value":{text}}}"#)),
-                        );
-                        confirmed.push(seq);
-                    }
-                    Heard::Answer(Answer::Ignored(why)) => ignored.push(why),
-                    Heard::Answer(Answer::Log | Answer::Repeat) | Heard::Nothing => {}
-                    Heard::Answer(other) => differ(format!("{other:?}"), false),
-                    Heard::Failed(failure) => failed = Some(failure.reason),
-                }
-            }
-            let wanted = |key: &str| case.get(key).cloned().unwrap_or(json!([]));
-            differ(
-                format!("confirmed {confirmed:?}"),
-                json!(confirmed) == wanted("confirmed"),
-            );
-            differ(format!("ignored {ignored:?}"), json!(ignored) == wanted("ignored"));
-            differ(
-                format!("failed {failed:?}"),
-                json!(failed) == case.get("failed").cloned().unwrap_or(Value::Null),
-            );
+            differences.unless(given == wanted, format!("output {given:#?}"));
+            hear(&mut came, &case, output.len() as u64, &bytes, &mut differences);
+            let kinds = ["log", "trouble"];
+            differences.of_the_hop(came.failure.as_ref(), &came.relay.router, &came.journal, &kinds);
             let against = came.relay.verdict_abroad().map(|failure| failure.reason);
-            let wanted = case.get("held_against").cloned().unwrap_or(Value::Null);
-            differ(format!("held against it {against:?}"), json!(against) == wanted);
-            let renewed = came
-                .relay
-                .renewed_abroad()
-                .map(|config| String::from_utf8(config).unwrap());
-            let wanted = case.get("renewed").and_then(Value::as_str).map(String::from);
-            differ(format!("renewed {renewed:?}"), renewed == wanted);
-
-            let text = String::from_utf8(came.journal.pending().to_vec()).unwrap();
-            differ("a config among the events".into(), !text.contains("hunter2"));
-            let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            let rejected: Vec<Value> = events
-                .iter()
-                .filter(|e| e["event"] == "reject")
-                .map(|e| json!({"line": e["line"], "rule": e["rule"], "path": e["path"]}))
-                .collect();
-            let wanted = case.get("rejected").cloned().unwrap_or(json!([]));
-            differ(format!("rejected {rejected:?}"), Value::from(rejected) == wanted);
-            events.retain(|e| e["event"] == "log" || e["event"] == "trouble");
-            events
-                .iter_mut()
-                .for_each(|e| drop(e.as_object_mut().unwrap().remove("at")));
-            let wanted = case.get("events").cloned().unwrap_or(json!([]));
-            differ(format!("events {events:?}"), Value::from(events) == wanted);
+            differences.compare("held_against", &json!(against), Value::Null);
+            differences.of_its_config(came.relay.renewed_abroad());
+            wrong.append(&mut differences.found);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the destination of a case says, after it has read everything.
+fn hear(came: &mut Came, case: &Value, read: u64, sent: &[u8], differences: &mut Differences<'_>) {
+    let (mut confirmed, mut ignored, mut failed) = (Vec::new(), Vec::new(), None);
+    let sent = String::from_utf8_lossy(sent);
+    for line in case.get("said").and_then(Value::as_array).into_iter().flatten() {
+        let line = line.as_str().unwrap().as_bytes();
+        match came.relay.hear(line, read, &mut came.journal).unwrap() {
+            Heard::Answer(Answer::Bookmark { seq, value, .. }) => {
+                let text = String::from_utf8(value).unwrap();
+                let there = sent.contains(&format!(r#""value":{text}}}"#));
+                differences.unless(there, format!("bookmark {text}"));
+                confirmed.push(seq);
+            }
+            Heard::Answer(Answer::Ignored(why)) => ignored.push(why),
+            Heard::Answer(Answer::Log | Answer::Repeat) | Heard::Nothing => {}
+            Heard::Answer(other) => differences.unless(false, format!("{other:?}")),
+            Heard::Failed(failure) => failed = Some(failure.reason),
+        }
+    }
+    differences.compare("confirmed", &json!(confirmed), json!([]));
+    differences.compare("ignored", &json!(ignored), json!([]));
+    differences.compare("failed", &json!(failed), Value::Null);
 }
 
 /// Before it is read, a state cannot come back.
