@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -71,3 +72,21 @@ def left_over(job: str, patience: float = 60) -> list[Found]:
     while (found := of_job(job)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
+
+
+def kill_all(pid: int) -> None:
+    """SIGKILL a process and all below it, as a machine that loses power does it.
+
+    All are stopped first, from the top down, until a look finds no other: nobody sees another die and tidies up.
+    """
+    stopped: dict[int, psutil.Process] = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        above = psutil.Process(pid)
+        while new := [one for one in (above, *above.children(recursive=True)) if one.pid not in stopped]:
+            for one in new:
+                stopped[one.pid] = one
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.suspend()
+    for one in stopped.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()

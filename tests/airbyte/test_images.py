@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import psutil
 import pytest
 
+from tests import processes
 from tests.airbyte import engine
 from tests.airbyte.conftest import DESTINATION, FAULT
 from tests.airbyte.engine import Engine
@@ -140,8 +139,7 @@ def test_what_a_killed_run_left_is_taken_away_by_the_next(docked: Docked, runnin
     until = time.monotonic() + 120
     while time.monotonic() < until and not any("read" in one["Cmd"] for one in running.created):
         time.sleep(0.05)
-    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-        one.send_signal(signal.SIGKILL)
+    processes.kill_all(process.pid)
     process.communicate()
     assert len(running.containers) == 1
     (left,) = running.containers

@@ -6,19 +6,17 @@ a loopback site.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import psutil
 import pytest
 
+from tests import processes
 from tests.airbyte import boats
 from tests.servers import buckets
 from tests.servers.postgres import Postgres
@@ -98,21 +96,12 @@ def test_faker_goes_on_after_a_kill(place: Place) -> None:
     until = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < until and not _some_rows(workspace, job):
         time.sleep(0.05)
-    kill_all(process.pid)
+    processes.kill_all(process.pid)
     process.communicate()
     summary = place.run("source-faker", "--stream", "users", **FAKER, count=3000)
     assert summary["verdict"] == "done"
     assert place.one("SELECT count(*) FROM {t}users") == 3000
     assert place.one("SELECT count(DISTINCT id) FROM {t}users") == 3000
-
-
-def kill_all(pid: int) -> None:
-    """A process and all that it started, at once, as a machine that loses power does it."""
-    with contextlib.suppress(psutil.Error):
-        above = psutil.Process(pid)
-        for one in [*above.children(recursive=True), above]:
-            with contextlib.suppress(psutil.Error):
-                one.send_signal(signal.SIGKILL)
 
 
 def _some_rows(workspace: Workspace, job: str) -> bool:
@@ -184,7 +173,7 @@ def test_a_manifest_goes_on_after_a_kill(place: Place) -> None:
         harbour.stuck_after = 8  # one month is read, and half of the next
         process = workspace.start(f"exec dativo run airbyte:source-boats {place.target} --retries 0")
         assert harbour.stuck.wait(PATIENCE)
-        kill_all(process.pid)
+        processes.kill_all(process.pid)
         process.communicate()
         harbour.stuck_after = None
         harbour.released.set()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -156,8 +154,8 @@ def test_a_target_that_is_killed_is_given_the_same_columns_again(run: Columns, t
     process = run.start_words(words)
     appeared(Path(f"{gate}.ready"), process)
     [target] = members(run.job, "target", "target-columns")
+    assert target.kill()
     gate.touch()
-    os.kill(target.pid, signal.SIGKILL)
     answer = ended(process, " ".join(map(str, words))).expect()
     assert ids(run.noted["rows"]) == list(range(sizes["rows"]))
     assert any("started again in place" in note for note in json.loads(answer.stdout)["notes"])
@@ -170,8 +168,8 @@ def test_a_tap_that_is_killed_goes_on_under_the_target(run: Columns, tmp_path: P
     appeared(Path(f"{gate}.ready"), process)
     [tap] = members(run.job, "tap", "tap-columns")
     until(lambda: run.ledger.exists() and len(run.noted["rows"]) == 20, "two files are loaded")
+    assert tap.kill()
     gate.touch()
-    os.kill(tap.pid, signal.SIGKILL)
     ended(process, " ".join(map(str, words))).expect()
     assert ids(run.noted["rows"]) == list(range(100))
 

@@ -69,8 +69,8 @@ def bus(job: str, what: str) -> processes.Found:
             if "--gather" in one.command:
                 return one
             continue
-        below = psutil.Process(one.pid).children(recursive=True)
-        if "--gather" not in one.command and any(processes.role(tuple(child.cmdline())) == what for child in below):
+        below = {child.pid for child in psutil.Process(one.pid).children(recursive=True)}
+        if "--gather" not in one.command and any(child.pid in below for child in members(job, what)):
             return one
     raise AssertionError(f"no data plane of a {what}")
 
