@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import socketserver
 import subprocess
@@ -48,6 +49,8 @@ class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Those that no registry has: they were built here."""
         self.containers: dict[str, Made] = {}
         self.created: list[dict[str, Any]] = []
+        self.numbers = itertools.count()
+        """Of the containers: a tap's and a target's are asked for at once."""
         self.removed: list[str] = []
 
     def get_request(self) -> tuple[Any, Any]:
@@ -75,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if body:  # who is told that there is none may be gone
+            self.wfile.write(body)
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -150,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, spec: dict[str, Any]) -> None:
         if self.server.program(spec["Image"]) is None:
             return self._answer(404, {"message": f"No such image: {spec['Image']}"})
-        key = f"c{len(self.server.created)}"
+        key = f"c{next(self.server.numbers)}"
         self.server.containers[key] = Made(spec, Path(tempfile.mkdtemp(dir=self.server.place)))
         self.server.created.append(spec)
         return self._answer(201, {"Id": key})

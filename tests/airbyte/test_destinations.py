@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.airbyte.test_sources import FAKER, kill_all
+from tests import processes
+from tests.airbyte.test_sources import FAKER
 from tests.workspace import Answer, Workspace
 
 PATIENCE = 120.0
@@ -163,7 +164,7 @@ def test_all_is_killed_at_once(notes: Notes) -> None:
         answer = notes.workspace.dativo("state", "get", job)
         if answer.code == 0 and "loop_offset" in answer.stdout:
             break
-    kill_all(process.pid)
+    processes.kill_all(process.pid)
     process.communicate()
     assert notes.run("airbyte:source-faker", "--stream", "users", "--json").expect().json["verdict"] == "done"
     assert (notes.rows("users"), notes.rows("users", distinct=True)) == (3000, 3000)

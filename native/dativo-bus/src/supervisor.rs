@@ -467,7 +467,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Waits until the reader has taken every event, or is gone.
+    /// Waits until the reader has taken every event, or is gone. A signal that crosses the verdict is too late: two stop.
     fn flush(&mut self) -> io::Result<()> {
         while !self.abandoned && !self.journal.pending().is_empty() {
             let mut fds = vec![
@@ -485,7 +485,7 @@ impl Supervisor {
                 .iter()
                 .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP));
             let stop = fds[1].revents().contains(PollFlags::IN) && self.signals.next()?.is_some_and(|s| s != SIGCHLD);
-            if gone || stop {
+            if gone || stop && self.cancelled.replace(Instant::now()).is_some() {
                 return Ok(());
             }
             self.send_events()?;

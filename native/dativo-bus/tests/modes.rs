@@ -2,8 +2,9 @@
 
 mod bus;
 
-use bus::{mapper, pair, run, start, tap, target, target_with_copy, with, Outcome, Place};
+use bus::{hostile, mapper, pair, run, start, tap, target, target_with_copy, with, Outcome, Place};
 use serde_json::json;
+use std::time::Duration;
 
 fn ids(outcome: &Outcome) -> Option<u64> {
     outcome
@@ -340,6 +341,24 @@ fn cancelled_and_drained() {
         assert!(last.is_none() || ids(&outcome) == last);
         place.assert_tidy();
     }
+}
+
+#[test]
+fn a_signal_that_crosses_the_verdict() {
+    // The verdict is queued behind a bookmark that fills the pipe: nobody reads it before the signal is there.
+    let place = Place::new();
+    let tap = hostile("tap", "state('x' * 300_000)");
+    let mut running = start(&place, &place.plan(&[tap, target("ok")]));
+    running.wait_for("spawned").unwrap();
+    let pid = running.pid();
+    let below = format!("/proc/{pid}/task/{pid}/children");
+    while !std::fs::read_to_string(&below).unwrap().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("TERM");
+    let outcome = running.finish();
+    assert_eq!(outcome.end()["covered"]["records"], 1, "{}", outcome.end());
+    place.assert_tidy();
 }
 
 #[test]
