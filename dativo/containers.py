@@ -27,6 +27,8 @@ FOLDER = "dativo"
 """Where the files are in the container."""
 PLACES = ("/var/run/docker.sock", "/run/podman/podman.sock")
 GONE = (404, 409, 304)
+OWNER = "dativo.owner"
+"""The label that says which process takes a container away: `BOOT PID_NAMESPACE PID BEGAN`."""
 
 
 class Fault(Exception):
@@ -128,20 +130,43 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return made.getvalue()
 
 
+def owner(pid: int) -> str:
+    """A process as the label names it; empty when it has ended, even if nobody has asked how."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        about = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        state, *rest = about[about.rindex(")") + 2 :].split()
+        namespace = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return ""
+    return f"{boot} {namespace} {pid} {rest[18]}" if state not in "ZX" else ""
+
+
+def over(label: str) -> bool:
+    """Whether the process of a label has ended; False of one that cannot be seen from here."""
+    boot, namespace, pid = (*label.split(), "", "", "")[:3]
+    here = owner(os.getpid()).split()
+    if not pid.isdigit() or boot not in here:
+        return True
+    return namespace == here[1] and owner(int(pid)) != label
+
+
 class Container:
     """One container, from its creation to its removal."""
 
     def __init__(self, engine: Engine, spec: Mapping[str, Any]) -> None:
+        labels = {**spec["create"].get("Labels", {}), OWNER: owner(os.getpid())}
         self._engine, self._spec, self._id = engine, spec, ""
+        self._create = {**spec["create"], "Labels": labels}
 
     def run(self, files: Mapping[str, bytes]) -> int:
         """Start it, pass its output on, and return its exit code. It is removed whatever happens."""
         for leftover in self._leftovers():
             self._engine.ask("DELETE", f"/containers/{leftover}?force=1&v=1", fine=GONE)
-        self._id = str(json.loads(self._engine.ask("POST", "/containers/create", self._spec["create"]))["Id"])
+        self._id = str(json.loads(self._engine.ask("POST", "/containers/create", self._create))["Id"])
         try:
             self._engine.ask("PUT", f"/containers/{self._id}/archive?path=/", packed(files))
-            reads = bool(self._spec["create"].get("OpenStdin"))
+            reads = bool(self._create.get("OpenStdin"))
             connection, stream = self._engine.attach(self._id, stdin=reads)
             with connection, stream:
                 self._engine.ask("POST", f"/containers/{self._id}/start")
@@ -162,14 +187,14 @@ class Container:
             self._engine.ask("DELETE", f"/containers/{self._id}?force=1&v=1", fine=GONE)
 
     def _leftovers(self) -> list[str]:
-        """Containers that a killed run of this job and plugin could not take away; its lease says that it is over."""
+        """Containers of this job and plugin whose own process was killed and could not take them away. A job of the
+        same name in another project, another tap of this run and another trial of its settings are left alone."""
         labels = [f"{key}={value}" for key, value in self._spec.get("alone", {}).items()]
         if not labels:
             return []
         wanted = quote(json.dumps({"label": labels}))
-        return [
-            str(one["Id"]) for one in json.loads(self._engine.ask("GET", f"/containers/json?all=1&filters={wanted}"))
-        ]
+        found = json.loads(self._engine.ask("GET", f"/containers/json?all=1&filters={wanted}"))
+        return [str(one["Id"]) for one in found if over((one.get("Labels") or {}).get(OWNER, ""))]
 
 
 def _pass_in(connection: socket.socket) -> None:

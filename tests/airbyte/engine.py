@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ["containers", "json"], query:
                 wanted = dict(label.split("=", 1) for label in json.loads(query["filters"])["label"])
                 found = [
-                    {"Id": key}
+                    {"Id": key, "Labels": made.spec.get("Labels", {})}
                     for key, made in self.server.containers.items()
                     if wanted.items() <= made.spec.get("Labels", {}).items()
                 ]

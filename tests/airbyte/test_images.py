@@ -149,6 +149,21 @@ def test_what_a_killed_run_left_is_taken_away_by_the_next(docked: Docked, runnin
     assert running.containers == {}
 
 
+def test_a_job_of_that_name_elsewhere_keeps_its_container(docked: Docked, running: Engine, tmp_path: Path) -> None:
+    docked.configure({"source-ship": {"config": {"rows": 10, "hang": True}, "sandbox": {"network": "none"}}})
+    process = docked.start("exec dativo run airbyte:source-ship target-duckdb --stream users --retries 0")
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not any("read" in one["Cmd"] for one in running.created):
+        time.sleep(0.05)
+    (theirs,) = running.containers
+    elsewhere = docked.branch(tmp_path / "elsewhere")
+    elsewhere.configure({"target-duckdb": {"config": {"path": str(tmp_path / "elsewhere.duckdb")}}})
+    Docked(elsewhere.folder, elsewhere.home, running.path).run(rows=7).expect()
+    assert set(running.containers) == {theirs}
+    processes.kill_all(process.pid)
+    process.communicate()
+
+
 def test_another_image_of_that_tag_is_not_taken(docked: Docked, running: Engine) -> None:
     program = running.images[IMAGE]
     program.write_text(program.read_text() + "# changed\n")
