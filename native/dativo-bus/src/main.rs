@@ -2,7 +2,7 @@
 //!
 //! Where it stands: `dativo/bus` (Python) starts it; it stands on `native/bus` (the rules) and `native/sandbox`
 //! (processes). [`options`] and [`run_dir`] are the way in, [`launch`] starts the children, [`edge`] is the last one's
-//! outlet, [`supervisor`] is the loop over [`hop`]s and [`child`]ren, [`letters`] keeps what is not delivered, [`shutdown`]
+//! outlet, [`supervisor`] is the loop over [`hop`]s and [`child`]ren ([`readiness`] is what it waits for), [`letters`] keeps what is not delivered, [`shutdown`]
 //! ends them in order, [`clock`] when their time is up, [`watch`] when they are over a limit, [`restart`] has one started
 //! again (with what [`shelf`] keeps) and [`search`] without what it cannot load, [`report`] gives the verdict. [`recorder`] writes a run's tape; [`play`] (with
 //! [`play_letters`] and [`tape_info`]) reads one again, as a child of another run. [`gather`] makes one stream of several taps'.
@@ -30,6 +30,7 @@ mod lull;
 mod options;
 mod play;
 mod play_letters;
+mod readiness;
 mod recorder;
 mod report;
 mod restart;

@@ -1,4 +1,4 @@
-//! What the run came to: counters on the way, notices and the verdict at the end.
+//! What the control plane is told: counters on the way, notices and the verdict at the end, as fast as it reads.
 
 use crate::launch::Launched;
 use crate::recorder::Recorder;
@@ -8,7 +8,12 @@ use dativo_bus_engine::junk::JunkCounts;
 use dativo_bus_engine::plan::ConfirmPolicy;
 use dativo_bus_engine::verdict::Failure;
 use dativo_bus_engine::wiring;
+use dativo_sandbox::pipes::Moved;
+use dativo_sandbox::signals::SIGCHLD;
 use dativo_sandbox::{limits, reap};
+use rustix::event::{poll, PollFd, PollFlags};
+use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 const DONE: u8 = 0;
@@ -206,6 +211,50 @@ impl Supervisor {
         for (code, text) in notices {
             self.journal.tell(&Event::Notice { code, text: &text });
         }
+    }
+
+    /// Writes events until the reader takes no more.
+    pub(crate) fn send_events(&mut self) -> io::Result<()> {
+        while !self.journal.pending().is_empty() {
+            match self.events.write(self.journal.pending())? {
+                Moved::Bytes(count) => self.journal.wrote(count),
+                Moved::Later => break,
+                Moved::Closed => {
+                    self.abandon();
+                    break;
+                }
+            }
+            if self.events.needs_poll() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the reader has taken every event, or is gone. A signal that crosses the verdict is too late: two stop.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        while !self.abandoned && !self.journal.pending().is_empty() {
+            let mut fds = vec![
+                PollFd::new(&self.events, PollFlags::OUT),
+                PollFd::new(&self.signals, PollFlags::IN),
+            ];
+            if let Some(leash) = &self.leash {
+                fds.push(PollFd::from_borrowed_fd(leash.as_fd(), PollFlags::empty()));
+            }
+            match poll(&mut fds, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            let gone = fds
+                .iter()
+                .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP));
+            let stop = fds[1].revents().contains(PollFlags::IN) && self.signals.next()?.is_some_and(|s| s != SIGCHLD);
+            if gone || stop && self.cancelled.replace(Instant::now()).is_some() {
+                return Ok(());
+            }
+            self.send_events()?;
+        }
+        Ok(())
     }
 }
 

@@ -5,9 +5,10 @@ use crate::child::{Child, Ends as ChildEnds};
 use crate::ends::Ends;
 use crate::give_back::Backs;
 use crate::handover::Grants;
-use crate::hop::{Hop, Input, Output, Pushed};
+use crate::hop::{Hop, Input, Pushed};
 use crate::launch::{launch, Launching};
 use crate::leash::{Fate, Leash, Pull};
+use crate::readiness::Token;
 use crate::recorder::Recorder;
 use crate::restart::Loss;
 use crate::run_dir::RunDir;
@@ -23,16 +24,16 @@ use dativo_bus_engine::plan::{Plan, Role};
 use dativo_bus_engine::relay::{Carrier, Relay};
 use dativo_bus_engine::verdict::{Failure, Verdict};
 use dativo_bus_engine::wiring::{self, End};
-use dativo_sandbox::pipes::{self, Direction, Moved, Stream};
+use dativo_sandbox::pipes::{self, Direction, Stream};
 use dativo_sandbox::signals::{SignalFd, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use dativo_sandbox::spawn::Told;
 use dativo_sandbox::{tree, Zygote};
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A run while it lasts.
 pub struct Supervisor {
@@ -67,22 +68,9 @@ pub struct Supervisor {
     pub(crate) recorder: Option<Recorder>,
     /// Where rows lie that go as columns.
     spool: Option<Rc<RunDir>>,
-    events: Stream,
-    leash: Option<Leash>,
-    signals: SignalFd,
-}
-
-/// What a descriptor in the poll set belongs to.
-#[derive(Clone, Copy, Debug)]
-enum Token {
-    Signals,
-    Leash,
-    Events,
-    Log(usize),
-    Answers(usize),
-    Reports(usize),
-    HopIn(usize),
-    HopOut(usize),
+    pub(crate) events: Stream,
+    pub(crate) leash: Option<Leash>,
+    pub(crate) signals: SignalFd,
 }
 
 /// Runs a plan to its verdict; the exit code of the bus.
@@ -283,81 +271,6 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Polls until something happens or the next deadline.
-    fn wait(&mut self) -> io::Result<Vec<(Token, PollFlags)>> {
-        let resting = self.hops.iter().any(|hop| hop.carrier.resting());
-        let now = Instant::now();
-        let deadline = self.next_deadline().into_iter().chain(resting.then_some(now)).min();
-        // A deadline must be over when the poll is.
-        let deadline = deadline.map(|at| at.saturating_duration_since(now) + Duration::from_millis(1));
-        let lulls = self.hops.iter().filter_map(|hop| hop.unread_until(now));
-        let timeout = deadline.into_iter().chain(lulls.map(|until| until - now)).min();
-        let timeout = timeout.map(|left| Timespec {
-            tv_sec: left.as_secs() as i64,
-            tv_nsec: i64::from(left.subsec_nanos()),
-        });
-        let mut wanted: Vec<(Token, BorrowedFd<'_>, PollFlags)> = Vec::with_capacity(16);
-        wanted.push((Token::Signals, self.signals.as_fd(), PollFlags::IN));
-        wanted.extend(
-            self.leash
-                .as_ref()
-                .map(|leash| (Token::Leash, leash.as_fd(), PollFlags::IN)),
-        );
-        if !self.abandoned {
-            let flags = if self.journal.pending().is_empty() {
-                PollFlags::empty()
-            } else {
-                PollFlags::OUT
-            };
-            wanted.push((Token::Events, self.events.as_fd(), flags));
-        }
-        for (index, child) in self.children.iter().enumerate() {
-            let answers = child.stdout.as_ref().and_then(|o| o.stream.as_ref());
-            wanted.extend(
-                child
-                    .stderr
-                    .stream
-                    .as_ref()
-                    .map(|s| (Token::Log(index), s.as_fd(), PollFlags::IN)),
-            );
-            wanted.extend(
-                child
-                    .reports
-                    .as_ref()
-                    .map(|r| (Token::Reports(index), r.as_fd(), PollFlags::IN)),
-            );
-            wanted.extend(answers.map(|s| (Token::Answers(index), s.as_fd(), PollFlags::IN)));
-        }
-        let crowded = self.journal.crowded() && !self.abandoned;
-        for (index, hop) in self.hops.iter().enumerate() {
-            match &hop.input {
-                Input::Open(stream) if hop.carrier.hungry() && !crowded && hop.unread_until(now).is_none() => {
-                    wanted.push((Token::HopIn(index), stream.as_fd(), PollFlags::IN));
-                }
-                _ => {}
-            }
-            if let Output::Open(stream) | Output::Held(stream) = &hop.output {
-                // Without anything to write, only the receiver's end is news.
-                let flags = if hop.blocked() {
-                    PollFlags::OUT
-                } else {
-                    PollFlags::empty()
-                };
-                wanted.push((Token::HopOut(index), stream.as_fd(), flags));
-            }
-        }
-        let mut fds: Vec<PollFd<'_>> = wanted
-            .iter()
-            .map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
-            .collect();
-        match poll(&mut fds, timeout.as_ref()) {
-            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
-            other => other?,
-        };
-        let happened = wanted.iter().zip(&fds).map(|((token, ..), fd)| (*token, fd.revents()));
-        Ok(happened.filter(|(_, flags)| !flags.is_empty()).collect())
-    }
-
     /// Passes on what a child's supervisor tells of its connections.
     pub(crate) fn read_reports(&mut self, index: usize) -> io::Result<()> {
         let child = &mut self.children[index];
@@ -445,50 +358,6 @@ impl Supervisor {
                 _ if self.cancelled.is_some() => self.kill_all(),
                 _ => self.cancel(signal),
             }
-        }
-        Ok(())
-    }
-
-    /// Writes events until the reader takes no more.
-    fn send_events(&mut self) -> io::Result<()> {
-        while !self.journal.pending().is_empty() {
-            match self.events.write(self.journal.pending())? {
-                Moved::Bytes(count) => self.journal.wrote(count),
-                Moved::Later => break,
-                Moved::Closed => {
-                    self.abandon();
-                    break;
-                }
-            }
-            if self.events.needs_poll() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until the reader has taken every event, or is gone. A signal that crosses the verdict is too late: two stop.
-    fn flush(&mut self) -> io::Result<()> {
-        while !self.abandoned && !self.journal.pending().is_empty() {
-            let mut fds = vec![
-                PollFd::new(&self.events, PollFlags::OUT),
-                PollFd::new(&self.signals, PollFlags::IN),
-            ];
-            if let Some(leash) = &self.leash {
-                fds.push(PollFd::from_borrowed_fd(leash.as_fd(), PollFlags::empty()));
-            }
-            match poll(&mut fds, None) {
-                Err(rustix::io::Errno::INTR) => continue,
-                other => other?,
-            };
-            let gone = fds
-                .iter()
-                .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP));
-            let stop = fds[1].revents().contains(PollFlags::IN) && self.signals.next()?.is_some_and(|s| s != SIGCHLD);
-            if gone || stop && self.cancelled.replace(Instant::now()).is_some() {
-                return Ok(());
-            }
-            self.send_events()?;
         }
         Ok(())
     }
