@@ -222,7 +222,7 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
 
 
 def test_when_it_ran_and_what_is_said_twice(tmp_path: Path, yaml: Path) -> None:
-    """An older file's `sync_period`; a second file, table or schema of one name: the last word counts, and it is said."""
+    """An older file's `sync_period`; what stands there twice."""
     lines = "type: tap-postgres\ntarget: dwh\ndb_conn: {host: h}\n"
     (yaml / "tap_a.yml").write_text(
         f'id: a\n{lines}sync_period: "*/90 * * * *"\nschemas:\n'
@@ -242,7 +242,6 @@ def test_when_it_ran_and_what_is_said_twice(tmp_path: Path, yaml: Path) -> None:
     tap = project(tmp_path)["plugins"]["tap-a"]
     assert tap["select"] == ["public-t.*", "public-odd[[][*]].*"]
     assert tap["metadata"]["public-t"] == {"replication-method": "FULL_TABLE"}
-    why = "it is no line of cron: when a job runs is your scheduler's, and `schedule:` of a job is where it is written down"
     said = entries(answer, "left")
     for line in (
         ("tap_a.yml:10", "schemas.0.tables.0.replication_method",
@@ -250,7 +249,7 @@ def test_when_it_ran_and_what_is_said_twice(tmp_path: Path, yaml: Path) -> None:
         ("tap_a.yml:11", "schemas.0.tables.1.table_name", "listed before: this one's word counts"),
         ("tap_a.yml:13", "schemas.1.source_schema",
          "public is mapped twice: PipelineWise hands the last mapping to the target, for its tables too"),
-        ("tap_b.yml:5", "sync_period", why),
+        ("tap_b.yml:5", "sync_period", "it is no line of cron"),
         ("tap_c.yml:1", "tap a", "another file has the same id: PipelineWise refuses it"),
     ):  # fmt: skip
         assert line in said, said

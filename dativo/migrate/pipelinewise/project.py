@@ -172,8 +172,7 @@ class _Project:
             self.report.changed(keys.where("sync_period"), "sync_period", f"jobs.{job}.schedule", why)
             return {"schedule": said.strip()}
         if "sync_period" in keys.data:
-            self.report.left(keys.where("sync_period"), "sync_period", "it is no line of cron: when a job runs is your"
-                             " scheduler's, and `schedule:` of a job is where it is written down")  # fmt: skip
+            self.report.left(keys.where("sync_period"), "sync_period", "it is no line of cron")  # fmt: skip
         return {}
 
     def _named(self, keys: Keys) -> str | None:

@@ -94,7 +94,8 @@ def of_index(program: str, config: Mapping[str, Any]) -> Package:
     unknown = sorted(set(config) - set(entry.settings.get("properties") or ()))
     rest = f"; there is {others} too" if others else ""
     rest += f"; it does not know {', '.join(unknown)}: name another package in source" if unknown else ""
-    told = f"the variant {best.variant} of the index, which knows its settings best{rest}"
+    knows = ", which knows its settings best" if config and len(known) > 1 else ""
+    told = f"the variant {best.variant} of the index{knows}{rest}"
     return Package(None, best.variant, told, entry)
 
 
