@@ -74,7 +74,7 @@ def test_a_crontab(tmp_path: Path) -> None:
     (tmp_path / "cron.d" / "etl").write_text("5 4 * * * root tap-a | target-b\n")
     answer = imported(tmp_path, "shell", "cron.d/etl", "--into", tmp_path / "new")
     assert ("etl:1", "the user root", "a job runs as who runs `dativo run`") in entries(answer, "left")
-    assert list(project(tmp_path / "new")["jobs"].values())[0]["schedule"] == "5 4 * * *"
+    assert next(iter(project(tmp_path / "new")["jobs"].values()))["schedule"] == "5 4 * * *"
 
 
 def test_files_that_the_script_writes(tmp_path: Path) -> None:
@@ -117,6 +117,13 @@ def test_programs_that_start_programs(tmp_path: Path) -> None:
                      ["tap-a", "target-b-3"]]  # fmt: skip
     assert plugins["tap-own"] == {"source": str(tmp_path / "tap_own.py")}
     assert [plugins["target-b"]["env"], plugins["target-b-2"]["env"]] == [{"A": "1"}, {"B": "2"}]
+    told = (
+        "sync.sh:3",
+        "tap_own.py",
+        "installed as the script that it is: make it executable (chmod +x) and give it a first line such as "
+        "#!/usr/bin/env python3",
+    )
+    assert told in entries(answer, "changed")
     write_out = " (a tap or a target is in it: write its pipeline out)"
     assert [line for line in entries(answer, "left") if "state" not in line[1]] == [
         ("sync.sh:2", "timeout 2h", "a job's time is bounded by its limits: {wall: …}"),

@@ -153,7 +153,7 @@ class _Project:
             if found is not None:
                 return found
         elif program is not None and reading.is_file(program):
-            return Package(str(program), None, "the script that it is")
+            return Package(str(program), None, packages.of_script(program))
         elif stage.script:
             return Package(str(program), None, "the script that it is, which is not there")
         return packages.of_index(stage.name, config)
