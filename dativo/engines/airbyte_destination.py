@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.dataclass import dataclass
 from dativo.engines import airbyte_catalog
 from dativo.engines.airbyte_catalog import FULL, INCREMENTAL, OWN
+from dativo.engines.airbyte_generations import Loads, Told
 
 MODES = {"append": "append", "overwrite": "overwrite", "append_dedup": "upsert"}
 """What a destination says that it can (`supported_destination_sync_modes`), as capabilities of a target."""
@@ -35,6 +37,8 @@ class Start:
     """The bookmark that the tap is handed."""
     begun: bool = False
     """Whether this run has made a bookmark: rows before it are in the destination and are not sent again."""
+    loads: Loads = field(default_factory=Loads)
+    """How the run's generations are counted."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,19 @@ def configured(start: Start, can: Collection[str], plugin: str) -> Configured:
     given = json.loads(start.catalog) if isinstance(start.catalog, str) else dict(start.catalog)
     chosen = selected_streams({"streams": given.get("streams", [])})
     streams, told = [], []
+    generations: Told = {}
     for stream in given.get("streams", []):
         name = str(stream.get("tap_stream_id", stream.get("stream")))
         if name in chosen:
             one, plan = _stream(stream, name, chosen[name], _Terms(start, can, plugin))
+            generations[plan["stream"]] = {"generation": one["generation_id"], "minimum": one["minimum_generation_id"]}
             streams.append(one)
             told.append(plan)
     names = {plan["stream"] for plan in told}
     for plan in told:  # a name is one stream's: its own before what another might be called as well
         plan["also"] = [one for one in plan["also"] if one not in names]
         names.update(plan["also"])
+    start.loads.start(generations)
     return Configured({"streams": streams}, told)
 
 
@@ -119,12 +126,18 @@ def _stream(
     wanted = root.get(CHOSEN)
     keyed = bool(seen["key_properties"])
     mode = _mode(message, terms, full=full, keyed=keyed, wanted=wanted if isinstance(wanted, str) else None)
+    start, empties = terms.start, mode == "overwrite"
+    anew = empties or not (start.begun or _goes_on(start.state, message))
+    generation = start.loads.of(message, anew=anew, empties=empties)
     one = {
         "stream": there,
         "sync_mode": "full_refresh" if full else "incremental",
         "cursor_field": [cursor] if isinstance(cursor, str) and method == INCREMENTAL else [],
         "primary_key": [[key] for key in seen["key_properties"]],
         "destination_sync_mode": mode,
+        "generation_id": generation["generation"],
+        "minimum_generation_id": generation["minimum"],
+        "sync_id": start.loads.sync,
     }
     schema_name = root.get("schema-name")
     others = [name, *([f"{schema_name}-{message}"] if isinstance(schema_name, str) and schema_name else [])]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dativo import errors
 from dativo.bus.events import End
+from dativo.engines.airbyte_generations import Loads
 from dativo.run.interrupts import Interrupts
 from dativo.run.waiting import AT_ONCE, Waiting
 from dativo.secrets.redact import REDACTOR
@@ -23,7 +25,10 @@ from dativo.state.bookmark import Bookmark
 from dativo.state.breakers import OpenBreaker
 from dativo.state.lease import Heartbeat, Lease
 from dativo.state.location import Location
-from dativo.state.store import Store
+from dativo.state.store import BACKFILL, Store
+
+if TYPE_CHECKING:
+    from dativo.run.step import Step
 
 BY_HAND = ("set", "clear")
 LOOKED_BACK = 200
@@ -151,15 +156,49 @@ class Hold:
         """The state that the tap is given, None for none. A full refresh of some streams keeps the others' part."""
         if self.text is None or self.text == "{}":
             return None
-        if not full_refresh:
-            return self.text
-        if not streams:
+        if full_refresh and not streams:
             return None
         text = self.text
-        for stream in streams:
+        for stream in [*(streams if full_refresh else ()), *(() if self.committed else self.emptied)]:
             if stream in bookmarks.streams(text):
                 text = bookmarks.without_stream(text, stream)
         return text
+
+    # -- what its destination is told, and was
+
+    def loads_of(self, step: Step) -> Loads | None:
+        """How the generations of a destination are counted; None for any other target."""
+        return self._loads if step.speaks_airbyte else None
+
+    @cached_property
+    def _loads(self) -> Loads:
+        """A backfill's rows are of its job's generations."""
+        job, mark, _ = self.job.partition(BACKFILL)
+        known = self._store.generations(job)
+        number = next((one.number for one in self._store.log(self.job, limit=LOOKED_BACK) if one.run == self.run), None)
+        if mark:
+            return Loads(number or 0, known, goes_on=True)
+        return Loads(number or 0, known, lambda told: self._store.remember_generations(self._lease, told))
+
+    @cached_property
+    def emptied(self) -> tuple[str, ...]:
+        """Streams that a run after the bookmark emptied in the destination and did not load again to its end.
+
+        What the bookmark says of them is not so any more; what a user set by hand is meant.
+        """
+        mark = self.before
+        told = {} if mark is None or mark.origin in BY_HAND else self._store.generations(self.job)
+        if not any(one["minimum"] for one in told.values()):
+            return ()
+        log = self._store.log(self.job, limit=LOOKED_BACK)
+        made = max((one.number or 0 for one in log if mark is not None and one.run == mark.run), default=0)
+        done = {one.number for one in log if one.verdict == "done"}
+        return tuple(stream for stream, one in told.items() if one["minimum"] > made and one["minimum"] not in done)
+
+    def remarks(self) -> list[str]:
+        """What a user should know of where the run started."""
+        gone = [one for one in self.emptied if self.text is not None and one in bookmarks.streams(self.text)]
+        return [f"{one} is read anew: a run had emptied it in the destination, and did not end well" for one in gone]
 
     def only(self, streams: Sequence[str]) -> None:
         """This run reads only these streams: what the tap says of them is merged into the bookmark of all."""

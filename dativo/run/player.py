@@ -19,6 +19,7 @@ from dativo.config.project import Project
 from dativo.config.specs import PluginSpec
 from dativo.dataclass import dataclass
 from dativo.engines import singer
+from dativo.engines.airbyte_generations import Loads
 from dativo.native import find_bus
 from dativo.plugins.installed import Installed
 from dativo.run import places, readable
@@ -59,6 +60,7 @@ class Player(Step):
         catalog: str | None = None,
         state: str | None = None,
         begun: bool = False,
+        loads: Loads | None = None,
     ) -> dict[str, Any]:
         """The player as a child of a plan. The bookmark of the run is none of its business."""
         words = [word for path in self.files for word in ("--play", str(path))] + list(self.words)

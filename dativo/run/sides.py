@@ -274,6 +274,7 @@ def _target(side: Side) -> Summary:
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))
             hold.belongs(given=wishes.get("stateful") is False, full_refresh=refresh, streams=streams)
             state = hold.handed(full_refresh=refresh, streams=streams)
+            notes += [] if refresh else hold.remarks()
             up.answer(job, hold.run, state)
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
@@ -285,6 +286,7 @@ def _target(side: Side) -> Summary:
                 catalog=side.streams(up),
                 state=state,
                 begun=wishes.get("stateful") is False,  # it has a state of its own, which is not known here
+                loads=hold.loads_of(step),
             )
             plan = side.plan(step, child, run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)

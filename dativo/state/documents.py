@@ -346,6 +346,23 @@ class DocumentStore(Store):
         document = self._read(job)
         return dict(sorted(document.data["schemas"].items())) if document else {}
 
+    # -- generations
+
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, int]]) -> None:
+        """Keep which generation of these streams a destination is about to be told of."""
+
+        def keep(document: Journal) -> None:
+            document.check(lease)
+            known = document.data.setdefault("generations", {})  # a document of before has none
+            known.update({stream: dict(one) for stream, one in told.items()})
+
+        self._change(lease.job, keep)
+
+    def generations(self, job: str) -> dict[str, dict[str, int]]:
+        """`{STREAM: {"generation": 7, "minimum": 7}}` as the job's destination was last told."""
+        document = self._read(job)
+        return dict(sorted(document.data.get("generations", {}).items())) if document else {}
+
     # -- reading
 
     def jobs(self) -> list[JobState]:

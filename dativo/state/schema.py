@@ -118,7 +118,20 @@ _THIRD = (
     """,
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, _THIRD)
+# Which generation of each stream's rows a destination was last told of, and the least that it was to keep.
+_FOURTH = (
+    """
+    CREATE TABLE generations (
+        job        TEXT NOT NULL REFERENCES jobs (name),
+        stream     TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        minimum    INTEGER NOT NULL,
+        PRIMARY KEY (job, stream)
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 class NotOurs(Exception):

@@ -350,6 +350,24 @@ class SqlStore(Store):
         rows = self._rows("SELECT stream, schema, key_properties FROM schemas WHERE job = ? ORDER BY stream", (job,))
         return {name: {"schema": json.loads(schema), "key_properties": json.loads(keys)} for name, schema, keys in rows}
 
+    # -- generations
+
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, int]]) -> None:
+        """Keep which generation of these streams a destination is about to be told of."""
+        with self._writing() as db:
+            self._check_token(db, lease)
+            for stream, one in told.items():
+                db.execute(
+                    "INSERT INTO generations (job, stream, generation, minimum) VALUES (?, ?, ?, ?) ON CONFLICT "
+                    "(job, stream) DO UPDATE SET generation = excluded.generation, minimum = excluded.minimum",
+                    (lease.job, stream, one["generation"], one["minimum"]),
+                )
+
+    def generations(self, job: str) -> dict[str, dict[str, int]]:
+        """`{STREAM: {"generation": 7, "minimum": 7}}` as the job's destination was last told."""
+        rows = self._rows("SELECT stream, generation, minimum FROM generations WHERE job = ? ORDER BY stream", (job,))
+        return {stream: {"generation": int(number), "minimum": int(least)} for stream, number, least in rows}
+
     # -- reading
 
     def jobs(self) -> list[JobState]:

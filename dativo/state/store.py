@@ -179,6 +179,16 @@ class Store(ABC):
     def schemas(self, job: str) -> dict[str, dict[str, Any]]:
         """`{STREAM: {"schema": …, "key_properties": […]}}` as earlier runs saw them."""
 
+    # -- generations
+
+    @abstractmethod
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, int]]) -> None:
+        """Keep which generation of these streams a destination is about to be told of."""
+
+    @abstractmethod
+    def generations(self, job: str) -> dict[str, dict[str, int]]:
+        """`{STREAM: {"generation": 7, "minimum": 7}}` as the job's destination was last told."""
+
     # -- reading
 
     @abstractmethod

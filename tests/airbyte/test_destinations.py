@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.airbyte.test_sources import FAKER, kill_all
+from tests import processes
+from tests.airbyte.test_sources import FAKER
 from tests.workspace import Answer, Workspace
 
 PATIENCE = 120.0
@@ -52,6 +53,15 @@ class Notes:
         try:
             found: int = database.execute(f'SELECT count({what}) FROM "{table}"').fetchone()[0]
             return found
+        finally:
+            database.close()
+
+    def starts(self, table: str) -> list[tuple[str, int, int, int]]:
+        """What it was told of a table at each start: mode, generation, the least that stays, the run's number."""
+        database = sqlite3.connect(self.file)
+        query = "SELECT mode, generation, minimum, sync FROM starts WHERE name = ? ORDER BY rowid"
+        try:
+            return database.execute(query, (table,)).fetchall()
         finally:
             database.close()
 
@@ -154,6 +164,54 @@ def test_started_again_it_does_not_overwrite_what_it_has(notes: Notes) -> None:
     assert (notes.rows("users"), notes.rows("purchases"), notes.rows("products")) == (300, 300, 100)
 
 
+def test_generations_grow_with_what_is_read_anew(notes: Notes) -> None:
+    """Of boats, which are read on from their bookmark; of users, which are read in full and overwritten each time."""
+    told = {"users": {"replication-method": "FULL_TABLE"}}
+    notes.workspace.configure({"source-faker": {"select": ["users.*"], "metadata": told}})
+    notes.csv("boats", 10)
+    for words in ((), (), ("--full-refresh",), ()):
+        notes.loaded("tap-csv", *words)
+    runs = [sync for *_, sync in notes.starts("boats")]
+    assert runs == sorted(set(runs)) and runs[0] > 0
+    first, third = runs[0], runs[2]
+    assert [one[:3] for one in notes.starts("boats")] == [
+        ("append", first, 0), ("append", first, 0), ("append", third, 0), ("append", third, 0),
+    ]  # fmt: skip
+    numbers = [one["number"] for one in notes.workspace.dativo("state", "log", "tap-csv-to-destination-notes", "--json")
+               .expect().json]  # fmt: skip
+    assert sorted(numbers) == runs, "they are the runs' own numbers"
+    for _ in range(2):
+        notes.loaded("airbyte:source-faker")
+    assert all(mode == "overwrite" and generation == least == sync for mode, generation, least, sync in
+               notes.starts("users"))  # fmt: skip
+    assert len({generation for _, generation, *_ in notes.starts("users")}) == 2
+
+
+def test_a_generation_lasts_as_long_as_its_run(notes: Notes) -> None:
+    """Started again in place: the same generation, and what is older may go."""
+    told = {name: {"replication-method": "FULL_TABLE"} for name in ("users", "products", "purchases")}
+    notes.workspace.configure({"source-faker": {"metadata": told}})
+    notes.configure(die_at=250)
+    notes.run("airbyte:source-faker", "--retries", "2").expect()
+    starts = notes.starts("users")
+    assert [one[0] for one in starts] == ["overwrite", "append_dedup"]
+    assert len({one[1:] for one in starts}) == 1 and starts[0][1] == starts[0][2]
+
+
+def test_a_bookmark_of_rows_that_are_gone_is_not_gone_on_from(notes: Notes) -> None:
+    """`--full-refresh` empties the table and is killed before a bookmark: the old one tells of what is no more."""
+    notes.workspace.configure({"tap-csv": {"metadata": {"*": {"replication-method": "FULL_TABLE"}}}})
+    notes.csv("boats", 400)
+    assert notes.loaded("tap-csv") == 400
+    assert notes.loaded("tap-csv") == 0
+    notes.configure(die_at=200)
+    assert "killed" in notes.run("tap-csv", "--full-refresh", "--retries", "0").expect(1).stderr
+    answer = notes.run("tap-csv", "--json").expect().json
+    assert (answer["records"], notes.rows("boats"), notes.rows("boats", distinct=True)) == (400, 400, 400)
+    assert "boats is read anew" in " ".join(answer["notes"])
+    assert notes.loaded("tap-csv") == 0
+
+
 def test_all_is_killed_at_once(notes: Notes) -> None:
     notes.workspace.configure({"source-faker": {"config": {"count": 3000}}})
     line = "exec dativo run airbyte:source-faker airbyte:destination-notes --stream users --retries 0"
@@ -163,7 +221,7 @@ def test_all_is_killed_at_once(notes: Notes) -> None:
         answer = notes.workspace.dativo("state", "get", job)
         if answer.code == 0 and "loop_offset" in answer.stdout:
             break
-    kill_all(process.pid)
+    processes.kill_all(process.pid)
     process.communicate()
     assert notes.run("airbyte:source-faker", "--stream", "users", "--json").expect().json["verdict"] == "done"
     assert (notes.rows("users"), notes.rows("users", distinct=True)) == (3000, 3000)

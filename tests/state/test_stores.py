@@ -107,6 +107,7 @@ def test_a_bookmark_is_read_back_byte_by_byte(place):
 def test_reading_makes_nothing(place, tmp_path):
     with Store.open_to_read(place.where) as store:
         assert (store.jobs(), store.bookmark("j"), store.log("j"), store.schemas("j")) == ([], None, [], {})
+        assert store.generations("j") == {}
         with pytest.raises(errors.EnvironmentFault):
             store.set("j", "{}") if place.kind != "sqlite" else _refuse()
     assert list(tmp_path.iterdir()) == []
@@ -345,6 +346,22 @@ def test_schemas_are_remembered(store):
         "b": {"schema": {"type": "object", "properties": {"id": {"type": "integer"}}}, "key_properties": ["id"]},
     }
     assert store.schemas("k") == {}
+
+
+def test_generations_are_remembered(store):
+    lease = store.acquire("j")
+    store.start_run(lease)
+    store.remember_generations(lease, {"b": {"generation": 1, "minimum": 0}, "a": {"generation": 1, "minimum": 1}})
+    store.remember_generations(lease, {"b": {"generation": 2**40, "minimum": 2**40}})
+    assert store.generations("j") == {
+        "a": {"generation": 1, "minimum": 1},
+        "b": {"generation": 2**40, "minimum": 2**40},
+    }
+    assert store.generations("k") == {}
+    store.release(lease)
+    with pytest.raises(errors.BusyError):
+        store.remember_generations(lease, {"a": {"generation": 9, "minimum": 9}})
+    assert store.generations("j")["a"] == {"generation": 1, "minimum": 1}
 
 
 def test_what_is_refused_changes_nothing(store):
