@@ -8,13 +8,14 @@ ConfiguredAirbyteStream; how a platform counts them: its CatalogGenerationSetter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import field
+from typing import Any
 
 from dativo.dataclass import dataclass
 
-Told = dict[str, dict[str, int]]
-"""Stream -> `{"generation": 7, "minimum": 7}`."""
+Told = dict[str, dict[str, Any]]
+"""Stream -> `{"generation": 7, "minimum": 7, "name": …, "namespace": …}`, the last two as it is called there."""
 
 
 @dataclass
@@ -25,21 +26,22 @@ class Loads:
     """The run's number; 0 where nothing is loaded."""
     known: Told = field(default_factory=dict)
     """What was told last."""
-    keep: Callable[[Mapping[str, Mapping[str, int]]], None] = lambda _: None
+    keep: Callable[[Told], None] = lambda _: None
     """Makes it durable: before the destination starts, so that no number is ever used for other rows again."""
     goes_on: bool = False
     """Whether no generation begins with this run, whatever it reads again (a backfill)."""
     begun: set[str] = field(default_factory=set)
     """Streams whose generation this run has begun: another attempt of it is of the same."""
 
-    def of(self, stream: str, *, anew: bool, empties: bool) -> dict[str, int]:
-        """The generation of a stream that is about to be loaded. `empties`: rows of older ones are to go."""
-        known = self.known.get(stream, {"generation": 0, "minimum": 0})
+    def of(self, stream: str, *, anew: bool, empties: bool) -> tuple[int, int]:
+        """Generation and minimum of a stream that is about to be loaded. `empties`: rows of older ones are to go."""
+        known = self.known.get(stream, {})
+        number, least = int(known.get("generation", 0)), int(known.get("minimum", 0))
         if not anew or self.goes_on or stream in self.begun:
-            return known
+            return number, least
         self.begun.add(stream)
-        number = max(self.sync, known["generation"] + 1)
-        return {"generation": number, "minimum": number if empties else 0}
+        number = max(self.sync, number + 1)
+        return number, number if empties else 0
 
     def start(self, told: Told) -> None:
         """The destination is about to be told that."""

@@ -53,6 +53,8 @@ class Hold:
         self.moved = False
         self._settled = self.before is not None and self.before.origin == "run"
         """Whether the store has `text` as a run's own, and not as set, cleared or adopted."""
+        self.replays = False
+        """Whether it loads what its job set aside: no row that is there goes for that."""
         self.committed = False
         """Whether a bookmark of this run is in the store: what was read up to it is not to be read again."""
         self._found: str | None = None
@@ -166,17 +168,22 @@ class Hold:
 
     # -- what its destination is told, and was
 
+    @property
+    def begun(self) -> bool:
+        """Whether a destination keeps the rows that it has whatever comes: for an attempt that goes on, and letters."""
+        return self.committed or self.replays
+
     def loads_of(self, step: Step) -> Loads | None:
         """How the generations of a destination are counted; None for any other target."""
         return self._loads if step.speaks_airbyte else None
 
     @cached_property
     def _loads(self) -> Loads:
-        """A backfill's rows are of its job's generations."""
+        """A backfill's rows are of its job's generations, and so are letters."""
         job, mark, _ = self.job.partition(BACKFILL)
         known = self._store.generations(job)
         number = next((one.number for one in self._store.log(self.job, limit=LOOKED_BACK) if one.run == self.run), None)
-        if mark:
+        if mark or self.replays:
             return Loads(number or 0, known, goes_on=True)
         return Loads(number or 0, known, lambda told: self._store.remember_generations(self._lease, told))
 

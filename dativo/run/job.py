@@ -118,7 +118,7 @@ def prepared(job: Job) -> list[Step]:
         raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
     if len(set(names)) < len(roles):
         raise errors.ConfigError("job.invalid", f"{job.name} names a mapper twice", hint="add it --as another name")
-    return own + [
+    made = [
         prepare(
             job.project,
             plugin,
@@ -132,6 +132,9 @@ def prepared(job: Job) -> list[Step]:
         )
         for plugin in plugins
     ]
+    if made[-1].speaks_airbyte:
+        made[-1] = replace(made[-1], stream_name=adapting.template_of(job.options, job.spec))
+    return own + made
 
 
 def tightening(spec: JobSpec, plugin: str) -> tuple[Tightening, ...]:
@@ -158,7 +161,7 @@ def run(job: Job) -> Summary:
         waiting = Waiting(options.wait, quiet=options.quiet)
         origin = steps[0].plugin.origin if job.tap is None else None
         with Hold.take(location.of(job.project), job.name, waiting, tap=origin) as hold:
-            hold.until, hold.enough = job.until, interrupts.drain
+            hold.until, hold.enough, hold.replays = job.until, interrupts.drain, not job.adopts
             refresh = options.full_refresh or job.spec.full_refresh
             hold.belongs(given=given_state is not None, full_refresh=refresh, streams=options.streams)
             breaker.admit(hold, plugins, policy.breaker, force=options.force)
@@ -217,7 +220,7 @@ def work(
             catalog_text=text,
             state=state,
             known=hold.schemas,
-            begun=hold.committed,
+            begun=hold.begun,
             loads=hold.loads_of(steps[-1]),
         ),
         checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),

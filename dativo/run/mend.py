@@ -200,5 +200,5 @@ class Mending:
 
     def _child(self, step: Step, **given: str | None) -> dict[str, Any]:
         loads = self.hold.loads_of(step)
-        child = step.child(job=self.hold.job, run=self.hold.run, begun=self.hold.committed, loads=loads, **given)
+        child = step.child(job=self.hold.job, run=self.hold.run, begun=self.hold.begun, loads=loads, **given)
         return encoding.dressed(child, step, self.spool)

@@ -80,9 +80,10 @@ def player(
     *,
     words: Sequence[str] = (),
     replayed: Mapping[str, Any] | None = None,
+    streams: dict[str, Any] | None = None,
     profile: str | None = None,
 ) -> Player:
-    """The tap for these files. `name` is what it is called in messages and job names."""
+    """The tap for these files. `name` is what it is called in messages and job names, `streams` their catalog."""
     plugin = Installed(
         name=name,
         kind="tap",
@@ -103,4 +104,5 @@ def player(
         files=tuple(path.absolute() for path in files),
         words=tuple(words),
         replayed=replayed,
+        streams=streams,
     )

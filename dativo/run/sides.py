@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from dativo import errors
@@ -71,7 +72,7 @@ class Side:
 
     def step(self) -> Step:
         """The plugin, configured and checked."""
-        return prepare(
+        step = prepare(
             self.project,
             self.plugin,
             self.given,
@@ -79,6 +80,9 @@ class Side:
             profile=self.options.sandbox,
             resolver=resolver_of(self.project, said=self.options.tenant),
         )
+        if step.role == "target" and step.speaks_airbyte:
+            return replace(step, stream_name=adapting.checked_template(self.options.stream_name))
+        return step
 
     @property
     def asks(self) -> bool:

@@ -53,6 +53,10 @@ class Step:
     profile: str | None = None
     """The command line's --sandbox."""
     resolver: Resolver = field(default_factory=Resolver, repr=False, compare=False)
+    streams: dict[str, Any] | None = None
+    """Of a tap that is part of Dativo: the catalog of what it plays, where that is known."""
+    stream_name: str | None = None
+    """Of an Airbyte destination: the template for its streams' names. For others it is the data plane that renames."""
     disclosure: Disclosure | None = field(default=None, repr=False, compare=False)
     """What was read for its references; None as long as nothing was."""
 
@@ -112,8 +116,8 @@ class Step:
         given: dict[str, Any] = {"role": self.role, "catalog": catalog, "state": state, "job": job, "run": run}
         given |= self.surroundings(planned=True)
         if self.speaks_airbyte:
-            config = config_of(self.plugin.env_dir, self.config)
-            return airbyte.child(self.plugin, config=config, begun=begun, loads=loads, **given)
+            given |= {"config": config_of(self.plugin.env_dir, self.config), "begun": begun, "loads": loads}
+            return airbyte.child(self.plugin, renamed=adapting.renaming(self.stream_name), **given)
         return singer.child(self.plugin, config=self.config, **given)
 
 

@@ -348,8 +348,8 @@ class DocumentStore(Store):
 
     # -- generations
 
-    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, int]]) -> None:
-        """Keep which generation of these streams a destination is about to be told of."""
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what a destination is about to be told of these streams."""
 
         def keep(document: Journal) -> None:
             document.check(lease)
@@ -358,8 +358,8 @@ class DocumentStore(Store):
 
         self._change(lease.job, keep)
 
-    def generations(self, job: str) -> dict[str, dict[str, int]]:
-        """`{STREAM: {"generation": 7, "minimum": 7}}` as the job's destination was last told."""
+    def generations(self, job: str) -> dict[str, dict[str, Any]]:
+        """`{STREAM: {"generation": 7, "minimum": 7, "name": …, "namespace": …}}` as its destination was last told."""
         document = self._read(job)
         return dict(sorted(document.data.get("generations", {}).items())) if document else {}
 

@@ -118,7 +118,7 @@ _THIRD = (
     """,
 )
 
-# Which generation of each stream's rows a destination was last told of, and the least that it was to keep.
+# What a destination was last told of each stream: its name there, its rows' generation, the least that was to stay.
 _FOURTH = (
     """
     CREATE TABLE generations (
@@ -126,6 +126,8 @@ _FOURTH = (
         stream     TEXT NOT NULL,
         generation INTEGER NOT NULL,
         minimum    INTEGER NOT NULL,
+        name       TEXT NOT NULL,
+        namespace  TEXT,
         PRIMARY KEY (job, stream)
     ) STRICT
     """,

@@ -352,21 +352,26 @@ class SqlStore(Store):
 
     # -- generations
 
-    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, int]]) -> None:
-        """Keep which generation of these streams a destination is about to be told of."""
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what a destination is about to be told of these streams."""
         with self._writing() as db:
             self._check_token(db, lease)
             for stream, one in told.items():
                 db.execute(
-                    "INSERT INTO generations (job, stream, generation, minimum) VALUES (?, ?, ?, ?) ON CONFLICT "
-                    "(job, stream) DO UPDATE SET generation = excluded.generation, minimum = excluded.minimum",
-                    (lease.job, stream, one["generation"], one["minimum"]),
+                    "INSERT INTO generations (job, stream, generation, minimum, name, namespace) "
+                    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job, stream) DO UPDATE SET "
+                    "generation = excluded.generation, minimum = excluded.minimum, "
+                    "name = excluded.name, namespace = excluded.namespace",
+                    (lease.job, stream, one["generation"], one["minimum"], one["name"], one["namespace"]),
                 )
 
-    def generations(self, job: str) -> dict[str, dict[str, int]]:
-        """`{STREAM: {"generation": 7, "minimum": 7}}` as the job's destination was last told."""
-        rows = self._rows("SELECT stream, generation, minimum FROM generations WHERE job = ? ORDER BY stream", (job,))
-        return {stream: {"generation": int(number), "minimum": int(least)} for stream, number, least in rows}
+    def generations(self, job: str) -> dict[str, dict[str, Any]]:
+        """`{STREAM: {"generation": 7, "minimum": 7, "name": …, "namespace": …}}` as its destination was last told."""
+        keys = ("generation", "minimum", "name", "namespace")
+        rows = self._rows(
+            "SELECT stream, generation, minimum, name, namespace FROM generations WHERE job = ? ORDER BY stream", (job,)
+        )
+        return {stream: dict(zip(keys, one, strict=True)) for stream, *one in rows}
 
     # -- reading
 

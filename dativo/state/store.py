@@ -182,12 +182,12 @@ class Store(ABC):
     # -- generations
 
     @abstractmethod
-    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, int]]) -> None:
-        """Keep which generation of these streams a destination is about to be told of."""
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what a destination is about to be told of these streams."""
 
     @abstractmethod
-    def generations(self, job: str) -> dict[str, dict[str, int]]:
-        """`{STREAM: {"generation": 7, "minimum": 7}}` as the job's destination was last told."""
+    def generations(self, job: str) -> dict[str, dict[str, Any]]:
+        """`{STREAM: {"generation": 7, "minimum": 7, "name": …, "namespace": …}}` as its destination was last told."""
 
     # -- reading
 

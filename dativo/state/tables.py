@@ -121,6 +121,8 @@ _SECOND = (
         stream     TEXT NOT NULL,
         generation BIGINT NOT NULL,
         minimum    BIGINT NOT NULL,
+        name       TEXT NOT NULL,
+        namespace  TEXT,
         PRIMARY KEY (job, stream)
     )
     """,

@@ -292,8 +292,41 @@ def test_what_it_is(notes: Notes) -> None:
     assert "--path" in helped and "--catalog" in helped
 
 
-def test_names_of_its_own_it_has_none(notes: Notes) -> None:
+def test_streams_by_other_names(notes: Notes) -> None:
     notes.csv("boats", 5)
-    answer = notes.run("tap-csv", "--stream-name", "raw_{name}").expect(2)
-    assert "its streams keep their names" in answer.stderr
+    answer = notes.run("tap-csv", "--stream-name", "raw_{name}", "--json").expect().json
+    assert (answer["records"], notes.rows("raw_boats")) == (5, 5)
+    assert notes.loaded("tap-csv", "--stream-name", "raw_{name}") == 0, "the bookmark has the tap's own names"
+    line = "dativo tap-csv --full-refresh | dativo airbyte:destination-notes --stream-name 'x-{stream}'"
+    notes.workspace.shell(line).expect()
+    assert notes.rows("x-boats") == 5
+    notes.csv("fleet-boats", 1)
+    answer = notes.run("tap-csv", "--full-refresh", "--stream-name", "{table}").expect(4)
+    assert "error[data.stream_name]" in answer.stderr
     assert notes.run("tap-csv", "--dry-run", "--json").expect().json["children"][1]["argv"][1] == "write"
+
+
+def test_letters_are_replayed_into_it(notes: Notes, tmp_path: Path) -> None:
+    """Into the table that the job loads, by name and by a pipe, without a catalog: the letters have their SCHEMAs."""
+    told = catalog(tmp_path / "catalog.json", stream("public-boats", schema="public"))
+    line = f"dativo airbyte:destination-notes --job boats --catalog {told} --on-bad-record quarantine"
+    words = ["--to", "airbyte:destination-notes"]
+    section = {"steps": ["tap-csv", "airbyte:destination-notes"], "policy": {"check": "envelope"}}
+    file = notes.workspace.folder / "dativo.yml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "jobs": {"boats": section}}))
+    for number, replay in enumerate(("dativo dlq replay boats", f"dativo dlq replay boats {' '.join(words)}"), 1):
+        given = singer(tmp_path / "given", "public-boats", f'{{"id":{number},"name":5}}', f'{{"id":{number + 9}}}')
+        notes.workspace.shell(f"cat {given} | {line}").expect()
+        assert notes.rows("public.boats") == 2 * number - 1
+        before = notes.workspace.bookmark("boats")
+        assert "1 read = 1 written" in notes.workspace.shell(replay).expect().stderr
+        assert notes.rows("public.boats") == 2 * number
+        assert "no letter waits" in notes.workspace.shell(replay).expect().stderr
+        assert notes.workspace.bookmark("boats") == before
+    first, again, second, once_more = [one[1:3] for one in notes.starts("public.boats")]
+    assert (first, second) == (again, once_more), "a replay begins no generation"
+    given = singer(tmp_path / "given", "public-boats", '{"id":3,"name":5}')
+    notes.workspace.shell(f"cat {given} | {line}").expect()
+    notes.workspace.shell("dativo dlq replay boats | dativo airbyte:destination-notes --no-validate").expect()
+    assert notes.rows("public.boats") == 5
+    assert notes.workspace.dativo("dlq", "list", "--json").expect().json == []

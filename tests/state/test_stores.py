@@ -349,19 +349,19 @@ def test_schemas_are_remembered(store):
 
 
 def test_generations_are_remembered(store):
+    def told(number, least, name, space=None):
+        return {"generation": number, "minimum": least, "name": name, "namespace": space}
+
     lease = store.acquire("j")
     store.start_run(lease)
-    store.remember_generations(lease, {"b": {"generation": 1, "minimum": 0}, "a": {"generation": 1, "minimum": 1}})
-    store.remember_generations(lease, {"b": {"generation": 2**40, "minimum": 2**40}})
-    assert store.generations("j") == {
-        "a": {"generation": 1, "minimum": 1},
-        "b": {"generation": 2**40, "minimum": 2**40},
-    }
+    store.remember_generations(lease, {"b": told(1, 0, "b"), "a": told(1, 1, "é", "s")})
+    store.remember_generations(lease, {"b": told(2**40, 2**40, "c", "t")})
+    assert store.generations("j") == {"a": told(1, 1, "é", "s"), "b": told(2**40, 2**40, "c", "t")}
     assert store.generations("k") == {}
     store.release(lease)
     with pytest.raises(errors.BusyError):
-        store.remember_generations(lease, {"a": {"generation": 9, "minimum": 9}})
-    assert store.generations("j")["a"] == {"generation": 1, "minimum": 1}
+        store.remember_generations(lease, {"a": told(9, 9, "x")})
+    assert store.generations("j")["a"] == told(1, 1, "é", "s")
 
 
 def test_what_is_refused_changes_nothing(store):
