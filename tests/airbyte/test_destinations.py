@@ -330,3 +330,13 @@ def test_letters_are_replayed_into_it(notes: Notes, tmp_path: Path) -> None:
     notes.workspace.shell("dativo dlq replay boats | dativo airbyte:destination-notes --no-validate").expect()
     assert notes.rows("public.boats") == 5
     assert notes.workspace.dativo("dlq", "list", "--json").expect().json == []
+
+
+def test_a_tape_is_replayed_into_it(notes: Notes, tmp_path: Path) -> None:
+    notes.csv("boats", 5)
+    tape = tmp_path / "boats.tape.zst"
+    notes.run("tap-csv", "--record", str(tape)).expect()
+    told = catalog(tmp_path / "catalog.json", stream("boats"))
+    words = ("replay", tape, "--to", "airbyte:destination-notes", "--catalog", told)
+    assert "5 read = 5 written" in notes.workspace.dativo(*words).expect().stderr
+    assert notes.rows("boats") == 10
