@@ -129,6 +129,9 @@ def test_full_table_overwrites_unless_another_mode_is_chosen(notes: Notes) -> No
     for _ in range(2):
         assert notes.loaded("airbyte:source-faker") == 300
         assert notes.rows("users") == 300
+    (first, *one), (second, *other) = notes.starts("users")
+    assert (first, second) == ("overwrite", "overwrite")
+    assert len(set(one)) == len(set(other)) == 1 and one[0] < other[0], "generation, minimum and run are one number"
     notes.workspace.configure({"source-faker": {"metadata": {"users": {**told, "destination-sync-mode": "append"}}}})
     assert notes.loaded("airbyte:source-faker") == 300
     assert notes.rows("users") == 600
@@ -162,12 +165,14 @@ def test_started_again_it_does_not_overwrite_what_it_has(notes: Notes) -> None:
     answer = notes.run("airbyte:source-faker", "--json", "--retries", "2").expect()
     assert "started again in place" in " ".join(answer.json["notes"])
     assert (notes.rows("users"), notes.rows("purchases"), notes.rows("products")) == (300, 300, 100)
+    starts = notes.starts("users")
+    assert [one[0] for one in starts] == ["overwrite", "append_dedup"]
+    assert len({one[1:] for one in starts}) == 1 and starts[0][1] == starts[0][2], (
+        "of one generation, older ones may go"
+    )
 
 
 def test_generations_grow_with_what_is_read_anew(notes: Notes) -> None:
-    """Of boats, which are read on from their bookmark; of users, which are read in full and overwritten each time."""
-    told = {"users": {"replication-method": "FULL_TABLE"}}
-    notes.workspace.configure({"source-faker": {"select": ["users.*"], "metadata": told}})
     notes.csv("boats", 10)
     for words in ((), (), ("--full-refresh",), ()):
         notes.loaded("tap-csv", *words)
@@ -180,22 +185,6 @@ def test_generations_grow_with_what_is_read_anew(notes: Notes) -> None:
     numbers = [one["number"] for one in notes.workspace.dativo("state", "log", "tap-csv-to-destination-notes", "--json")
                .expect().json]  # fmt: skip
     assert sorted(numbers) == runs, "they are the runs' own numbers"
-    for _ in range(2):
-        notes.loaded("airbyte:source-faker")
-    assert all(mode == "overwrite" and generation == least == sync for mode, generation, least, sync in
-               notes.starts("users"))  # fmt: skip
-    assert len({generation for _, generation, *_ in notes.starts("users")}) == 2
-
-
-def test_a_generation_lasts_as_long_as_its_run(notes: Notes) -> None:
-    """Started again in place: the same generation, and what is older may go."""
-    told = {name: {"replication-method": "FULL_TABLE"} for name in ("users", "products", "purchases")}
-    notes.workspace.configure({"source-faker": {"metadata": told}})
-    notes.configure(die_at=250)
-    notes.run("airbyte:source-faker", "--retries", "2").expect()
-    starts = notes.starts("users")
-    assert [one[0] for one in starts] == ["overwrite", "append_dedup"]
-    assert len({one[1:] for one in starts}) == 1 and starts[0][1] == starts[0][2]
 
 
 def test_a_bookmark_of_rows_that_are_gone_is_not_gone_on_from(notes: Notes) -> None:
