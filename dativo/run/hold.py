@@ -194,18 +194,21 @@ class Hold:
         What the bookmark says of them is not so any more; what a user set by hand is meant.
         """
         mark = self.before
-        told = {} if mark is None or mark.origin in BY_HAND else self._store.generations(self.job)
-        if not any(one["minimum"] for one in told.values()):
+        if mark is None or mark.origin in BY_HAND or mark.text is None:
             return ()
-        log = self._store.log(self.job, limit=LOOKED_BACK)
-        made = max((one.number or 0 for one in log if mark is not None and one.run == mark.run), default=0)
+        there = bookmarks.streams(mark.text)
+        emptied = {name: one["minimum"] for name, one in self._store.generations(self.job).items() if name in there}
+        if not any(emptied.values()):
+            return ()
+        log = self._store.log(self.job)  # all of it: how an old run ended matters as long as its generation lasts
+        made = max((one.number or 0 for one in log if one.run == mark.run), default=0)
         done = {one.number for one in log if one.verdict == "done"}
-        return tuple(stream for stream, one in told.items() if one["minimum"] > made and one["minimum"] not in done)
+        return tuple(name for name, number in emptied.items() if number > made and number not in done)
 
     def remarks(self) -> list[str]:
         """What a user should know of where the run started."""
-        gone = [one for one in self.emptied if self.text is not None and one in bookmarks.streams(self.text)]
-        return [f"{one} is read anew: a run had emptied it in the destination, and did not end well" for one in gone]
+        why = "a run had emptied it in the destination, and did not end well"
+        return [f"{one} is read anew: {why}" for one in self.emptied]
 
     def only(self, streams: Sequence[str]) -> None:
         """This run reads only these streams: what the tap says of them is merged into the bookmark of all."""
