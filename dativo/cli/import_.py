@@ -62,6 +62,7 @@ def command() -> None:
 def finish(draft: Draft, folder: Path, source: str, *, dry_run: bool) -> None:
     """Write a draft unless it is a dry run, and print its report; with `dry_run` the new dativo.yml as well.
 
+    What a stranger's file is called or holds is shown, not obeyed by the terminal (I12), and takes one line.
     With --json: `{"dry_run", "folder", "files", "project", "bookmarks", "report": {…}}`.
     """
     text = draft.text()
@@ -76,7 +77,8 @@ def finish(draft: Draft, folder: Path, source: str, *, dry_run: bool) -> None:
         "bookmarks": marks,
         "report": draft.report.as_dict(),
     }
-    shown = [*(text.splitlines() if dry_run else ()), *draft.report.lines(whole=report.OUTPUT.verbosity > 0)]
+    told = (report.clean(line).replace("\n", "\\n") for line in draft.report.lines(whole=report.OUTPUT.verbosity > 0))
+    shown = [*(map(report.clean, text.splitlines()) if dry_run else ()), *told]
     kept = f" · bookmarks: {', '.join(marks)}" if marks else ""
     done = "would write" if dry_run else "written"
     jobs = list(draft.project.get("jobs") or {})

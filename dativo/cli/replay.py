@@ -10,7 +10,7 @@ import click
 from dativo import errors
 from dativo.cli import options, report, runflags
 
-_KEPT = {"junk", "confirm", "sandbox", "max_line"}
+_KEPT = {"junk", "confirm", "sandbox", "max_line", "catalog"}
 """The run options that mean something for a replay."""
 
 

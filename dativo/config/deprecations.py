@@ -53,6 +53,8 @@ class Use:
     at: KeyPath
     new: KeyPath
     value: Any
+    problem: str = ""
+    """Why the new one cannot be told from the old one."""
 
 
 _LIMITS = (("plugins", "*"), ("jobs", "*"), ("jobs", "*", "plugins", "*"), ("sandbox",))
@@ -65,7 +67,9 @@ def _limit(old: str, new: str) -> Deprecation:
 
 
 def _one_more(value: Any) -> Any:
-    return value + 1 if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value + 1
+    raise ValueError("it counts one less than `attempts` does, and is no whole number here")
 
 
 _EARLIER = "the earlier Dativo's name"
@@ -73,7 +77,8 @@ DEPRECATIONS: tuple[Deprecation, ...] = (
     _limit("nofile", "files"),
     _limit("fsize", "file_size"),
     _limit("max_line", "line"),
-    Deprecation("value", "skip", "discard", "0.1.0", "1.0.0", ((*_JOB, "on_bad_record"),), why="records are counted"),
+    Deprecation("value", "skip", "discard", "0.1.0", "1.0.0",
+                ((*_JOB, "on_bad_record"), (*_JOB, "on_bad_record", "policy")), why="records are counted"),
     Deprecation("key", "tenant_id", "tenant", "0.1.0", "1.0.0", (_JOB,), why=_EARLIER),
     Deprecation("key", "retry_config", "retry", "0.1.0", "1.0.0", (_JOB,), why=_EARLIER),
     Deprecation("key", "max_attempts", "attempts", "0.1.0", "1.0.0", ((*_JOB, "retry"),), why=_EARLIER),
@@ -111,6 +116,9 @@ def applied(document: Document, use: Use, *, code: str = "project.invalid") -> D
             f"{document.where(use.at)}: both `{key}` and `{use.at[-1]}`, its older name, are given",
             hint=f"keep `{key}`",
         )
+    if use.problem:
+        what, hint = f"`{use.at[-1]}` is not read: {use.problem}", f"write `{key}` in its place"
+        raise errors.ConfigError(code, f"{document.where(use.at)}: {what}", hint=hint)
     size = len(use.at)
     lines = {(*use.new, *at[size:]) if at[:size] == use.at else at: line for at, line in document.lines.items()}
     changed = {(key if old == use.at[-1] else old): (use.value if old == use.at[-1] else value)
@@ -126,10 +134,16 @@ def _uses(entry: Deprecation, data: dict[str, Any], job_file: bool) -> Iterator[
                     if node == entry.old:
                         yield Use(entry, at, at, entry.new)
                 elif isinstance(node, dict) and entry.old in node:
-                    value = node[entry.old]
-                    yield Use(
-                        entry, (*at, entry.old), (*at, entry.new), entry.convert(value) if entry.convert else value
-                    )
+                    yield _key(entry, at, node[entry.old])
+
+
+def _key(entry: Deprecation, at: KeyPath, value: Any) -> Use:
+    problem = ""
+    try:
+        value = entry.convert(value) if entry.convert else value
+    except ValueError as why:
+        problem = str(why)
+    return Use(entry, (*at, entry.old), (*at, entry.new), value, problem)
 
 
 def _roots(place: tuple[str, ...], data: dict[str, Any], job_file: bool) -> Iterator[tuple[KeyPath, tuple[str, ...]]]:

@@ -8,13 +8,14 @@ it reads or writes is translated by the data plane (SPEC.md, section 15).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dativo.dataclass import dataclass
 from dativo.engines import airbyte_catalog, airbyte_destination, airbyte_image, airbyte_state, singer
 from dativo.engines.airbyte_destination import Start
+from dativo.engines.airbyte_generations import Loads
 from dativo.engines.singer import Confine, Startable
 
 NAME = "airbyte"
@@ -40,12 +41,15 @@ def child(
     confine: Confine | None = None,
     cwd: str | None = None,
     begun: bool = False,
+    loads: Loads | None = None,
+    renamed: Callable[[str], str] | None = None,
 ) -> dict[str, Any]:
     """One connector of a run. `catalog` is the Singer catalog of the tap, with what is selected; `state` the bookmark
-    that the tap is handed. `begun`: this run has made a bookmark."""
+    that the tap is handed. `begun`: this run has made a bookmark. `loads` counts the generations of what it loads,
+    `renamed` tells another name for a stream."""
     bare = singer.probe(installed, (), pass_env=pass_env, env=env, job=job, run=run, confine=confine, cwd=cwd)
     if role == "target":
-        start = Start(catalog, _text(state), begun)
+        start = Start(catalog, _text(state), begun, loads or Loads(), renamed)
         loading = airbyte_destination.configured(start, installed.capabilities, installed.name)
         argv = [str(installed.executable), "write", "--config", "{file:config}", "--catalog", "{file:catalog}"]
         files = {"config": _memfd(config, back_fd), "catalog": _memfd(loading.catalog)}

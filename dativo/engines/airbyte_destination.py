@@ -8,13 +8,15 @@ section 15).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import field
 from typing import Any
 
 from dativo import errors
 from dativo.dataclass import dataclass
 from dativo.engines import airbyte_catalog
 from dativo.engines.airbyte_catalog import FULL, INCREMENTAL, OWN
+from dativo.engines.airbyte_generations import Loads, Told
 
 MODES = {"append": "append", "overwrite": "overwrite", "append_dedup": "upsert"}
 """What a destination says that it can (`supported_destination_sync_modes`), as capabilities of a target."""
@@ -35,6 +37,10 @@ class Start:
     """The bookmark that the tap is handed."""
     begun: bool = False
     """Whether this run has made a bookmark: rows before it are in the destination and are not sent again."""
+    loads: Loads = field(default_factory=Loads)
+    """How the run's generations are counted."""
+    renamed: Callable[[str], str] | None = None
+    """What a stream is to be called there, made of its name in Singer; it is in no namespace then."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +76,40 @@ def configured(start: Start, can: Collection[str], plugin: str) -> Configured:
     given = json.loads(start.catalog) if isinstance(start.catalog, str) else dict(start.catalog)
     chosen = selected_streams({"streams": given.get("streams", [])})
     streams, told = [], []
+    generations: Told = {}
     for stream in given.get("streams", []):
         name = str(stream.get("tap_stream_id", stream.get("stream")))
         if name in chosen:
             one, plan = _stream(stream, name, chosen[name], _Terms(start, can, plugin))
+            generations[plan["stream"]] = {
+                "generation": one["generation_id"],
+                "minimum": one["minimum_generation_id"],
+                "name": plan["name"],
+                "namespace": plan["namespace"],
+            }
             streams.append(one)
             told.append(plan)
+    if start.renamed is not None:
+        _one_name_each(told)
     names = {plan["stream"] for plan in told}
     for plan in told:  # a name is one stream's: its own before what another might be called as well
         plan["also"] = [one for one in plan["also"] if one not in names]
         names.update(plan["also"])
+    start.loads.start(generations)
     return Configured({"streams": streams}, told)
+
+
+def _one_name_each(told: Collection[Mapping[str, Any]]) -> None:
+    """Raises `data.stream_name` where a template makes one name of two streams, or none of one."""
+    taken: dict[str, str] = {}
+    for plan in told:
+        name, stream = plan["name"], plan["stream"]
+        other = taken.setdefault(name, stream)
+        if not name or other != stream:
+            why = f"{name} of {stream}, which {other} is called too" if name else f"no name of {stream}"
+            raise errors.DataError(
+                "data.stream_name", f"the template for names makes {why}", context={"stream": stream}
+            )
 
 
 @dataclass(frozen=True)
@@ -96,35 +125,38 @@ def _stream(
     """The ConfiguredAirbyteStream, and the stream of the plan."""
     root = airbyte_catalog.root_of(stream)
     own = stream.get(OWN)
+    start = terms.start
     keys = _keys(stream, root)
     seen = airbyte_catalog.columns(stream, columns, keys)
     schema = {"type": "object", **seen["schema"]}
     schema.setdefault("properties", {})
     message = str(stream.get("stream") or name)
-    if isinstance(own, dict) and isinstance(own.get("name"), str):
+    if start.renamed is not None:
+        namespace, there = None, _table(start.renamed(message), None, schema)
+    elif isinstance(own, dict) and isinstance(own.get("name"), str):
         namespace = own.get("namespace") if isinstance(own.get("namespace"), str) else None
-        there = {**own, "json_schema": schema}
+        there = {**_table(own["name"], namespace, schema), **own, "json_schema": schema}
     else:
         namespace, table = _split(message, root)
-        spaced = {"namespace": namespace} if namespace else {}
-        there = {
-            "name": table,
-            **spaced,
-            "json_schema": schema,
-            "supported_sync_modes": ["full_refresh", "incremental"],
-        }
+        there = _table(table, namespace, schema)
     method = str(root.get("replication-method") or stream.get("replication_method") or "").upper()
     cursor = root.get("replication-key") or stream.get("replication_key")
     full = method == FULL
     wanted = root.get(CHOSEN)
     keyed = bool(seen["key_properties"])
     mode = _mode(message, terms, full=full, keyed=keyed, wanted=wanted if isinstance(wanted, str) else None)
+    empties = mode == "overwrite"
+    anew = empties or not (start.begun or _goes_on(start.state, message))
+    generation, least = start.loads.of(message, anew=anew, empties=empties)
     one = {
         "stream": there,
         "sync_mode": "full_refresh" if full else "incremental",
         "cursor_field": [cursor] if isinstance(cursor, str) and method == INCREMENTAL else [],
         "primary_key": [[key] for key in seen["key_properties"]],
         "destination_sync_mode": mode,
+        "generation_id": generation,
+        "minimum_generation_id": least,
+        "sync_id": start.loads.sync,
     }
     schema_name = root.get("schema-name")
     others = [name, *([f"{schema_name}-{message}"] if isinstance(schema_name, str) and schema_name else [])]
@@ -135,6 +167,13 @@ def _stream(
         "also": [other for other in dict.fromkeys(others) if other != message],
     }
     return one, plan
+
+
+def _table(name: str, namespace: str | None, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """An AirbyteStream."""
+    spaced = {"namespace": namespace} if namespace else {}
+    modes = {"supported_sync_modes": ["full_refresh", "incremental"]}
+    return {"name": name, **spaced, "json_schema": schema, **modes}
 
 
 def _keys(stream: Mapping[str, Any], root: Mapping[str, Any]) -> list[str]:

@@ -50,8 +50,13 @@ def text(path: Path, limit: int = MAX_JSON) -> str:
 
 def json_object(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
     """A file that holds one JSON object."""
+    return object_of(text(path, limit))
+
+
+def object_of(written: str) -> dict[str, Any]:
+    """A text that is one JSON object."""
     try:
-        found = json.loads(text(path, limit))
+        found = json.loads(written)
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
     except ValueError as problem:

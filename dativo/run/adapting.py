@@ -9,7 +9,7 @@ validator that its own code names. Nothing is started for that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,10 +81,7 @@ def block(step: Step, wanted: str | Sequence[str], stream_name: str | None) -> d
     """
     template = stream_name if step.role == "target" else None
     if step.speaks_airbyte:
-        if template is not None:
-            message = f"{step.name} is an Airbyte destination: its streams keep their names"
-            raise errors.ConfigError("config.invalid", message, hint="leave out --stream-name")
-        return None
+        return None  # it is told its streams before it starts, under the names that it is to have
     rules, bounds = ([], "inclusive") if wanted == "off" or step.ours else _needed(step.plugin)
     chosen = [rule for rule in rules if wanted == "auto" or rule in wanted]
     if not chosen and template is None:
@@ -118,6 +115,20 @@ def checked_template(template: str | None) -> str | None:
     if wrong is not None:
         raise errors.ConfigError("config.invalid", f"stream name: {wrong}", hint="as in {table}, raw_{name}")
     return template
+
+
+def renaming(template: str | None) -> Callable[[str], str] | None:
+    """What a checked template makes of a name, as the data plane does it for Singer targets (adapt/names.rs)."""
+    if template is None:
+        return None
+
+    def renamed(stream: str) -> str:
+        schema, dash, table = stream.partition("-")
+        name = "".join(sign if sign.isalnum() else "_" for sign in stream)
+        words = {"stream": stream, "schema": schema if dash else "", "table": table if dash else stream, "name": name}
+        return re.sub(r"\{([^{}]*)\}", lambda found: words[found[1]], template)
+
+    return renamed
 
 
 def _needed(plugin: Installed) -> tuple[list[str], str]:

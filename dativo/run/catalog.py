@@ -43,7 +43,7 @@ def chosen(step: Step, options: RunOptions) -> dict[str, Any] | None:
     """The catalog of --catalog, else the one that the tap's section names; None where it is to be discovered."""
     if options.catalog:
         return read(options.catalog)
-    return read(step.project.root / step.spec.catalog) if step.spec.catalog else None
+    return read(step.project.root / step.spec.catalog) if step.spec.catalog else step.streams
 
 
 def whole(given: dict[str, Any]) -> str:

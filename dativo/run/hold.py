@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dativo import errors
 from dativo.bus.events import End
+from dativo.engines.airbyte_generations import Loads
 from dativo.run.interrupts import Interrupts
 from dativo.run.waiting import AT_ONCE, Waiting
 from dativo.secrets.redact import REDACTOR
@@ -23,7 +25,10 @@ from dativo.state.bookmark import Bookmark
 from dativo.state.breakers import OpenBreaker
 from dativo.state.lease import Heartbeat, Lease
 from dativo.state.location import Location
-from dativo.state.store import Store
+from dativo.state.store import BACKFILL, Store
+
+if TYPE_CHECKING:
+    from dativo.run.step import Step
 
 BY_HAND = ("set", "clear")
 LOOKED_BACK = 200
@@ -48,6 +53,8 @@ class Hold:
         self.moved = False
         self._settled = self.before is not None and self.before.origin == "run"
         """Whether the store has `text` as a run's own, and not as set, cleared or adopted."""
+        self.replays = False
+        """Whether it loads what its job set aside: no row that is there goes for that."""
         self.committed = False
         """Whether a bookmark of this run is in the store: what was read up to it is not to be read again."""
         self._found: str | None = None
@@ -151,15 +158,57 @@ class Hold:
         """The state that the tap is given, None for none. A full refresh of some streams keeps the others' part."""
         if self.text is None or self.text == "{}":
             return None
-        if not full_refresh:
-            return self.text
-        if not streams:
+        if full_refresh and not streams:
             return None
         text = self.text
-        for stream in streams:
+        for stream in [*(streams if full_refresh else ()), *(() if self.committed else self.emptied)]:
             if stream in bookmarks.streams(text):
                 text = bookmarks.without_stream(text, stream)
         return text
+
+    # -- what its destination is told, and was
+
+    @property
+    def begun(self) -> bool:
+        """Whether a destination keeps the rows that it has whatever comes: for an attempt that goes on, and letters."""
+        return self.committed or self.replays
+
+    def loads_of(self, step: Step) -> Loads | None:
+        """How the generations of a destination are counted; None for any other target."""
+        return self._loads if step.speaks_airbyte else None
+
+    @cached_property
+    def _loads(self) -> Loads:
+        """A backfill's rows are of its job's generations, and so are letters."""
+        job, mark, _ = self.job.partition(BACKFILL)
+        known = self._store.generations(job)
+        number = next((one.number for one in self._store.log(self.job, limit=LOOKED_BACK) if one.run == self.run), None)
+        if mark or self.replays:
+            return Loads(number or 0, known, goes_on=True)
+        return Loads(number or 0, known, lambda told: self._store.remember_generations(self._lease, told))
+
+    @cached_property
+    def emptied(self) -> tuple[str, ...]:
+        """Streams that a run after the bookmark emptied in the destination and did not load again to its end.
+
+        What the bookmark says of them is not so any more; what a user set by hand is meant.
+        """
+        mark = self.before
+        if mark is None or mark.origin in BY_HAND or mark.text is None:
+            return ()
+        there = bookmarks.streams(mark.text)
+        emptied = {name: one["minimum"] for name, one in self._store.generations(self.job).items() if name in there}
+        if not any(emptied.values()):
+            return ()
+        log = self._store.log(self.job)  # all of it: how an old run ended matters as long as its generation lasts
+        made = max((one.number or 0 for one in log if one.run == mark.run), default=0)
+        done = {one.number for one in log if one.verdict == "done"}
+        return tuple(name for name, number in emptied.items() if number > made and number not in done)
+
+    def remarks(self) -> list[str]:
+        """What a user should know of where the run started."""
+        why = "a run had emptied it in the destination, and did not end well"
+        return [f"{one} is read anew: {why}" for one in self.emptied]
 
     def only(self, streams: Sequence[str]) -> None:
         """This run reads only these streams: what the tap says of them is merged into the bookmark of all."""

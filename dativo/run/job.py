@@ -12,6 +12,7 @@ from dativo.bus.plan import Plan, Policy, Spill
 from dativo.config.project import Project
 from dativo.config.specs import JobSpec, bare, job_name
 from dativo.dataclass import dataclass
+from dativo.engines.airbyte_generations import Loads
 from dativo.observe.log import PluginLog
 from dativo.observe.summary import Summary
 from dativo.plugins.installed import installed
@@ -117,7 +118,7 @@ def prepared(job: Job) -> list[Step]:
         raise errors.ConfigError("job.invalid", f"{job.name} cannot be run: {shown}")
     if len(set(names)) < len(roles):
         raise errors.ConfigError("job.invalid", f"{job.name} names a mapper twice", hint="add it --as another name")
-    return own + [
+    made = [
         prepare(
             job.project,
             plugin,
@@ -131,6 +132,9 @@ def prepared(job: Job) -> list[Step]:
         )
         for plugin in plugins
     ]
+    if made[-1].speaks_airbyte:
+        made[-1] = replace(made[-1], stream_name=adapting.template_of(job.options, job.spec))
+    return own + made
 
 
 def tightening(spec: JobSpec, plugin: str) -> tuple[Tightening, ...]:
@@ -157,11 +161,12 @@ def run(job: Job) -> Summary:
         waiting = Waiting(options.wait, quiet=options.quiet)
         origin = steps[0].plugin.origin if job.tap is None else None
         with Hold.take(location.of(job.project), job.name, waiting, tap=origin) as hold:
-            hold.until, hold.enough = job.until, interrupts.drain
+            hold.until, hold.enough, hold.replays = job.until, interrupts.drain, not job.adopts
             refresh = options.full_refresh or job.spec.full_refresh
             hold.belongs(given=given_state is not None, full_refresh=refresh, streams=options.streams)
             breaker.admit(hold, plugins, policy.breaker, force=options.force)
             hold.only(options.streams)
+            remarks = [] if given_state is not None or refresh else hold.remarks()
             taped = tape.begin(job.project, options, hold.run)
             with disclosed(steps) as steps:
                 summary, problem = Attempts(
@@ -174,7 +179,7 @@ def run(job: Job) -> Summary:
                     retrying=Retrying(policy, spent=lambda: hold.retries(BUDGET_WINDOW)),
                     isolates=options.continue_on_error or job.spec.continue_on_error,
                 ).run()
-                summary.notes += [*taped, *([inherited] if inherited else [])]
+                summary.notes += [*taped, *([inherited] if inherited else []), *remarks]
                 summary.relieved = relieved
                 summary.stateless = not job.adopts
                 code, message = (problem.code, problem.message) if problem else (None, None)
@@ -209,7 +214,14 @@ def work(
         catalog=lambda log: catalog.prepare(steps[0], options, chosen, interrupts, log, beat=hold.beat),
         state=state,
         plan=lambda text, state: plan_of(
-            job, steps, run=hold.run, catalog_text=text, state=state, known=hold.schemas, begun=hold.committed
+            job,
+            steps,
+            run=hold.run,
+            catalog_text=text,
+            state=state,
+            known=hold.schemas,
+            begun=hold.begun,
+            loads=hold.loads_of(steps[-1]),
         ),
         checking=lambda: checking(options.verify or job.spec.verify, hold, steps[-1], job.project.state_path),
         taps=parallel.one
@@ -227,9 +239,10 @@ def plan_of(
     state: str | None,
     known: Callable[[], dict[str, dict[str, Any]]] = dict,
     begun: bool = False,
+    loads: Loads | None = None,
 ) -> Plan:
     """The plan for one attempt. `known` tells the SCHEMAs of earlier runs, and is asked where the policy needs them;
-    `begun`: this run has made a bookmark."""
+    `begun`: this run has made a bookmark; `loads` counts what an Airbyte destination loads."""
     options, spec = job.options, job.spec
     tap, *others = steps
     policy = policy_of(job, others)
@@ -238,7 +251,7 @@ def plan_of(
     adapt = adapting.wanted(options, spec.adapt)
     template = adapting.template_of(options, spec)
     for step in others:
-        child = step.child(job=job.name, run=run, catalog=catalog_text, state=state, begun=begun)
+        child = step.child(job=job.name, run=run, catalog=catalog_text, state=state, begun=begun, loads=loads)
         child = {**child, "adapt": adapting.block(step, adapt, template)}
         children.append(encoding.dressed(child, step, spool))
     return Plan(

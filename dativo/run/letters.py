@@ -101,6 +101,25 @@ class Letters:
                 yield letter
 
 
+def schemas(found: Sequence[Letters], streams: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """The newest SCHEMA message of each stream of these letters."""
+    seen: dict[str, dict[str, Any]] = {}
+    for one in found:
+        with one.path.open("rb") as file:
+            for raw in file:
+                if b'"SCHEMA"' not in raw:
+                    continue
+                try:
+                    message = json.loads(raw)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(message, dict) and message.get("type") == "SCHEMA":
+                    name = message.get("stream")
+                    if isinstance(name, str) and (not streams or name in streams):
+                        seen[name] = message
+    return seen
+
+
 @dataclass
 class Tally:
     """The letters of one stream of one run."""

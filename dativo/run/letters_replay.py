@@ -6,11 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dativo import errors
+from dativo.config.layers import merged
 from dativo.config.project import Project
-from dativo.config.specs import JobSpec
+from dativo.config.specs import JobSpec, bare
 from dativo.dataclass import dataclass
+from dativo.engines.airbyte_catalog import OWN
+from dativo.engines.airbyte_destination import CHOSEN
 from dativo.observe.summary import Summary
 from dativo.run import job as jobs
 from dativo.run import letters, tape_replay
@@ -20,6 +24,7 @@ from dativo.run.options import RunOptions
 from dativo.run.player import Player, player
 from dativo.run.sides import LETTERS
 from dativo.state.store import Store
+from dativo_protocol.catalog import apply_selection
 
 SHELL_PATIENCE = 2.0
 LOOK = 0.05
@@ -46,7 +51,47 @@ class Replay:
         words += ["--until", str(count)]
         before = letters.replayed_before(self.found)
         files = [one.path for one in self.found]
-        return player(self.project, LETTERS, files, words=words, replayed=before, profile=options.sandbox)
+        return player(
+            self.project,
+            LETTERS,
+            files,
+            words=words,
+            replayed=before,
+            streams=self.catalog(),
+            profile=options.sandbox,
+        )
+
+    def catalog(self) -> dict[str, Any] | None:
+        """The streams of the letters, for a destination that is told them before it starts; None without a SCHEMA.
+
+        They have the SCHEMA that their letters had last, the name that the job's own destination knows them by, and the
+        mode that the job's tap says.
+        """
+        with Store.open_to_read(self.project.state_path) as store:
+            known = store.generations(self.job)
+        streams = []
+        for name, message in letters.schemas(self.found, self.streams).items():
+            schema, keys, own = message.get("schema"), message.get("key_properties"), known.get(name)
+            one = {
+                "tap_stream_id": name,
+                "stream": name,
+                "schema": schema if isinstance(schema, dict) else {},
+                "key_properties": keys if isinstance(keys, list) else [],
+                "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
+            }
+            called = {key: value for key, value in (own or {}).items() if key in ("name", "namespace") and value}
+            streams.append({**one, **({OWN: called} if called else {})})
+        return apply_selection({"streams": streams}, (), self._modes()) if streams else None
+
+    def _modes(self) -> dict[str, dict[str, Any]]:
+        """What the job's tap says of how its streams are loaded: rows of before stay, whatever it is."""
+        if self.job not in self.project.jobs():
+            return {}
+        job = self.project.job(self.job)
+        tap = bare(job.steps[0])
+        told = merged(self.project.plugin(tap).metadata, (job.plugins.get(tap) or {}).get("metadata") or {})
+        modes = {pattern: dict(one).get(CHOSEN) for pattern, one in told.items()}
+        return {pattern: {CHOSEN: mode} for pattern, mode in modes.items() if mode not in (None, "overwrite")}
 
     def taken(self) -> tuple[int, dict[Path, dict[str, int]]]:
         """What is taken by it."""
@@ -55,7 +100,7 @@ class Replay:
     def spec(self, mappers: Sequence[str], to: str | None) -> JobSpec:
         """The job of the letters with the letters in place of its tap: its policies and its settings hold."""
         known = self.project.job(self.job) if self.job in self.project.jobs() else None
-        target = to or (known.steps[-1] if known else self.job.rpartition("-to-")[2])
+        target = bare(to) if to else (known.steps[-1] if known else self.job.rpartition("-to-")[2])
         if not to and not known and "-to-" not in self.job:
             raise errors.ConfigError(
                 "usage", f"which target {self.job} loads is not known", hint="name it: --to TARGET"

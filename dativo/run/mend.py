@@ -199,6 +199,6 @@ class Mending:
         return child, None if kept is None else exact_text(kept)
 
     def _child(self, step: Step, **given: str | None) -> dict[str, Any]:
-        return encoding.dressed(
-            step.child(job=self.hold.job, run=self.hold.run, begun=self.hold.committed, **given), step, self.spool
-        )
+        loads = self.hold.loads_of(step)
+        child = step.child(job=self.hold.job, run=self.hold.run, begun=self.hold.begun, loads=loads, **given)
+        return encoding.dressed(child, step, self.spool)

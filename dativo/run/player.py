@@ -19,6 +19,7 @@ from dativo.config.project import Project
 from dativo.config.specs import PluginSpec
 from dativo.dataclass import dataclass
 from dativo.engines import singer
+from dativo.engines.airbyte_generations import Loads
 from dativo.native import find_bus
 from dativo.plugins.installed import Installed
 from dativo.run import places, readable
@@ -59,6 +60,7 @@ class Player(Step):
         catalog: str | None = None,
         state: str | None = None,
         begun: bool = False,
+        loads: Loads | None = None,
     ) -> dict[str, Any]:
         """The player as a child of a plan. The bookmark of the run is none of its business."""
         words = [word for path in self.files for word in ("--play", str(path))] + list(self.words)
@@ -78,9 +80,10 @@ def player(
     *,
     words: Sequence[str] = (),
     replayed: Mapping[str, Any] | None = None,
+    streams: dict[str, Any] | None = None,
     profile: str | None = None,
 ) -> Player:
-    """The tap for these files. `name` is what it is called in messages and job names."""
+    """The tap for these files. `name` is what it is called in messages and job names, `streams` their catalog."""
     plugin = Installed(
         name=name,
         kind="tap",
@@ -101,4 +104,5 @@ def player(
         files=tuple(path.absolute() for path in files),
         words=tuple(words),
         replayed=replayed,
+        streams=streams,
     )

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from dativo import errors
@@ -71,7 +72,7 @@ class Side:
 
     def step(self) -> Step:
         """The plugin, configured and checked."""
-        return prepare(
+        step = prepare(
             self.project,
             self.plugin,
             self.given,
@@ -79,6 +80,9 @@ class Side:
             profile=self.options.sandbox,
             resolver=resolver_of(self.project, said=self.options.tenant),
         )
+        if step.role == "target" and step.speaks_airbyte:
+            return replace(step, stream_name=adapting.checked_template(self.options.stream_name))
+        return step
 
     @property
     def asks(self) -> bool:
@@ -274,6 +278,7 @@ def _target(side: Side) -> Summary:
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))
             hold.belongs(given=wishes.get("stateful") is False, full_refresh=refresh, streams=streams)
             state = hold.handed(full_refresh=refresh, streams=streams)
+            notes += [] if refresh else hold.remarks()
             up.answer(job, hold.run, state)
             up.await_go(hold.beat)
             source = Source(up.chain[-1], await_verdict=left.ours)
@@ -285,6 +290,7 @@ def _target(side: Side) -> Summary:
                 catalog=side.streams(up),
                 state=state,
                 begun=wishes.get("stateful") is False,  # it has a state of its own, which is not known here
+                loads=hold.loads_of(step),
             )
             plan = side.plan(step, child, run=hold.run, job=job, source=source)
             shown = progress(quiet=options.quiet or options.json)

@@ -31,6 +31,7 @@ from dativo.secrets.tenants import agreed
 if TYPE_CHECKING:
     from dativo.config.project import Project
     from dativo.config.specs import PluginSpec
+    from dativo.engines.airbyte_generations import Loads
     from dativo.run.disclosure import Disclosure
     from dativo.run.settings import Given
 
@@ -52,6 +53,10 @@ class Step:
     profile: str | None = None
     """The command line's --sandbox."""
     resolver: Resolver = field(default_factory=Resolver, repr=False, compare=False)
+    streams: dict[str, Any] | None = None
+    """Of a tap that is part of Dativo: the catalog of what it plays, where that is known."""
+    stream_name: str | None = None
+    """Of an Airbyte destination: the template for its streams' names. For others it is the data plane that renames."""
     disclosure: Disclosure | None = field(default=None, repr=False, compare=False)
     """What was read for its references; None as long as nothing was."""
 
@@ -104,13 +109,15 @@ class Step:
         catalog: str | None = None,
         state: str | None = None,
         begun: bool = False,
+        loads: Loads | None = None,
     ) -> dict[str, Any]:
         """This step as a child of a plan. `catalog` and `state` are the tap's, and `begun` says whether this run has
-        made a bookmark: a target that is an Airbyte destination is told of them, too."""
+        made a bookmark: a target that is an Airbyte destination is told of them, and of what `loads` counts."""
         given: dict[str, Any] = {"role": self.role, "catalog": catalog, "state": state, "job": job, "run": run}
         given |= self.surroundings(planned=True)
         if self.speaks_airbyte:
-            return airbyte.child(self.plugin, config=config_of(self.plugin.env_dir, self.config), begun=begun, **given)
+            given |= {"config": config_of(self.plugin.env_dir, self.config), "begun": begun, "loads": loads}
+            return airbyte.child(self.plugin, renamed=adapting.renaming(self.stream_name), **given)
         return singer.child(self.plugin, config=self.config, **given)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dativo.bus.plan import Plan
 from dativo.config.project import Project
-from dativo.config.specs import JobSpec
+from dativo.config.specs import JobSpec, bare
 from dativo.dataclass import dataclass
 from dativo.run import sides, tape
 from dativo.run.job import Job
@@ -45,7 +45,7 @@ def into(
     files: Sequence[str] = (),
 ) -> Job:
     """The job that replays a tape into a target, through mappers. Its bookmark is its own."""
-    return Job(tap.project, JobSpec(name, tuple(steps)), options, sets, files, tap=tap)
+    return Job(tap.project, JobSpec(name, tuple(map(bare, steps))), options, sets, files, tap=tap)
 
 
 @dataclass

@@ -346,6 +346,23 @@ class DocumentStore(Store):
         document = self._read(job)
         return dict(sorted(document.data["schemas"].items())) if document else {}
 
+    # -- generations
+
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what a destination is about to be told of these streams."""
+
+        def keep(document: Journal) -> None:
+            document.check(lease)
+            known = document.data.setdefault("generations", {})  # a document of before has none
+            known.update({stream: dict(one) for stream, one in told.items()})
+
+        self._change(lease.job, keep)
+
+    def generations(self, job: str) -> dict[str, dict[str, Any]]:
+        """`{STREAM: {"generation": 7, "minimum": 7, "name": …, "namespace": …}}` as its destination was last told."""
+        document = self._read(job)
+        return dict(sorted(document.data.get("generations", {}).items())) if document else {}
+
     # -- reading
 
     def jobs(self) -> list[JobState]:

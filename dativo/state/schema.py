@@ -118,7 +118,22 @@ _THIRD = (
     """,
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, _THIRD)
+# What a destination was last told of each stream: its name there, its rows' generation, the least that was to stay.
+_FOURTH = (
+    """
+    CREATE TABLE generations (
+        job        TEXT NOT NULL REFERENCES jobs (name),
+        stream     TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        minimum    INTEGER NOT NULL,
+        name       TEXT NOT NULL,
+        namespace  TEXT,
+        PRIMARY KEY (job, stream)
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 class NotOurs(Exception):

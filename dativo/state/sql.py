@@ -350,6 +350,29 @@ class SqlStore(Store):
         rows = self._rows("SELECT stream, schema, key_properties FROM schemas WHERE job = ? ORDER BY stream", (job,))
         return {name: {"schema": json.loads(schema), "key_properties": json.loads(keys)} for name, schema, keys in rows}
 
+    # -- generations
+
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what a destination is about to be told of these streams."""
+        with self._writing() as db:
+            self._check_token(db, lease)
+            for stream, one in told.items():
+                db.execute(
+                    "INSERT INTO generations (job, stream, generation, minimum, name, namespace) "
+                    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job, stream) DO UPDATE SET "
+                    "generation = excluded.generation, minimum = excluded.minimum, "
+                    "name = excluded.name, namespace = excluded.namespace",
+                    (lease.job, stream, one["generation"], one["minimum"], one["name"], one["namespace"]),
+                )
+
+    def generations(self, job: str) -> dict[str, dict[str, Any]]:
+        """`{STREAM: {"generation": 7, "minimum": 7, "name": …, "namespace": …}}` as its destination was last told."""
+        keys = ("generation", "minimum", "name", "namespace")
+        rows = self._rows(
+            "SELECT stream, generation, minimum, name, namespace FROM generations WHERE job = ? ORDER BY stream", (job,)
+        )
+        return {stream: dict(zip(keys, one, strict=True)) for stream, *one in rows}
+
     # -- reading
 
     def jobs(self) -> list[JobState]:

@@ -179,6 +179,16 @@ class Store(ABC):
     def schemas(self, job: str) -> dict[str, dict[str, Any]]:
         """`{STREAM: {"schema": …, "key_properties": […]}}` as earlier runs saw them."""
 
+    # -- generations
+
+    @abstractmethod
+    def remember_generations(self, lease: Lease, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what a destination is about to be told of these streams."""
+
+    @abstractmethod
+    def generations(self, job: str) -> dict[str, dict[str, Any]]:
+        """`{STREAM: {"generation": 7, "minimum": 7, "name": …, "namespace": …}}` as its destination was last told."""
+
     # -- reading
 
     @abstractmethod

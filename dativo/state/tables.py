@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dativo.state.sql import Transaction
 
 SCHEMA = "dativo"
-NAMES = ("jobs", "bookmarks", "runs", "attempts", "breakers", "history", "schemas")
+NAMES = ("jobs", "bookmarks", "runs", "attempts", "breakers", "history", "schemas", "generations")
 _LOCK = 0x44617469
 """Of the advisory lock that one process holds while it makes the tables."""
 
@@ -114,7 +114,21 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+_SECOND = (
+    """
+    CREATE TABLE generations (
+        job        TEXT NOT NULL REFERENCES jobs (name),
+        stream     TEXT NOT NULL,
+        generation BIGINT NOT NULL,
+        minimum    BIGINT NOT NULL,
+        name       TEXT NOT NULL,
+        namespace  TEXT,
+        PRIMARY KEY (job, stream)
+    )
+    """,
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _SECOND)
 
 
 class NotOurs(Exception):

@@ -56,6 +56,15 @@ class Notes:
         finally:
             database.close()
 
+    def starts(self, table: str) -> list[tuple[str, int, int, int]]:
+        """What it was told of a table at each start: mode, generation, the least that stays, the run's number."""
+        database = sqlite3.connect(self.file)
+        query = "SELECT mode, generation, minimum, sync FROM starts WHERE name = ? ORDER BY rowid"
+        try:
+            return database.execute(query, (table,)).fetchall()
+        finally:
+            database.close()
+
 
 @pytest.fixture
 def notes(notes_project: Workspace, tmp_path: Path) -> Notes:
@@ -120,6 +129,9 @@ def test_full_table_overwrites_unless_another_mode_is_chosen(notes: Notes) -> No
     for _ in range(2):
         assert notes.loaded("airbyte:source-faker") == 300
         assert notes.rows("users") == 300
+    (first, *one), (second, *other) = notes.starts("users")
+    assert (first, second) == ("overwrite", "overwrite")
+    assert len(set(one)) == len(set(other)) == 1 and one[0] < other[0], "generation, minimum and run are one number"
     notes.workspace.configure({"source-faker": {"metadata": {"users": {**told, "destination-sync-mode": "append"}}}})
     assert notes.loaded("airbyte:source-faker") == 300
     assert notes.rows("users") == 600
@@ -153,6 +165,40 @@ def test_started_again_it_does_not_overwrite_what_it_has(notes: Notes) -> None:
     answer = notes.run("airbyte:source-faker", "--json", "--retries", "2").expect()
     assert "started again in place" in " ".join(answer.json["notes"])
     assert (notes.rows("users"), notes.rows("purchases"), notes.rows("products")) == (300, 300, 100)
+    starts = notes.starts("users")
+    assert [one[0] for one in starts] == ["overwrite", "append_dedup"]
+    assert len({one[1:] for one in starts}) == 1 and starts[0][1] == starts[0][2], (
+        "of one generation, older ones may go"
+    )
+
+
+def test_generations_grow_with_what_is_read_anew(notes: Notes) -> None:
+    notes.csv("boats", 10)
+    for words in ((), (), ("--full-refresh",), ()):
+        notes.loaded("tap-csv", *words)
+    runs = [sync for *_, sync in notes.starts("boats")]
+    assert runs == sorted(set(runs)) and runs[0] > 0
+    first, third = runs[0], runs[2]
+    assert [one[:3] for one in notes.starts("boats")] == [
+        ("append", first, 0), ("append", first, 0), ("append", third, 0), ("append", third, 0),
+    ]  # fmt: skip
+    numbers = [one["number"] for one in notes.workspace.dativo("state", "log", "tap-csv-to-destination-notes", "--json")
+               .expect().json]  # fmt: skip
+    assert sorted(numbers) == runs, "they are the runs' own numbers"
+
+
+def test_a_bookmark_of_rows_that_are_gone_is_not_gone_on_from(notes: Notes) -> None:
+    """`--full-refresh` empties the table and is killed before a bookmark: the old one tells of what is no more."""
+    notes.workspace.configure({"tap-csv": {"metadata": {"*": {"replication-method": "FULL_TABLE"}}}})
+    notes.csv("boats", 400)
+    assert notes.loaded("tap-csv") == 400
+    assert notes.loaded("tap-csv") == 0
+    notes.configure(die_at=200)
+    assert "killed" in notes.run("tap-csv", "--full-refresh", "--retries", "0").expect(1).stderr
+    answer = notes.run("tap-csv", "--json").expect().json
+    assert (answer["records"], notes.rows("boats"), notes.rows("boats", distinct=True)) == (400, 400, 400)
+    assert "boats is read anew" in " ".join(answer["notes"])
+    assert notes.loaded("tap-csv") == 0
 
 
 def test_all_is_killed_at_once(notes: Notes) -> None:
@@ -235,8 +281,51 @@ def test_what_it_is(notes: Notes) -> None:
     assert "--path" in helped and "--catalog" in helped
 
 
-def test_names_of_its_own_it_has_none(notes: Notes) -> None:
+def test_streams_by_other_names(notes: Notes) -> None:
     notes.csv("boats", 5)
-    answer = notes.run("tap-csv", "--stream-name", "raw_{name}").expect(2)
-    assert "its streams keep their names" in answer.stderr
+    answer = notes.run("tap-csv", "--stream-name", "raw_{name}", "--json").expect().json
+    assert (answer["records"], notes.rows("raw_boats")) == (5, 5)
+    assert notes.loaded("tap-csv", "--stream-name", "raw_{name}") == 0, "the bookmark has the tap's own names"
+    line = "dativo tap-csv --full-refresh | dativo airbyte:destination-notes --stream-name 'x-{stream}'"
+    notes.workspace.shell(line).expect()
+    assert notes.rows("x-boats") == 5
+    notes.csv("fleet-boats", 1)
+    answer = notes.run("tap-csv", "--full-refresh", "--stream-name", "{table}").expect(4)
+    assert "error[data.stream_name]" in answer.stderr
     assert notes.run("tap-csv", "--dry-run", "--json").expect().json["children"][1]["argv"][1] == "write"
+
+
+def test_letters_are_replayed_into_it(notes: Notes, tmp_path: Path) -> None:
+    """Into the table that the job loads, by name and by a pipe, without a catalog: the letters have their SCHEMAs."""
+    told = catalog(tmp_path / "catalog.json", stream("public-boats", schema="public"))
+    line = f"dativo airbyte:destination-notes --job boats --catalog {told} --on-bad-record quarantine"
+    words = ["--to", "airbyte:destination-notes"]
+    section = {"steps": ["tap-csv", "airbyte:destination-notes"], "policy": {"check": "envelope"}}
+    file = notes.workspace.folder / "dativo.yml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "jobs": {"boats": section}}))
+    for number, replay in enumerate(("dativo dlq replay boats", f"dativo dlq replay boats {' '.join(words)}"), 1):
+        given = singer(tmp_path / "given", "public-boats", f'{{"id":{number},"name":5}}', f'{{"id":{number + 9}}}')
+        notes.workspace.shell(f"cat {given} | {line}").expect()
+        assert notes.rows("public.boats") == 2 * number - 1
+        before = notes.workspace.bookmark("boats")
+        assert "1 read = 1 written" in notes.workspace.shell(replay).expect().stderr
+        assert notes.rows("public.boats") == 2 * number
+        assert "no letter waits" in notes.workspace.shell(replay).expect().stderr
+        assert notes.workspace.bookmark("boats") == before
+    first, again, second, once_more = [one[1:3] for one in notes.starts("public.boats")]
+    assert (first, second) == (again, once_more), "a replay begins no generation"
+    given = singer(tmp_path / "given", "public-boats", '{"id":3,"name":5}')
+    notes.workspace.shell(f"cat {given} | {line}").expect()
+    notes.workspace.shell("dativo dlq replay boats | dativo airbyte:destination-notes --no-validate").expect()
+    assert notes.rows("public.boats") == 5
+    assert notes.workspace.dativo("dlq", "list", "--json").expect().json == []
+
+
+def test_a_tape_is_replayed_into_it(notes: Notes, tmp_path: Path) -> None:
+    notes.csv("boats", 5)
+    tape = tmp_path / "boats.tape.zst"
+    notes.run("tap-csv", "--record", str(tape)).expect()
+    told = catalog(tmp_path / "catalog.json", stream("boats"))
+    words = ("replay", tape, "--to", "airbyte:destination-notes", "--catalog", told)
+    assert "5 read = 5 written" in notes.workspace.dativo(*words).expect().stderr
+    assert notes.rows("boats") == 10

@@ -67,6 +67,18 @@ def test_the_first_try_is_counted_now(project):
     assert job.retry == {"attempts": 3}
 
 
+def test_a_policy_in_a_mapping_is_exchanged_too(project):
+    job, caught = read(project("jobs: {a: {steps: [tap-x, target-y], on_bad_record: {policy: skip, rows: 3}}}"))
+    assert job.on_bad_record == {"policy": "discard", "rows": 3}
+    assert len(caught) == 1
+
+
+def test_what_cannot_be_counted_is_not_guessed(project):
+    """`${R:-2}` retries are not `${R:-2}` attempts."""
+    with pytest.raises(errors.ConfigError, match=r"dativo.yml:4: `max_retries` is not read: it counts one less"):
+        read(project("jobs:\n  a:\n    retry_config:\n      max_retries: ${R:-2}\n"))
+
+
 def test_both_spellings_are_a_contradiction(project):
     made = project("jobs:\n  a:\n    steps: [t, u]\n    tenant: acme\n    tenant_id: globex\n")
     with pytest.raises(errors.ConfigError, match=r"dativo\.yml:5: both `tenant` and `tenant_id`"):

@@ -9,6 +9,8 @@ import pytest
 
 from dativo import errors
 from dativo.engines.airbyte_destination import Start, capabilities, configured
+from dativo.engines.airbyte_generations import Loads
+from dativo.run.adapting import renaming
 
 ALL = frozenset({"append", "overwrite", "upsert"})
 
@@ -63,6 +65,57 @@ OF_AIRBYTE = json.dumps({"bookmarks": {"boats": {"stream_state": {}}}, "airbyte"
 )
 def test_modes(given: Any, start: dict[str, Any], mode: str) -> None:
     assert modes(given, **start) == [mode]
+
+
+def generation(given: Any, loads: Loads, can: frozenset[str] = ALL, **start: Any) -> tuple[int, int, int]:
+    found = configured(Start({"streams": [given]}, loads=loads, **start), can, "destination-x").catalog["streams"][0]
+    return found["generation_id"], found["minimum_generation_id"], found["sync_id"]
+
+
+def test_a_generation_begins_where_a_stream_is_read_anew() -> None:
+    kept: list[Any] = []
+    known = {"boats": {"generation": 4, "minimum": 4}}
+    assert generation(stream(), Loads(7, known, kept.append)) == (7, 7, 7)
+    assert kept == [{"boats": {"generation": 7, "minimum": 7, "name": "boats", "namespace": None}}], "before it starts"
+    assert generation(stream(), Loads(7, known, kept.append), frozenset({"append"})) == (7, 0, 7)
+    assert generation(stream(method="INCREMENTAL"), Loads(7, known, kept.append)) == (7, 0, 7)
+    kept.clear()
+    for start in ({"begun": True}, {"state": BOOKMARK}, {"state": STOPPED}):
+        assert generation(stream(), Loads(7, known, kept.append), **start) == (4, 4, 7)
+    assert generation(stream(), Loads(7, {}, kept.append), begun=True) == (0, 0, 7), "of before they were counted"
+    assert generation(stream(), Loads(7, known, kept.append, goes_on=True), frozenset({"append"})) == (4, 4, 7)
+    assert [one["boats"]["generation"] for one in kept] == [4, 4, 4, 0, 4]
+    chosen = stream(root={"destination-sync-mode": "overwrite"})
+    assert generation(chosen, Loads(7, known), state=BOOKMARK) == (7, 7, 7)
+
+
+def test_another_attempt_is_of_the_same_generation() -> None:
+    loads = Loads(7, {})
+    assert generation(stream(), loads) == (7, 7, 7)
+    assert generation(stream(), loads) == (7, 7, 7)
+    assert generation(stream(), loads, begun=True) == (7, 7, 7)
+    behind = Loads(2, {"boats": {"generation": 9, "minimum": 0}})
+    assert generation(stream(), behind) == (10, 10, 2), "never one that was used"
+
+
+def test_other_names() -> None:
+    """As the data plane makes them for Singer targets (adapt/names.rs); no namespace is left beside them."""
+    for template, name, made in (
+        ("{table}", "public-air-lines", "air-lines"),
+        ("{table}", "users", "users"),
+        ("raw_{schema}_{table}", "public-x", "raw_public_x"),
+        ("{name}", "a.b-c/é", "a_b_c_é"),
+        ("x{stream}", "a-b", "xa-b"),
+    ):
+        given = stream(name, root={"schema-name": "public"}, stream=name)
+        found = configured(Start({"streams": [given]}, renamed=renaming(template)), ALL, "destination-x")
+        assert (found.catalog["streams"][0]["stream"]["name"], found.streams[0]["name"]) == (made, made)
+        assert (found.streams[0]["namespace"], found.streams[0]["stream"]) == (None, name)
+        assert "namespace" not in found.catalog["streams"][0]["stream"]
+    for names, template in ((("a-t", "b-t"), "{table}"), (("a-",), "{table}")):
+        with pytest.raises(errors.DataError) as problem:
+            configured(Start({"streams": [*map(stream, names)]}, renamed=renaming(template)), ALL, "destination-x")
+        assert problem.value.code == "data.stream_name"
 
 
 def test_what_it_lacks() -> None:

@@ -295,3 +295,42 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     assert answer["code"] == "import.invalid"
     (tmp_path / "empty").mkdir()
     assert "no job" in imported(tmp_path, "earlier", tmp_path / "empty", code=2)["message"]
+
+
+def test_a_contract_of_two_jobs_is_said_once(tmp_path: Path) -> None:
+    """And one that cannot be used takes its job with it; a secrets' file that gives nothing is not passed over."""
+    stripe = "type: x\ndefault_engine: {type: singer, options: {singer: {tap: tap-github}}}\n"
+    lake = "tenant_id: t\ntarget: {connection: {s3: {bucket: lake}}}\ntarget_connector_path: connectors/iceberg.yaml\n"
+
+    def job(source: str, asset: str, more: str = "") -> str:
+        return f"{lake}source_connector_path: connectors/{source}.yaml\nasset_path: assets/{asset}.yaml\n{more}"
+
+    database = "source: {connection: {password: p, sslmode: x}, tables: [{name: a}]}\n"
+    folder = written(
+        tmp_path / "old",
+        **{
+            "jobs/b.yaml": JOB,
+            "jobs/old.yaml": job("csv", "v2"),
+            "jobs/github.yaml": job("gh", "people"),
+            "jobs/pg.yaml": job("pg", "people", database),
+            "connectors/gh.yaml": stripe,
+            "connectors/pg.yaml": "type: postgres\ncredentials: {file_template: 'secrets/{tenant}/pg.env'}\n",
+            "secrets/t/pg.env": "PGPASSWORD=a\nEXTRA=b\n",
+            "assets/v2.yaml": "version: 2.2.2\nquantumName: q\ndataset: [{table: t, columns: [{column: a}]}]\n",
+        },
+    )
+    left = entries(imported(tmp_path, "earlier", folder, "--dry-run"), "left")
+    assert [line for line in left if line[:2] == ("assets/people.yaml:9", "asset.governance")] == [
+        ("assets/people.yaml:9", "asset.governance", RULES)
+    ]
+    for line in (
+        ("assets/v2.yaml:1", "version", "a label of the contract"),
+        ("assets/v2.yaml:3", "dataset", "ODCS 2: only `schema:` was read"),
+        ("assets/v2.yaml", "schema", "it has no columns: the earlier Dativo refuses it"),
+        ("jobs/old.yaml", "the job", "its contract cannot be used: see the lines about assets/v2.yaml"),
+        ("jobs/github.yaml", "source",
+         "its streams have the columns that the plugin tells: those of the contract choose nothing, see select"),
+        ("jobs/pg.yaml:6", "credentials.file_template",
+         "of its keys nothing takes PGPASSWORD, EXTRA, or the job sets the same"),
+    ):  # fmt: skip
+        assert line in left, left

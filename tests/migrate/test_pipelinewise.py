@@ -53,7 +53,7 @@ schemas:
 FASTSYNC = "first loads and FULL_TABLE go through the bus like all others"
 SERVER_ID = (
     "PipelineWise adds a random server_id: the tap takes its own; "
-    "set plugins.NAME.config.server_id where two taps read one server"
+    "set plugins.tap-shop-db.config.server_id where two taps read one server"
 )
 
 
@@ -219,3 +219,60 @@ def test_a_file_of_another_shape_is_left_whole(tmp_path: Path, yaml: Path, text:
 def test_folders_that_are_none(tmp_path: Path) -> None:
     assert imported(tmp_path, "pipelinewise", tmp_path / "nowhere", code=2)["code"] == "import.invalid"
     assert "no tap_*.yml" in imported(tmp_path, "pipelinewise", tmp_path, code=2)["message"]
+
+
+def test_when_it_ran_and_what_is_said_twice(tmp_path: Path, yaml: Path) -> None:
+    """An older file's `sync_period`; what stands there twice."""
+    lines = "type: tap-postgres\ntarget: dwh\ndb_conn: {host: h}\n"
+    (yaml / "tap_a.yml").write_text(
+        f'id: a\n{lines}sync_period: "*/90 * * * *"\nschemas:\n'
+        "  - source_schema: public\n    target_schema: one\n    tables:\n"
+        "      - {table_name: t, replication_method: INCREMENTAL}\n"
+        "      - {table_name: t, replication_method: FULL_TABLE}\n"
+        '      - {table_name: "odd[*]", replication_method: FULL_TABLE}\n'
+        "  - source_schema: public\n    target_schema: two\n"
+    )
+    (yaml / "tap_b.yml").write_text(f"id: b\n{lines}sync_period: hourly\nschemas: []\n")
+    (yaml / "tap_c.yml").write_text(f"id: a\n{lines}schemas: []\n")
+    answer = imported(tmp_path, "pipelinewise", yaml)
+    jobs = project(tmp_path)["jobs"]
+    assert jobs["a"]["schedule"] == "*/90 * * * *"
+    assert ["schedule" in jobs["b"], list(jobs)] == [False, ["a", "b"]]
+    assert jobs["a"]["plugins"]["target-dwh"]["config"]["schema_mapping"]["public"]["target_schema"] == "two"
+    tap = project(tmp_path)["plugins"]["tap-a"]
+    assert tap["select"] == ["public-t.*", "public-odd[[][*]].*"]
+    assert tap["metadata"]["public-t"] == {"replication-method": "FULL_TABLE"}
+    said = entries(answer, "left")
+    for line in (
+        ("tap_a.yml:10", "schemas.0.tables.0.replication_method",
+         "INCREMENTAL without a replication_key: PipelineWise refuses it"),
+        ("tap_a.yml:11", "schemas.0.tables.1.table_name", "listed before: this one's word counts"),
+        ("tap_a.yml:13", "schemas.1.source_schema",
+         "public is mapped twice: PipelineWise hands the last mapping to the target, for its tables too"),
+        ("tap_b.yml:5", "sync_period", "it is no line of cron"),
+        ("tap_c.yml:1", "tap a", "another file has the same id: PipelineWise refuses it"),
+    ):  # fmt: skip
+        assert line in said, said
+
+
+def test_tabs_between_values(tmp_path: Path, yaml: Path) -> None:
+    """As in PipelineWise's own samples for MongoDB; a tab inside a value stays."""
+    (yaml / "tap_a.yml").write_text(
+        'id: a\t# the id\ntype:\ttap-mysql\ntarget: dwh\ndb_conn:\n  host: "h"\t\t# a host\n  note: "a\t# b"\n'
+        "  more: |\n    x\ty\nschemas: []\n"
+    )
+    imported(tmp_path, "pipelinewise", yaml)
+    assert project(tmp_path)["plugins"]["tap-a"]["config"] == {"host": "h", "note": "a\t# b", "more": "x\ty\n"}
+
+
+def test_what_a_terminal_would_obey_is_shown(tmp_path: Path, yaml: Path) -> None:
+    (yaml / "tap_\x1b[2J\n.yml").write_text("id: a\ttype: b\n")
+    (yaml / "tap_a.yml").write_text(
+        'id: "a\\e[31m\\n"\ntype: "tap-\\e[2J"\ntarget: dwh\ndb_conn: {"k\\e[3m": 1}\n"z\\r\\x9b": 1\nname: "\\e[2J"\n'
+        'schemas: [{source_schema: "s\\e[31m", target_schema: x, tables: [{table_name: "t\\n"}]}]\n'
+    )
+    done = dativo(tmp_path, "import", "pipelinewise", yaml, "--dry-run", "-v")
+    assert done.returncode == 0, done.stderr
+    assert "  tap a\\x1b[31m\\n > jobs.a-31m · " in done.stdout
+    assert "  tap_\\x1b[2J\\n.yml" in done.stdout
+    assert not [sign for sign in done.stdout + done.stderr if not sign.isprintable() and sign != "\n"]

@@ -107,6 +107,7 @@ def test_a_bookmark_is_read_back_byte_by_byte(place):
 def test_reading_makes_nothing(place, tmp_path):
     with Store.open_to_read(place.where) as store:
         assert (store.jobs(), store.bookmark("j"), store.log("j"), store.schemas("j")) == ([], None, [], {})
+        assert store.generations("j") == {}
         with pytest.raises(errors.EnvironmentFault):
             store.set("j", "{}") if place.kind != "sqlite" else _refuse()
     assert list(tmp_path.iterdir()) == []
@@ -347,6 +348,22 @@ def test_schemas_are_remembered(store):
     assert store.schemas("k") == {}
 
 
+def test_generations_are_remembered(store):
+    def told(number, least, name, space=None):
+        return {"generation": number, "minimum": least, "name": name, "namespace": space}
+
+    lease = store.acquire("j")
+    store.start_run(lease)
+    store.remember_generations(lease, {"b": told(1, 0, "b"), "a": told(1, 1, "é", "s")})
+    store.remember_generations(lease, {"b": told(2**40, 2**40, "c", "t")})
+    assert store.generations("j") == {"a": told(1, 1, "é", "s"), "b": told(2**40, 2**40, "c", "t")}
+    assert store.generations("k") == {}
+    store.release(lease)
+    with pytest.raises(errors.BusyError):
+        store.remember_generations(lease, {"a": told(9, 9, "x")})
+    assert store.generations("j")["a"] == told(1, 1, "é", "s")
+
+
 def test_what_is_refused_changes_nothing(store):
     store.set("j", EXACT)
     with pytest.raises(errors.ConfigError):
@@ -415,7 +432,9 @@ with Store.open(where) as store:
     while last < 5:
         last = int(child.stdout.readline())
     child.kill()
-    last = max([last, *map(int, child.communicate()[0].split())])
+    # Not `communicate`: with two pipes it reads past what `readline` has put into its buffer already.
+    last = max([last, *map(int, child.stdout.read().split())])
+    child.communicate()
     assert store.check() == []
     assert store.bookmark("j").value["n"] in (last, last + 1)
     assert store.acquire("j").token == 2

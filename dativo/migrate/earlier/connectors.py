@@ -150,13 +150,18 @@ def _database(kind: str, source: Mapping[str, Any], contract: Contract, *, stric
     return found
 
 
+_OWN_COLUMNS = "its streams have the columns that the plugin tells: those of the contract choose nothing, see select"
+
+
 def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
     options = recipes.options(source)
     if engine == "airbyte":
         image = _IMAGE.fullmatch(str(options.get("docker_image")))
         if image is None:
             return None
-        found = Connector({"kind": "tap", "source": f"airbyte:{image[1]}"}, notes=["by the Airbyte engine, from PyPI"])
+        found = Connector(
+            {"kind": "tap", "source": f"airbyte:{image[1]}"}, notes=["by the Airbyte engine, from PyPI", _OWN_COLUMNS]
+        )
         found.options = {"docker_image", "streams_default", "start_date_default"}
         start = options.get("start_date_default")
         found.config = {**({"start_date": start} if start else {}), **recipes.mapping(source.get("connection"))}
@@ -173,7 +178,7 @@ def _foreign(engine: str, source: Mapping[str, Any]) -> Connector | None:
     owner = str(options.get("tap_package") or "").partition("/")[0]
     variant = owner if "/" in str(options.get("tap_package")) and _OWNER.fullmatch(owner) else None
     origin = {"source": f"{variant}-{name}" if variant else name}
-    found = Connector(origin, used={"type", "engine", "connection", "credentials", "objects"})
+    found = Connector(origin, used={"type", "engine", "connection", "credentials", "objects"}, notes=[_OWN_COLUMNS])
     found.options = {"tap", "tap_name", "tap_package", "tap_version", "tap_config"}
     own = options.get("tap_config")
     found.config = {**recipes.mapping(own), **recipes.mapping(source.get("connection"))}

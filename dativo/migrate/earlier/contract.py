@@ -22,7 +22,12 @@ _WHY = {
     **dict.fromkeys(("data_quality", "quality", "slaProperties"), _QUALITY),
     "target": "how files are written is the target's: see its plugin",
     "$schema": "a reference for editors",
-}
+    **dict.fromkeys(("apiVersion", "kind", "id", "version", "status", "contractCreatedTs"), "a label of the contract"),
+    **dict.fromkeys(("servers", "server"), "where data lies is said by the job's source and target"),
+    **dict.fromkeys(("dataset", "datasetName", "datasetDomain", "quantumName"), "ODCS 2: only `schema:` was read"),
+    **dict.fromkeys(("physicalType", "logicalType", "businessName", "dataGranularityDescription"),
+                    "a statement about the table, which no run depends on"),
+}  # fmt: skip
 _NAMED = ("name", "object", "schema", "domain", "dataProduct", "asset", "source_type")
 
 

@@ -124,7 +124,14 @@ class Credentials:
             self.left.append((_FILE, f"{here}: {problem}"))
             return
         private = f"chmod 600 {path if here is None else here}"
-        for key, inner in self._pairs(path, place, held, google=google):
+        before, pairs = len(self.left), self._pairs(path, place, held, google=google)
+        used = {inner for _, inner in pairs}
+        unused = [key for key in held or () if key not in used] if None not in used else []
+        if len(self.left) == before and unused:
+            self.left.append((_FILE, f"of its keys nothing takes {', '.join(unused)}, or the job sets the same"))
+        elif len(self.left) == before and not pairs:
+            self.left.append((_FILE, "the job itself sets all that it could give"))
+        for key, inner in pairs:
             text = place + (f"#{inner}" if inner is not None else "")
             try:
                 reference.parse(text)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dativo import errors
+from dativo.config.document import Document
 from dativo.migrate import reading
 from dativo.migrate.draft import Draft
 from dativo.migrate.earlier import contract, recipes
@@ -66,6 +67,8 @@ class _Project:
         self.plugins = self.ends.plugins
         self.jobs: dict[str, dict[str, Any]] = {}
         self.bookmarks: dict[str, str] = {}
+        self.contracts: dict[str, Contract | None] = {}
+        """What was read of an asset's file; None where it cannot be used."""
         self.told: set[str] = set()
         """Recipes that the report has spoken of."""
         self.named: dict[str, str] = {}
@@ -98,8 +101,9 @@ class _Project:
         source_recipe, target_recipe, asset = parts.values()
         if source_recipe is None or target_recipe is None or asset is None:
             return
-        made = contract.read(Keys(asset, (), ""), self.report)
+        made = self._contract(asset)
         if made is None:
+            self.report.left(file, "the job", f"its contract cannot be used: see the lines about {asset.path}")
             return
         strict = keys.get("schema_validation_mode") != "warn"
         source, target = recipes.source(source_recipe, keys.data), recipes.target(target_recipe, keys.data)
@@ -123,6 +127,13 @@ class _Project:
         self.report.changed(file, "the job", f"jobs.{job}", f"run with: dativo run {job}")
         self._about(keys, job, strict=strict)
         self._state(keys, file, job, source, made)
+
+    def _contract(self, asset: Document) -> Contract | None:
+        """A contract, read and reported once, however many jobs use it."""
+        name = str(asset.path)
+        if name not in self.contracts:
+            self.contracts[name] = contract.read(Keys(asset, (), ""), self.report)
+        return self.contracts[name]
 
     def _files(self, given: Any) -> Any:
         """The source's files; one that was below /app inside a container lies in the folder."""

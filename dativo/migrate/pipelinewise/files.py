@@ -6,6 +6,8 @@ import re
 from dataclasses import field
 from pathlib import Path
 
+import yaml
+
 from dativo import errors
 from dativo.config.document import MAX_BYTES, Document, parse
 from dativo.dataclass import dataclass
@@ -85,8 +87,25 @@ def _document(folder: Path, name: str, report: Report) -> Document | None:
         )
         return None
     try:
-        return parse(text, folder / name, code="import.invalid", tags=(VAULT,))
+        return parse(_untabbed(text), folder / name, code="import.invalid", tags=(VAULT,))
     except errors.ConfigError as problem:
         where, _, why = problem.message.partition(": ")
         report.left(where, "the file", f"it is refused: {why}")
         return None
+
+
+def _untabbed(text: str) -> str:
+    """The text with blanks for the tabs between values: PipelineWise reads such files (by libyaml), and has samples."""
+    if "\t" not in text:
+        return text
+    kept: list[str] = []
+    at = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CLoader):
+            if isinstance(event, yaml.ScalarEvent):
+                kept += [text[at : event.start_mark.index].replace("\t", " ")]
+                at = event.end_mark.index
+                kept += [text[event.start_mark.index : at]]
+    except (yaml.YAMLError, AttributeError, RecursionError):
+        return text
+    return "".join([*kept, text[at:].replace("\t", " ")])

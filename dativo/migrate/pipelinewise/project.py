@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ HANDED: dict[str, Any] = {
     "archive_load_files_s3_bucket": None,
     "archive_load_files_s3_prefix": None,
 }
+_CRON = re.compile(r"@[a-z]+|([0-9A-Za-z*/,?LW#-]+\s+){4,5}[0-9A-Za-z*/,?LW#-]+")
 
 
 def draft(folder: Path, config_dir: Path | None, into: Path) -> Draft:
@@ -56,6 +58,8 @@ class _Project:
         self.bookmarks: dict[str, str] = {}
         self.targets: dict[str, tuple[str, str]] = {}
         """Id -> (plugin, type)."""
+        self.taps: dict[str, str] = {}
+        """Id -> the id of its target."""
 
     def draft(self, found: files.Files) -> Draft:
         if found.main is not None:
@@ -70,7 +74,9 @@ class _Project:
 
     def _whole(self, read: Callable[[Keys], None], keys: Keys) -> None:
         """A file, wholly or not at all: one of another shape leaves its line in the report and nothing else."""
-        parts: tuple[dict[str, Any], ...] = (self.plugins, self.jobs, self.bookmarks, self.targets, self.settings.env)
+        parts: tuple[dict[str, Any], ...] = (
+            self.plugins, self.jobs, self.bookmarks, self.targets, self.taps, self.settings.env,
+        )  # fmt: skip
         before, size = [dict(part) for part in parts], len(self.report.entries)
         try:
             read(keys)
@@ -109,19 +115,24 @@ class _Project:
         if wanted not in self.targets:
             self.report.left(keys.where("target"), f"tap {named}", f"no file here defines its target {wanted}")
             return
+        if named in self.taps:
+            self.report.left(keys.where("id"), f"tap {named}", "another file has the same id: PipelineWise refuses it")
+            return
+        self.taps[named] = wanted
         job = reading.called(named, taken=tuple(self.jobs))
         target, target_kind = self.targets[wanted]
         plugin = self._plugin(keys, named, kind, "tap-")
         section = self.plugins[plugin]
         section["config"] = self._connection(keys, plugin, kind, taps.kind(kind).extras(keys.data))
-        if taps.kind(kind).adds:
-            self.report.left(keys.where(), f"tap {named}", f"PipelineWise adds {taps.kind(kind).adds}")
+        if (adds := taps.kind(kind).adds) is not None:
+            self.report.left(keys.where(), f"tap {named}", f"PipelineWise adds {adds.replace('NAME', plugin)}")
         tables = Tables(keys, kind, self.report)
         section |= {key: value for key in ("select", "metadata") if (value := getattr(tables, key))}
         steps = [plugin, *self._transform(keys, named, tables.changes), target]
         self.jobs[job] = {
             **self._description(keys, job),
             "steps": steps,
+            **self._schedule(keys, job),
             "plugins": {
                 target: {"config": self._handed(keys, tables, f"jobs.{job}.plugins.{target}.config", target_kind)}
             },
@@ -152,6 +163,17 @@ class _Project:
             return {}
         self.report.taken(keys.where("name"), "name", f"jobs.{job}.description")
         return {"description": plain(name)}
+
+    def _schedule(self, keys: Keys, job: str) -> dict[str, str]:
+        """When it ran, where an older PipelineWise wrote that down; the newer ones leave it to cron altogether."""
+        said = keys.get("sync_period")
+        if isinstance(said, str) and _CRON.fullmatch(said.strip()):
+            why = "nothing starts a job by itself: your scheduler does, this is where it is written down"
+            self.report.changed(keys.where("sync_period"), "sync_period", f"jobs.{job}.schedule", why)
+            return {"schedule": said.strip()}
+        if "sync_period" in keys.data:
+            self.report.left(keys.where("sync_period"), "sync_period", "it is no line of cron")  # fmt: skip
+        return {}
 
     def _named(self, keys: Keys) -> str | None:
         return keys.get("id", str) or None

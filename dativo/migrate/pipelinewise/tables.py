@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from typing import Any
 
 from dativo.migrate.pipelinewise import taps, unread
@@ -36,6 +37,9 @@ class Tables:
         for number, _ in enumerate(schema.get("tables", list) or []):
             table = schema.below("tables", number, name=f"{schema.name}.tables.{number}")
             self._table(table, source, indices)
+        if source in self.mapping:
+            why = f"{source} is mapped twice: PipelineWise hands the last mapping to the target, for its tables too"
+            self.report.left(schema.where("source_schema"), schema.what("source_schema"), why)
         self.mapping[source] = {
             "target_schema": schema.get("target_schema"),
             "target_schema_select_permissions": permissions,
@@ -52,9 +56,15 @@ class Tables:
             self.report.left(table.where(), table.name, "it has no table_name")
             return
         stream, message = taps.streams(self.keys.data, schema, name)
-        self.select.append(f"{stream}.*")
-        self.report.taken(table.where("table_name"), table.what("table_name"), f"select: {stream}.*")
-        self._replication(table, stream)
+        pattern = escape(stream)
+        if f"{pattern}.*" in self.select:
+            self.report.left(
+                table.where("table_name"), table.what("table_name"), "listed before: this one's word counts"
+            )
+        else:
+            self.select.append(f"{pattern}.*")
+            self.report.taken(table.where("table_name"), table.what("table_name"), f"select: {pattern}.*")
+        self._replication(table, pattern)
         for number, one in enumerate(table.get("transformations", list) or []):
             self._change(table, number, one, message)
         if table.get("indices"):
@@ -80,6 +90,8 @@ class Tables:
         if key and method == "INCREMENTAL":
             self.metadata[stream]["replication-key"] = key
             self.report.taken(table.where("replication_key"), table.what("replication_key"), f"metadata.{stream}")
+        elif method == "INCREMENTAL" and "replication_method" in table.data:
+            self.report.left(where, what, "INCREMENTAL without a replication_key: PipelineWise refuses it")
         elif key:
             self.report.left(table.where("replication_key"), table.what("replication_key"), f"{method} takes no key")
 

@@ -12,7 +12,6 @@ NO_COUNTERPART = {
     "stream_buffer_size": "the bus has bounds of its own: see `spill:` of a job",
     "fastsync_parallelism": "there is no FastSync: first loads go through the bus like all others",
     "default_target_schema_select_permission": "PipelineWise reads …_permissions only, whatever its samples say",
-    "sync_period": "when a job runs is your scheduler's; `schedule:` of a job is where to write it down",
 }
 UNKNOWN = "PipelineWise's files have no such key, or it is newer than this importer"
 

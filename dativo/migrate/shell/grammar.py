@@ -7,7 +7,7 @@ lines for one command where an earlier pipeline leaves it a choice, which is the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 
 from dativo.dataclass import dataclass
 from dativo.migrate.shell.lexer import REDIRECTS, LexicalError, Token, tokens
@@ -50,8 +50,19 @@ class Statement:
     commands: list[Command] = field(default_factory=list)
     what: str = ""
     programs: list[str] = field(default_factory=list)
-    """Of something not understood: the words in it that are not quoted."""
+    """Of something not understood: the words in it as far as they are neither quoted nor expanded."""
     background: bool = False
+
+    def move(self, lines: int) -> None:
+        """Count from another line, where its text is a part of a file."""
+        if lines:
+            self.line += lines
+            for command in self.commands:
+                command.line += lines
+                command.words = [replace(one, line=one.line + lines) for one in command.words]
+                command.redirects = [
+                    (replace(operator, line=operator.line + lines), target) for operator, target in command.redirects
+                ]
 
 
 def statements(text: str) -> Iterator[Statement]:
@@ -97,12 +108,14 @@ class _Parser:
             what = self._compound()
             if what:
                 statement.what = statement.what or what
-                statement.programs += [one.bare for one in self.tokens[begun : self.at] if one.bare]
+                statement.programs += [one.begins for one in self.tokens[begun : self.at] if one.begins]
                 self._rest_of_command()
             else:
                 statement.commands.append(self._command())
             if self._now() not in ("|", "|&"):
                 return statement
+            if self._now() == "|&" and statement.commands:
+                statement.commands[-1].redirects.append((Token(self.tokens[self.at].line, ">&", fd="2"), None))
             self.at += 1
             while self._now() == "\n" and self.at < len(self.tokens):
                 self.at += 1

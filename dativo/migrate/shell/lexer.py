@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import field
 
 from dativo.dataclass import dataclass
 
@@ -38,6 +39,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BRACES = re.compile(r"([A-Za-z_]\w*)(:?-.*)?", re.ASCII | re.DOTALL)
 _PLAIN = re.compile(r"[^ \t\r\n|&;<>()\\'\"$`]+")
 _ESCAPED = '\\"$`'
+_IN_BODY = "\\$`"
 _ENDS = frozenset(" \t\r\n|&;<>()")
 
 
@@ -68,6 +70,14 @@ class Token:
     parts: tuple[Part, ...] = ()
     fd: str = ""
     """The number before a redirection."""
+    body: list[Part] = field(default_factory=list, compare=False, repr=False)
+    """What a here-document holds, at the word that ends it."""
+
+    @property
+    def begins(self) -> str:
+        """How a word begins, as far as that is neither quoted nor expanded."""
+        first = self.parts[0] if self.parts else None
+        return first.text if first is not None and first.kind == "text" and not first.quoted else ""
 
     @property
     def bare(self) -> str:
@@ -84,8 +94,8 @@ def tokens(text: str) -> Iterator[Token]:
 class _Lexer:
     def __init__(self, text: str) -> None:
         self.text, self.at, self.line = text, 0, 1
-        self.waiting: list[tuple[str, bool]] = []
-        """Here-documents whose lines come after this one: delimiter, and whether tabs are taken off."""
+        self.waiting: list[tuple[Token, bool]] = []
+        """Here-documents whose lines come after this one: its delimiter, and whether tabs are taken off."""
 
     def tokens(self) -> Iterator[Token]:
         here = ""
@@ -112,7 +122,7 @@ class _Lexer:
             else:
                 word = self._word()
                 if here:
-                    self.waiting.append(("".join(part.text for part in word.parts), here == "<<-"))
+                    self.waiting.append((word, here == "<<-"))
                     here = ""
                 yield word
 
@@ -154,12 +164,21 @@ class _Lexer:
         return Token(line, parts=tuple(parts) or (Part("text", "", True),))
 
     def _quoted(self) -> list[Part]:
-        begun, parts, plain = self.line, [Part("text", "", True)], ""
+        begun = self.line
         self._skip(1)
-        while self.at < len(self.text) and (sign := self.text[self.at]) != '"':
+        parts = self._text('"', _ESCAPED)
+        if self.at >= len(self.text):
+            raise LexicalError(begun)
+        self._skip(1)
+        return parts
+
+    def _text(self, end: str, escapes: str) -> list[Part]:
+        """Text in which variables and commands are expanded, up to a sign or the end."""
+        parts, plain = [Part("text", "", True)], ""
+        while self.at < len(self.text) and (sign := self.text[self.at]) != end:
             if sign == "\\":
                 escaped = self.text[self.at + 1 : self.at + 2]
-                plain += escaped if escaped in _ESCAPED else "" if escaped == "\n" else sign + escaped
+                plain += escaped if escaped in escapes else "" if escaped == "\n" else sign + escaped
                 self._skip(2)
             elif sign in "$`":
                 parts += [Part("text", plain, True), self._expansion(quoted=True)]
@@ -167,9 +186,6 @@ class _Lexer:
             else:
                 plain += sign
                 self._skip(1)
-        if self.at >= len(self.text):
-            raise LexicalError(begun)
-        self._skip(1)
         return [*parts, Part("text", plain, True)]
 
     def _expansion(self, *, quoted: bool) -> Part:
@@ -230,15 +246,28 @@ class _Lexer:
         return end
 
     def _here_documents(self) -> None:
-        for delimiter, tabs in self.waiting:
+        for word, tabs in self.waiting:
+            delimiter, rows = "".join(part.text for part in word.parts), []
             while self.at < len(self.text):
                 end = self.text.find("\n", self.at)
                 end = len(self.text) if end < 0 else end
                 row = self.text[self.at : end]
+                row = row.lstrip("\t") if tabs else row
                 self._skip(min(end + 1, len(self.text)) - self.at)
-                if (row.lstrip("\t") if tabs else row) == delimiter:
+                if row == delimiter:
                     break
+                rows.append(row + "\n")
+            word.body.extend(self._body("".join(rows), literal=any(part.quoted for part in word.parts)))
         self.waiting.clear()
+
+    @staticmethod
+    def _body(text: str, *, literal: bool) -> list[Part]:
+        if literal:
+            return [Part("text", text, True)]
+        try:
+            return _Lexer(text)._text("", _IN_BODY)
+        except LexicalError:
+            return [Part("unknown", "something in it is no bash", True)]
 
     def _skip(self, count: int) -> None:
         self.line += self.text.count("\n", self.at, self.at + count)

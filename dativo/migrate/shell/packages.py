@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 from collections.abc import Mapping
 from email.parser import HeaderParser
@@ -94,8 +95,20 @@ def of_index(program: str, config: Mapping[str, Any]) -> Package:
     unknown = sorted(set(config) - set(entry.settings.get("properties") or ()))
     rest = f"; there is {others} too" if others else ""
     rest += f"; it does not know {', '.join(unknown)}: name another package in source" if unknown else ""
-    told = f"the variant {best.variant} of the index, which knows its settings best{rest}"
+    knows = ", which knows its settings best" if config and len(known) > 1 else ""
+    told = f"the variant {best.variant} of the index{knows}{rest}"
     return Package(None, best.variant, told, entry)
+
+
+def of_script(program: Path) -> str:
+    """What is said of a file that is a program itself; Dativo starts it by its first line, as `./tap_x.py` would."""
+    try:
+        begins = reading.content(program, 1 << 20).startswith(b"#!")
+    except UnreadableError as problem:
+        return f"the script that it is, of which {problem}"
+    wants = [] if os.access(program, os.X_OK) else ["make it executable (chmod +x)"]
+    wants += [] if begins else ["give it a first line such as #!/usr/bin/env python3"]
+    return "the script that it is" + (f": {' and '.join(wants)}" if wants else "")
 
 
 def environment(program: Path) -> Path | None:

@@ -15,12 +15,13 @@ from dativo.migrate.draft import Draft
 from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import LEFT, Report
 from dativo.migrate.settings import Settings, plain
-from dativo.migrate.shell import packages
+from dativo.migrate.shell import crontab, packages
 from dativo.migrate.shell.catalog import today
 from dativo.migrate.shell.packages import Package
 from dativo.migrate.shell.script import Pipeline, Script
 from dativo.migrate.shell.stage import Stage
 from dativo.migrate.shell.words import Scope, Word
+from dativo.migrate.shell.writing import normal
 from dativo.secrets import names
 
 MAX_SCRIPT = 1 << 20
@@ -40,7 +41,11 @@ def draft(script: Path, folder: Path | None, into: Path) -> Draft:
         raise errors.ConfigError("import.invalid", f"{script}: {problem}", hint="name a shell script") from None
     own = script.absolute().parent
     read = Script(report, script.name, Scope(own, (folder or own).absolute()))
-    read.read(text)
+    cron = crontab.entries(text, script)
+    if cron:
+        read.read_crontab(cron)
+    else:
+        read.read(text)
     if len(read.pipelines) > MOST_PIPELINES:
         raise errors.ConfigError(
             "import.invalid", f"{script} has more than {MOST_PIPELINES:,} pipelines", hint="split it"
@@ -71,6 +76,10 @@ class _Project:
         self.jobs[job] = {"steps": steps}
         what = " | ".join(stage.name for stage in pipeline.stages)
         self.report.changed(self.script.where(pipeline.line), what, f"jobs.{job}", f"run with: dativo run {job}")
+        if pipeline.when:
+            self.jobs[job]["schedule"] = plain(pipeline.when)
+            why = "nothing starts a job by itself: your scheduler does, this is where it is written down"
+            self.report.changed(self.script.where(pipeline.line), pipeline.when, f"jobs.{job}.schedule", why)
         self._state(pipeline, job)
 
     # -- plugins
@@ -90,7 +99,7 @@ class _Project:
             before, since = self.report.entries[:size], self.report.entries[size:]
             self.report.entries[size:] = [one for one in since if one.fate == LEFT and one not in before]
             self.report.taken(self.script.where(stage.line), stage.name, f"plugins.{self.seen[whole]}")
-            self._left_words(stage, rest)
+            self._left_words(stage, self.seen[whole], rest)
             return self.seen[whole]
         self.seen[whole] = plugin
         self.report.changed(self.script.where(stage.line), stage.name, became, f"installed as {package.told}")
@@ -99,9 +108,10 @@ class _Project:
             section["kind"] = "mapper"
         local = settings.paths(config)
         if local and pipeline.here.resolve() != self.into.resolve():
-            config = settings.rebased(config, pipeline.here)
-            why = f"relative paths begin in {pipeline.here}: they are written out"
-            self.report.changed(where, ", ".join(local), f"{became}.config", why)
+            unmoved, config = config, settings.rebased(config, pipeline.here)
+            if config != unmoved:
+                why = f"relative paths begin in {pipeline.here}: they are written out"
+                self.report.changed(where, ", ".join(local), f"{became}.config", why)
         schema = package.entry.settings if package.entry else {}
         made = self.settings.config(plugin, config, where=where, what="config", schema=schema)
         if made:
@@ -114,7 +124,7 @@ class _Project:
         if chosen is not None:
             section["catalog"] = self._keep_catalog(stage, plugin, *chosen)
         self._environment(stage, plugin, section, env)
-        self._left_words(stage, rest)
+        self._left_words(stage, plugin, rest)
         return plugin
 
     @staticmethod
@@ -125,16 +135,17 @@ class _Project:
         section |= {} if source in (None, plugin) else {"source": source}
         return section | ({"executable": package.executable} if package.executable else {})
 
-    def _left_words(self, stage: Stage, words: list[Word]) -> None:
+    def _left_words(self, stage: Stage, plugin: str, words: list[Word]) -> None:
         for word in words:
             flag = (word.text or "").partition("=")[0]
             what = flag if flag.startswith("-") else "an argument"
-            why = word.why or "plugins get no arguments of their own"
+            ours = f"a setting: put it into plugins.{plugin}.config" if stage.ours else ""
+            why = word.why or ours or "plugins get no arguments of their own"
             self.report.left(self.script.where(stage.line), f"{stage.name}: {what}", why)
 
     def _package(self, stage: Stage, pipeline: Pipeline, config: Mapping[str, Any]) -> Package:
         assert stage.program is not None
-        program = pipeline.here / stage.program if len(stage.program.parts) > 1 else None
+        program = pipeline.here / stage.program if stage.script or len(stage.program.parts) > 1 else None
         if program is None and pipeline.venv is not None and reading.exists(pipeline.venv / "bin" / stage.name):
             program = pipeline.venv / "bin" / stage.name
         if program is not None and (home := packages.environment(program)) is not None:
@@ -142,7 +153,9 @@ class _Project:
             if found is not None:
                 return found
         elif program is not None and reading.is_file(program):
-            return Package(str(program), None, "the script that it is")
+            return Package(str(program), None, packages.of_script(program))
+        elif stage.script:
+            return Package(str(program), None, "the script that it is, which is not there")
         return packages.of_index(stage.name, config)
 
     # -- files
@@ -169,11 +182,17 @@ class _Project:
             if path is None:
                 continue
             try:
-                config |= reading.json_object(path)
+                config |= self._object(path, pipeline)
                 where = path.name
             except UnreadableError as problem:
                 self.report.left(path.name, f"{stage.name}: its config", str(problem))
         return config, where
+
+    @staticmethod
+    def _object(path: Path, pipeline: Pipeline) -> dict[str, Any]:
+        """A JSON file as it is when the pipeline runs."""
+        written = pipeline.written.get(normal(path))
+        return reading.json_object(path) if written is None else reading.object_of(written)
 
     @staticmethod
     def _from_environment(named: str, env: dict[str, str | None], where: str) -> dict[str, Any]:
@@ -191,7 +210,7 @@ class _Project:
         if path is None:
             return None
         try:
-            return path.name, today(reading.json_object(path))
+            return path.name, today(self._object(path, pipeline))
         except (UnreadableError, ValueError) as problem:
             self.report.left(path.name, f"{stage.name}: its catalog", str(problem))
             return None
@@ -242,6 +261,10 @@ class _Project:
                 "its tap gets no state: each run reads everything; take full_refresh out and runs go on at the bookmark"
             )
             self.report.changed(where, f"{tap.name} without --state", f"jobs.{job}.full_refresh", why)
+            return
+        if normal(given) in pipeline.written:
+            why = "the script writes it anew each time: set the bookmark with `dativo state set`"
+            self.report.left(given.name, f"{job}: its state", why)
             return
         out = pipeline.here / target.stdout if target.stdout else None
         for path in dict.fromkeys([given, *self._behind(given, out), *([out] if out else [])]):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from dativo.dataclass import dataclass
 from dativo.migrate import reading
 from dativo.migrate.reading import UnreadableError
 from dativo.migrate.report import Report
-from dativo.migrate.shell import grammar
+from dativo.migrate.shell import crontab, grammar, writing
 from dativo.migrate.shell.grammar import Command, Statement
 from dativo.migrate.shell.lexer import Token
-from dativo.migrate.shell.stage import BUFFERS, Stage, timed, unwrapped
+from dativo.migrate.shell.stage import BUFFERS, INSTEAD, Stage, unwrapped
 from dativo.migrate.shell.words import Scope, Word, assigned
 from dativo.plugins.requirement import kind_of
 from dativo.secrets import dotenv
@@ -40,6 +40,12 @@ _INSTALLERS = ("pip", "pip3", "pipx", "uv", "virtualenv", "poetry", "conda", "ap
 _COPIES = ("cp", "mv", "ln")
 DECLARING = ("export", "declare", "local", "readonly", "typeset")
 
+_WRITE_OUT = " (a tap or a target is in it: write its pipeline out)"
+
+
+def _moves(word: str) -> bool:
+    return kind_of(word.rpartition("/")[2]) in ("tap", "target")
+
 
 @dataclass
 class Pipeline:
@@ -52,6 +58,10 @@ class Pipeline:
     here: Path = field(default_factory=Path)
     venv: Path | None = None
     """The environment that the script has activated."""
+    written: dict[Path, str] = field(default_factory=dict, repr=False)
+    """Files that the script has written by then, with what is in them."""
+    when: str = ""
+    """When cron starts it."""
 
 
 @dataclass
@@ -64,14 +74,43 @@ class Script:
     pipelines: list[Pipeline] = field(default_factory=list)
     flows: list[tuple[Path, Path]] = field(default_factory=list)
     venv: Path | None = None
+    written: dict[Path, str] = field(default_factory=dict, repr=False)
+    when: str = ""
+    begins: int = 0
+    """The lines before the text that is read."""
 
     def read(self, text: str) -> None:
         """Go through the script."""
         for statement in grammar.statements(text):
+            statement.move(self.begins)
             self._statement(statement)
             if statement.background:
                 why = "in the background: each pipeline is a job; start them as you like"
                 self.changed(statement.line, "&", "jobs", why)
+
+    def read_crontab(self, entries: list[crontab.Entry]) -> None:
+        """Go through the lines of a crontab: each begins where cron begins, with what the lines before have set."""
+        base = self.scope
+        for one in entries:
+            if one.name in ("MAILTO", "MAILFROM"):
+                self.left(one.line, one.name, "nobody is told about runs: your scheduler does that")
+            elif one.name in ("PATH", "SHELL"):
+                self.left(one.line, one.name, "plugins get one of their own from Dativo")
+            elif one.name in ("CRON_TZ", "TZ"):
+                self.left(one.line, one.name, "`schedule:` is a note for your scheduler, whose zone counts")
+            elif one.name:
+                base.variables[one.name] = one.text
+                base.exported.add(one.name)
+                self.report.taken(self.where(one.line), one.name, "its value, where it is used")
+            else:
+                if one.given:
+                    self.left(one.line, "the text behind %", "plugins get no text on their standard input")
+                if one.user:
+                    self.left(one.line, f"the user {one.user}", "a job runs as who runs `dativo run`")
+                self.scope = Scope(base.folder, base.here, dict(base.variables), set(base.exported))
+                self.when, self.begins, self.venv = one.when, one.line - 1, None
+                self.read(one.text)
+        self.scope = base
 
     # -- the report
 
@@ -92,8 +131,7 @@ class Script:
     def _statement(self, statement: Statement) -> None:
         at = statement.line
         if statement.what:
-            moves = any(kind_of(one.rpartition("/")[2]) for one in statement.programs)
-            more = " (a tap or a target is in it: write its pipeline out)" if moves else ""
+            more = _WRITE_OUT if any(map(_moves, statement.programs)) else ""
             self.left(at, statement.what, f"nothing is run, so what it does is not known{more}")
         elif statement.after == "||":
             self.left(at, "what follows ||", "it runs when what is before it fails; `dativo run` tries again by itself")
@@ -145,11 +183,18 @@ class Script:
                 self._assign(word.line, *one, exported=False)
         elif command.words and command.words[0].bare in DECLARING:
             self._declare(command, exported=command.words[0].bare == "export")
+        elif (made_of := writing.content(command, self.scope)) is not None:
+            path, self.written[path] = made_of[0], made_of[1]
+            why = "the script writes it: what is in it is read here, and what comes from outside stays a variable"
+            self.changed(command.line, path.name, "config", why)
         else:
             self._program(self._stage(command))
 
     def _program(self, stage: Stage) -> None:
         name, words = stage.name, [word.text for word in stage.words]
+        if stage.stdout and self.written.pop(writing.normal(self.scope.here / stage.stdout), None) is not None:
+            why = "what is in it from here on is not known: the file is read as it is on the disk"
+            self.left(stage.line, f"{name} > {Path(stage.stdout).name}", why)
         if stage.kind is not None:
             self._alone(stage)
         elif name == "cd" and len(words) == 1 and words[0] is not None:
@@ -167,13 +212,15 @@ class Script:
         else:
             self.left(stage.line, *self._of_no_use(name, words))
 
-    @staticmethod
-    def _of_no_use(name: str, words: list[str | None]) -> tuple[str, str]:
+    def _of_no_use(self, name: str, words: list[str | None]) -> tuple[str, str]:
         if name in _INSTALLERS or (name.startswith("python") and words[:2] == ["-m", "venv"]):
             return name, "plugins are installed by `dativo add` or `dativo sync`"
         if name in _NO_PART:
             return name, "it plays no part in moving data"
-        return f"the command {name}", "it is not understood, and nothing is run"
+        if name.endswith((".sh", ".bash")):
+            return f"the command {name}", "a script of its own: import it by itself, with `dativo import shell`"
+        more = _WRITE_OUT if any(_moves(part) for word in words for part in (word or "").split()) else ""
+        return f"the command {name}", f"it is not understood, and nothing is run{more}"
 
     def _alone(self, stage: Stage) -> None:
         if stage.has("--discover", "-d"):
@@ -236,12 +283,16 @@ class Script:
                 words += self.scope.words(token)
             else:
                 env[made[0]] = None if made[1] is None else self.scope.word(made[1], splits=False).text
-        first, rest = unwrapped(words)
-        if (seconds := timed(words)) is not None and first is not None:
-            self.left(command.line, f"timeout {seconds}", "a job's time is bounded by its limits: {wall: …}")
+        found = unwrapped(words)
+        first = found.program
+        if found.seconds is not None and first is not None:
+            self.left(command.line, f"timeout {found.seconds}", "a job's time is bounded by its limits: {wall: …}")
+        for starter in found.starters:
+            self.left(command.line, starter, INSTEAD[starter])
         stdout, stdin = self._redirects(command)
         called = None if first is None or not first.text else Path(first.text)
-        return Stage(command.line, called, tuple(rest), env, stdout, stdin)
+        env |= found.env
+        return Stage(command.line, called, tuple(found.words), env, stdout, stdin, found.script, found.ours)
 
     def _redirects(self, command: Command) -> tuple[str | None, str | None]:
         out = into = None
@@ -261,7 +312,9 @@ class Script:
         made = self._chosen([self._stage(command) for command in statement.commands])
         if made:
             exported = {name: self.scope.variables.get(name) for name in sorted(self.scope.exported)}
-            self.pipelines.append(Pipeline(statement.line, made, exported, self.scope.here, self.venv))
+            self.pipelines.append(
+                Pipeline(statement.line, made, exported, self.scope.here, self.venv, dict(self.written), self.when)
+            )
 
     def _chosen(self, stages: list[Stage]) -> list[Stage]:
         """The stages that are plugins, if it is a pipeline of them; what stands between and behind is in the report."""
@@ -269,7 +322,8 @@ class Script:
         at = stages[0].line
         if kinds[0] != "tap" or "target" not in kinds:
             what = " | ".join(stage.name for stage in stages)
-            self.left(at, f"the pipeline {what}", "it is no tap piped into a target")
+            more = _WRITE_OUT if any(_moves(word.text or "") for stage in stages for word in stage.words) else ""
+            self.left(at, f"the pipeline {what}", f"it is no tap piped into a target{more}")
             return []
         end = kinds.index("target")
         found = [stages[0]]
@@ -279,7 +333,9 @@ class Script:
             elif stage.name in BUFFERS:
                 self.left(stage.line, stage.name, "the bus buffers by itself: see `spill:` of a job")
             elif stage.name == "tee":
-                self.left(stage.line, "tee", "to keep what is moved: dativo run --record")
+                others = any(word.text is None for word in stage.words)
+                more = "; where it goes besides is not understood: a second target is a job of its own"
+                self.left(stage.line, "tee", f"to keep what is moved: dativo run --record{more if others else ''}")
             else:
                 what = " | ".join(one.name for one in stages[: end + 1])
                 self.left(
@@ -288,12 +344,12 @@ class Script:
                 return []
         target = stages[end]
         out = self._behind(stages[end + 1 :]) if stages[end + 1 :] else target.stdout
-        return [*found, Stage(target.line, target.program, target.words, target.env, out, target.stdin)]
+        return [*found, replace(target, stdout=out)]
 
     def _behind(self, stages: list[Stage]) -> str | None:
         """Where a state goes that is piped on behind the target."""
         for stage in stages:
-            words = [word.text for word in stage.words]
+            words = [word.text for word in stage.words if word.text not in ("-a", "--append")]
             if stage.name == "tail" and self._is_last_line(words):
                 self.changed(
                     stage.line, "tail", "bookmarks", "Dativo keeps the last state that the target confirmed by itself"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import field
+from itertools import islice
 from pathlib import Path
 
 from dativo.dataclass import dataclass
@@ -23,7 +25,24 @@ FLAGS = {
 """Flags that every Singer program may have, and what their value is."""
 BUFFERS = ("pv", "mbuffer", "buffer", "cstream")
 """Programs that hand on what they get."""
-INTERPRETERS = ("python", "python3", "exec", "time", "nice", "nohup", "command", "env")
+STARTERS: dict[str, tuple[tuple[str, ...], int]] = {
+    **dict.fromkeys(("time", "nohup", "command", "setsid", "chronic", "unbuffer"), ((), 0)),
+    "exec": (("-a",), 0),
+    "nice": (("-n",), 0),
+    "ionice": (("-c", "-n"), 0),
+    "stdbuf": (("-i", "-o", "-e"), 0),
+    "env": (("-u", "-C", "--unset", "--chdir"), 0),
+    "sudo": (("-u", "-g", "-h", "-C", "-D", "-p", "--user", "--group"), 0),
+    "doas": (("-u", "-C"), 0),
+    "flock": (("-w", "-E", "--timeout", "--wait", "--conflict-exit-code"), 1),
+}
+"""Programs that start another one: which of their options have a value, and how many words stand before its name."""
+INSTEAD = {
+    "sudo": "plugins run as who runs `dativo run`, in a sandbox",
+    "doas": "plugins run as who runs `dativo run`, in a sandbox",
+    "flock": "a job is not run twice at once: `dativo run` ends with 5, or waits with --wait",
+}
+"""Starters whose effect is not nothing, and what stands for it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,10 @@ class Stage:
     stdout: str | None = None
     """The file that its output goes to."""
     stdin: str | None = None
+    script: bool = False
+    """Whether it is a file given to an interpreter."""
+    ours: bool = False
+    """Whether it is a side of a pipe of Dativo."""
 
     @property
     def name(self) -> str:
@@ -56,16 +79,16 @@ class Stage:
         """What the flags of Singer name, and the words that are left."""
         found: dict[str, list[Word]] = {}
         rest: list[Word] = []
-        words = list(self.words)
+        words = deque(self.words)
         while words:
-            word = words.pop(0)
+            word = words.popleft()
             flag, equals, inline = (word.text or "").partition("=")
             if flag not in FLAGS:
                 rest.append(word)
             elif equals:
                 found.setdefault(FLAGS[flag], []).append(Word(inline))
             elif words:
-                found.setdefault(FLAGS[flag], []).append(words.pop(0))
+                found.setdefault(FLAGS[flag], []).append(words.popleft())
         return found, rest
 
     def has(self, *flags: str) -> bool:
@@ -75,14 +98,8 @@ class Stage:
 
 TIMED = "timeout"
 """It starts a program for as long as its first word says."""
+_GIVEN = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _TIME = re.compile(r"\d+(\.\d+)?[smhd]?")
-
-
-def timed(words: Sequence[Word]) -> str | None:
-    """How long `timeout` gives a program; None where nothing bounds its time."""
-    names = [(word.text or "").rpartition("/")[2] for word in words]
-    at = _bound(words[names.index(TIMED) :]) if TIMED in names else None
-    return None if at is None else words[names.index(TIMED) + at].text
 
 
 def _bound(words: Sequence[Word]) -> int | None:
@@ -93,23 +110,64 @@ def _bound(words: Sequence[Word]) -> int | None:
     return at if at < len(words) and _TIME.fullmatch(words[at].text or "") else None
 
 
-def unwrapped(words: Sequence[Word]) -> tuple[Word | None, list[Word]]:
-    """A program and its words without what starts it: `nice`, `exec`, `timeout 1h`, `python -m`, `dativo`."""
-    rest = list(words)
+@dataclass
+class Started:
+    """A program without what starts it: `nice`, `exec`, `timeout 1h`, `python -m`, `env X=1`, `dativo`."""
+
+    program: Word | None = None
+    words: list[Word] = field(default_factory=list)
+    env: dict[str, str | None] = field(default_factory=dict, repr=False)
+    starters: list[str] = field(default_factory=list)
+    """What was taken off, as far as it is in `INSTEAD`."""
+    script: bool = False
+    ours: bool = False
+    seconds: str | None = None
+    """How long `timeout` gives it."""
+
+
+def unwrapped(words: Sequence[Word]) -> Started:
+    """Take the starters off."""
+    found, rest = Started(), deque(words)
     while rest:
-        first = rest.pop(0)
+        first = rest.popleft()
         name = (first.text or "").rpartition("/")[2]
         if name == "dativo" and rest and kind_of(rest[0].text or "") is not None:
+            found.ours = True
             continue
-        if name.startswith("python") and [word.text for word in rest[:1]] == ["-m"] and len(rest) > 1:
-            module = rest[1].text
-            return Word(module.replace("_", "-") if module else None, rest[1].why), rest[2:]
-        if name == TIMED and (at := _bound([first, *rest])) is not None:
-            rest = rest[at:]
+        if name.startswith("python") and rest:
+            return _interpreted(found, rest)
+        if name == TIMED and (at := _bound([first, *islice(rest, 9)])) is not None:
+            _drop(rest, at - 1)
+            found.seconds = rest.popleft().text
             continue
-        if name not in INTERPRETERS:
-            return first, rest
+        if name not in STARTERS:
+            found.program, found.words = first, list(rest)
+            return found
+        found.starters += [name] if name in INSTEAD else []
+        valued, before = STARTERS[name]
         while rest and (rest[0].text or "").startswith("-"):
-            numbered = rest.pop(0).text == "-n" and name == "nice"
-            rest = rest[1:] if numbered else rest
-    return None, []
+            _drop(rest, int(rest.popleft().text in valued))
+        _drop(rest, before)
+        while name in ("env", "sudo") and rest and (given := _GIVEN.fullmatch(rest[0].text or "")) is not None:
+            found.env[given[1]] = given[2]
+            rest.popleft()
+    return found
+
+
+def _drop(rest: deque[Word], count: int) -> None:
+    for _ in range(min(count, len(rest))):
+        rest.popleft()
+
+
+def _interpreted(found: Started, rest: deque[Word]) -> Started:
+    """`python -m tap_x …` and `python tap_x.py …`."""
+    while rest and re.fullmatch(r"-[uBEIsSO]+", rest[0].text or ""):
+        rest.popleft()
+    first = rest.popleft() if rest else Word("")
+    if first.text == "-m" and rest:
+        module = rest.popleft()
+        found.program = Word(module.text.replace("_", "-") if module.text else None, module.why)
+    elif first.text != "":
+        found.program, found.script = first, True
+    found.words = list(rest)
+    return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 
 from dativo.dataclass import dataclass
+from dativo.migrate.settings import variable
 from dativo.migrate.shell.lexer import Part, Token
 
 _OWN_FOLDER = re.compile(
@@ -72,6 +74,26 @@ class Scope:
                 return Word(None, "a variable outside quotes holds blanks")
             text += found.text
         return Word(text)
+
+    def document(self, parts: Sequence[Part]) -> str | None:
+        """A text that the script writes into a file, with what comes from outside as variables; None: not known."""
+        made = ""
+        for part in parts:
+            text = self._outside(part) or self._part(part).text
+            if text is None:
+                return None
+            made += text
+        return made
+
+    def _outside(self, part: Part) -> str | None:
+        name = part.text
+        ours = name in self.variables and (self.variables[name] is not None or name not in self.exported)
+        if part.kind != "variable" or ours or name in ("HOME", "PWD"):
+            return None
+        default = part.default or ""
+        if default and not (default.startswith(":-") and re.fullmatch(r"[^{}$`\\\"']*", default)):
+            return None
+        return variable(name + default)
 
     def _part(self, part: Part, *, home: bool = False) -> Word:
         if part.kind == "text":

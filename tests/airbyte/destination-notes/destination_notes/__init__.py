@@ -62,6 +62,9 @@ class Notes(Destination):
             mode = one.destination_sync_mode
             key = [path[0] for path in one.primary_key or []] if mode is DestinationSyncMode.append_dedup else []
             keys[table] = key
+            told = (table, mode.value, one.generation_id, one.minimum_generation_id, one.sync_id)
+            database.execute("CREATE TABLE IF NOT EXISTS starts (name, mode, generation, minimum, sync)")
+            database.execute("INSERT INTO starts VALUES (?, ?, ?, ?, ?)", told)
             database.execute(f'CREATE TABLE IF NOT EXISTS "{table}" (key TEXT UNIQUE, data TEXT, emitted_at INTEGER)')
             if mode is DestinationSyncMode.overwrite:
                 database.execute(f'DELETE FROM "{table}"')
