@@ -246,12 +246,12 @@ class MeltanoProject(Project):
     @cached_property
     def _process(self) -> dict[str, str]:
         """The process environment with what Meltano adds to it."""
-        own = {
-            "MELTANO_PROJECT_ROOT": str(self.root),
-            "MELTANO_SYS_DIR_ROOT": str(self.system_dir),
-            "MELTANO_ENVIRONMENT": "",
-        }
+        own = {**self._folders, "MELTANO_ENVIRONMENT": ""}
         return {**self.process, **own, **_texts(self.files.data.get("env"))}
+
+    @property
+    def _folders(self) -> dict[str, str]:
+        return {"MELTANO_PROJECT_ROOT": str(self.root), "MELTANO_SYS_DIR_ROOT": str(self.system_dir)}
 
     @property
     def _strict(self) -> bool:
@@ -313,7 +313,7 @@ class MeltanoProject(Project):
             raise fault(plugin.where, f"{name} is of the {plugin.kind}, which are not Dativo's to run")
         config = _hidden(values)
         if plugin.mapping is not None:  # Meltano lays the mapping's own config over what its settings say
-            env = {**self.dotenv, **self._process}
+            env = {**self.dotenv, **self._process, **self.named_place}
             config = {**config, **expanded(plugin.config, env)}
         found = {"kind": RUNNABLE[plugin.kind], "config": config, "env": self.process_env(values)}
         if plugin.kind == "extractors":
@@ -329,11 +329,17 @@ class MeltanoProject(Project):
             found = merged(found, _annotations(at.own, at.where, OF_PLUGIN))
         return found
 
+    @property
+    def named_place(self) -> dict[str, str]:
+        """The variables that say where the project is and which environment is active."""
+        return {**self._folders, "MELTANO_ENVIRONMENT": self.environment or ""}
+
     def process_env(self, values: Values) -> dict[str, str]:
         """The variables that meltano.yml gives to the plugin's process, and no other (I6)."""
         section = self.environments.get(self.environment or "") or {}
-        own = expanded(_texts(self.files.data.get("env")), self.process)
-        seen = {**self.process, **own, **self.dotenv}
+        said = {**self.process, **self.named_place}
+        own = expanded(_texts(self.files.data.get("env")), {**self.dotenv, **said})
+        seen = {**said, **own, **self.dotenv}
         active = expanded(_texts(section.get("env")), seen)
         plugin = expanded(_texts(values.plugin.own.get("env")), active)
         of_section = self.around.sections.get((values.plugin.kind, values.plugin.name)) or {}
