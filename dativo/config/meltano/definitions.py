@@ -255,6 +255,10 @@ class Plugins:
         """The words that name a tap, a target or a mapping."""
         return [word for word, meant in self.words.items() if any(kind in RUNNABLE for kind, _, _ in meant)]
 
+    def first(self, kind: str, otherwise: str) -> str:
+        """The first word of a kind."""
+        return next((word for word, meant in self.words.items() if meant[0][0] == kind), otherwise)
+
     def named(self, word: str) -> Plugin:
         """What a word means. Raises `plugin.unknown` or `meltano.invalid`."""
         meant = self.words.get(word, [])

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 OF_PLUGIN = {name: keys.SETTINGS[name] for name in ("limits", "sandbox", "config_mode", "pass_env")}
 OF_JOB = {name: rule for name, rule in keys.JOB.items() if name not in ("steps", "plugins", "description", "schedule")}
 OF_PROJECT = {name: keys.PROJECT[name] for name in ("tenant", "state", "sandbox", "secrets", "index")}
+SUFFIX = "MELTANO_RUN_STATE_ID_SUFFIX"
+ASKED = {
+    "MELTANO_RUN_FULL_REFRESH": "--full-refresh",
+    "MELTANO_RUN_NO_STATE_UPDATE": "--job NAME keeps the run's bookmark apart",
+    "MELTANO_RUN_STATE_STRATEGY": "--full-refresh --stream NAME keeps the other streams' bookmarks",
+    "MELTANO_RUN_TIMEOUT": "limits: {wall: 1h} under annotations.dativo of the job",
+}
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -112,6 +119,7 @@ class MeltanoProject(Project):
         suffix = section.get("state_id_suffix")
         if suffix is not None:
             suffix = expanded(str(suffix), {**self.dotenv, **self._process}, strict=self._strict)
+        suffix = self.process.get(SUFFIX) or suffix
         return Blocks(self.files, self.plugins_known, self.environment, suffix or None)
 
     @property
@@ -132,6 +140,11 @@ class MeltanoProject(Project):
         return Values(self.plugins_known.named(word), around or self.around, given)
 
     # -- Project
+
+    @property
+    def active(self) -> str | None:
+        """With Meltano's own choice."""
+        return self.environment
 
     @property
     def changes(self) -> bool:
@@ -186,6 +199,7 @@ class MeltanoProject(Project):
 
     def run_specs(self, words: Sequence[str]) -> list[JobSpec]:
         """The jobs that words mean, in order; each is told what its plugins tell each other."""
+        self._check_asked()
         known = [*self.blocks.names(), *self.plugins_known.words]
         if len(words) == 1 and words[0].partition(":")[0] not in known:
             return [super().job(words[0])]
@@ -210,6 +224,11 @@ class MeltanoProject(Project):
                 found[one.name] = value.source + (f" ({value.variable})" if value.variable else "")
         return found
 
+    def row(self) -> str:
+        """With the first tap and the first target of meltano.yml."""
+        tap, target = (self.plugins_known.first(*one) for one in (("extractors", "TAP"), ("loaders", "TARGET")))
+        return f"dativo run {tap} {target}"
+
     def add_plugin(self, name: str, **_: Any) -> None:
         """Nothing to write where meltano.yml has it already."""
         if self.plugins_known.kind(name) is None:
@@ -233,6 +252,14 @@ class MeltanoProject(Project):
     def _read_only(self, hint: str | None = None) -> errors.ConfigError:
         why = "meltano.yml is Meltano's: Dativo reads it and never changes it"
         return errors.ConfigError("meltano.readonly", why, hint=hint)
+
+    def _check_asked(self) -> None:
+        """Variables are options of `meltano run` too: one that Dativo does not read is refused, not skipped."""
+        for name, instead in ASKED.items():
+            said = self.process.get(name, "").lower()
+            if said and said not in ("0", "false", "no", "off", "auto"):
+                hint = f"unset {name}; here: {instead}"
+                raise errors.ConfigError("meltano.unsupported", f"{name} is set, which Dativo does not read", hint=hint)
 
     def _check_environment(self, env: str) -> None:
         if env not in self.environments and env.lower() != "null":
