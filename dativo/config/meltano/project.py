@@ -100,6 +100,10 @@ class MeltanoProject(Project):
             return default
         return expanded(value, {**self.dotenv, **self._process}) or None
 
+    def variable(self, name: str) -> str | None:
+        """A variable of the process or of .env."""
+        return self.process.get(name, self.dotenv.get(name))
+
     # -- what Meltano's rules make of them
 
     @cached_property
