@@ -88,7 +88,8 @@ def _kept(project: MeltanoProject, uri: str, state_id: str) -> str | None:
     raise errors.ConfigError(
         "meltano.unsupported",
         f"Meltano's state backend is of a kind that is not read: {scheme}",
-        hint="take the state over by hand: meltano state get ID | dativo state import - --job ID",
+        hint="take the state over by hand: meltano state get ID | dativo state import - --job ID, "
+        "or begin without: dativo state set ID '{}'",
     )
 
 

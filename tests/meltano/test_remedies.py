@@ -16,6 +16,17 @@ plugins:
   loaders:
     - {name: target-b, namespace: target_b, executable: bin/target-b}
 """
+MISTAKES = """\
+include_paths: [more/*.yml]
+plugins:
+  extractors:
+    - {name: tap-orphan, inherit_from: tap-nobody}
+    - {name: tap-wrong, namespace: tap_wrong, pip_url: no-such-package-of-anyone-here==1}
+  mappers:
+    - {name: map-x, namespace: map_x, mappings: [{name: one, config: {}}, {name: two, config: {}}]}
+  loaders:
+    - {name: target-b, namespace: target_b, executable: bin/target-b}
+"""
 
 
 @pytest.mark.parametrize(
@@ -142,3 +153,28 @@ def test_variables_that_are_options_of_meltano_are_read_or_refused(folder):
     world.env = {"MELTANO_RUN_STATE_ID_SUFFIX": "mine", "MELTANO_RUN_STATE_STRATEGY": "auto"}
     plan = world.dativo("run", "tap-a", "target-b", "--dry-run").expect().json
     assert plan["job"] == "tap-a-to-target-b:mine"
+
+
+def test_mistakes_of_a_project_are_told_where_they_are(folder):
+    world = folder(MISTAKES)
+    (world.folder / "more").mkdir()
+    (world.folder / "more" / "jobs.yml").write_text("jobs:\n  - {name: empty, tasks: []}\n")
+    for words, told in (
+        ("tap-orphan target-b", "meltano.yml:4: tap-orphan inherits from tap-nobody, which is not in meltano.yml"),
+        ("tap-wrong map-x target-b", "run one of its mappings instead of map-x itself: one, two"),
+        ("empty", "more/jobs.yml:2: empty has no tasks"),
+    ):
+        assert told in world.dativo("run", *words.split()).expect(2).stderr
+    for words in (("state", "list"), ("state", "get", "dev:tap-orphan-to-target-b")):
+        assert "Meltano's own is taken over by the first run" in world.dativo(*words).stderr
+
+
+@pytest.mark.plugins
+def test_a_package_that_there_is_not(folder):
+    world = folder(MISTAKES)
+    (world.folder / "bin").mkdir()
+    (world.folder / "bin" / "target-b").write_text("#!/bin/sh\ncat >/dev/null 2>&1\n")
+    (world.folder / "bin" / "target-b").chmod(0o755)
+    told = world.dativo("run", "tap-wrong", "target-b").expect(2).stderr
+    assert "look at its pip_url in meltano.yml" in told
+    assert not FOREIGN.search(told), told

@@ -446,7 +446,7 @@ def _annotations(entry: Mapping[str, Any], where: str, table: keys.Table) -> dic
         raise fault(where, "annotations.dativo is a mapping")
     file, _, line = where.partition(":")
     lines: dict[KeyPath, int] = {(key,): int(line) for key in found} if line.isdigit() else {}
-    keys.check(Document(Path(file), found, lines), table)
+    keys.check(Document(Path(file), found, lines, file), table)
     return found
 
 

@@ -36,6 +36,8 @@ _RULES: tuple[tuple[str, _Made], ...] = (
      r"annotations.dativo.\g<key> of \g<name>"),
     (r"Else: dativo add (?P<name>\S+)$", r"Else declare it in meltano.yml: meltano add \g<name>"),
     (r"install it: dativo add (?P<name>\S+)$", r"declare it in meltano.yml: meltano add \g<name>"),
+    (r"^look for it: dativo search WORDS$", "look at its pip_url in meltano.yml"),
+    (r"^see `dativo state list`$", "see `dativo state list`; Meltano's own is taken over by the first run"),
     (r"install it with `dativo add`; ", "declare it in meltano.yml; "),
     (r"or what --with asks for", "or what else its pip_url asks for"),
     (r": --with PACKAGE does", ": add PACKAGE to its pip_url"),
