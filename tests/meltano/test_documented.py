@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -18,7 +19,8 @@ def imported(project, name, env, *jobs):
     """The rows of a project that was imported, and the state of each job."""
     world = project(name, f"{name}-imported")
     world.env = {"ZOO_STACKED": "1"}
-    world.dativo("import", "meltano").expect()
+    told = world.dativo("import", "meltano").expect().stdout
+    assert re.search(rf"^  next: dativo sync, then dativo run \S+ --env {env} --dry-run$", told, re.MULTILINE)
     assert str(world.folder) not in (world.folder / "dativo.yml").read_text(), "it can be moved"
     world.dativo("sync").expect()
     for job in jobs:
@@ -81,3 +83,18 @@ def test_a_setting_that_a_plugin_tells_another_is_imported_for_each_environment(
     }
     assert prod["jobs"]["both-1"]["plugins"] == {"target-one": {"config": {"schema": "fixed"}}}
     assert "jobs" not in data["environments"]["dev"]
+
+
+def test_a_full_refresh_of_some_streams_keeps_the_bookmarks_of_the_others(project, meltano):
+    """Meltano's example `meltano-run-merge-states`: its `auto` strategy merges on a full refresh."""
+    ours, theirs = project("includes", "ours", meltano), project("includes", "theirs", meltano)
+    job = "dev:tap-zoo-to-target-two"
+    for world, run in ((ours, ours.dativo), (theirs, theirs.real)):
+        run("run", "tap-zoo", "target-two").expect()
+        world.env = {"TAP_ZOO__SELECT_FILTER": '["rows"]', "TAP_ZOO_COUNT": "7"}
+        run("run", "tap-zoo", "target-two", "--full-refresh").expect()
+    state = ours.dativo("state", "get", job).expect().json
+    assert state == theirs.real_state(job) == {"bookmarks": {"rows": {"id": 7}, "rows_log": {"seen": 1}}}
+    piped = ours.shell("dativo tap-zoo --full-refresh | dativo target-two").expect()
+    assert f"job {job}" in piped.stderr
+    assert ours.dativo("state", "get", job).expect().json == state

@@ -73,7 +73,13 @@ class _Conversion:
             report,
             files={".env": env} if env else {},
             of_environments=bookmarks,
+            environment=self._chosen(),
         )
+
+    def _chosen(self) -> str | None:
+        """`default_environment`, where there is such an environment."""
+        name = self.project.setting("default_environment")
+        return str(name) if name in self.inside else None
 
     def _plugin(self, word: str) -> None:
         where = FILE
