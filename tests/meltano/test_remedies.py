@@ -131,6 +131,11 @@ def test_who_comes_new_to_it_finds_the_way(folder):
     assert re.search(r"project +\S+/meltano.yml · 2 plugins · 1 jobs · environment none", world.dativo("doctor").stdout)
     assert "meltano.yml:7: empty has no tasks" in world.dativo("run", "empty").expect(2).stderr
     assert "jobs here: empty" in world.dativo("run").expect(2).stderr
+    world.edit("tasks: []", "tasks: [tap-a target-b, [tap-a, target-b]]")
+    world.edit('"secret://env/NOPE_A"', "x")
+    world.dativo("sync").expect()
+    checked = world.dativo("check", "empty", "--json").expect().json["checked"]
+    assert [(one["name"], one["ok"]) for one in checked] == [("empty", True), ("tap-a", True), ("target-b", True)]
     turned = world.dativo("config", "set", "tap-a", "token", "x").expect(2).stderr
     assert "the plugin comes first: dativo config tap-a set" in turned
 

@@ -215,8 +215,8 @@ class MeltanoProject(Project):
         return self.blocks.state_id(steps) if known == ["extractors", "loaders"] else None
 
     def steps(self, name: str) -> list[str]:
-        """A job's steps."""
-        return list(self.job(name).steps)
+        """The steps of all of a job's pipelines."""
+        return list(dict.fromkeys(step for one in self.run_specs([name]) for step in one.steps))
 
     def origin(self, name: str) -> dict[str, str]:
         """Setting -> where its value comes from."""
