@@ -155,7 +155,23 @@ def spoken(
     for one in values.settings:
         if one.name in settings and (value := values.get(one, expand=False).value) is not None:
             found[one.name] = texts.rewritten(value)
+    found |= _leaked(values, section, told)
     return configured(found)
+
+
+def _leaked(values: Values, section: Section, told: Mapping[str, str]) -> dict[str, Any]:
+    """What a mapping before this one, of the same mapper, was set to: Meltano tells it, and so it holds here too."""
+    if values.plugin.mapping is None:
+        return {}
+    own, has = values.plugin.config, section.data.get("config") or {}
+    found: dict[str, Any] = {}
+    for one in values.settings:
+        names = (variable(prefix, one.name) for prefix in values.plugin.variables())
+        text = next((told[name] for name in names if name in told), None)
+        if text is not None and not one.extra and one.name not in own:
+            value = cast(one, text, values.plugin.called)
+            found |= {} if has.get(one.name) == value else {one.name: value}
+    return found
 
 
 def _variables(values: Values, one: Setting) -> list[str]:
