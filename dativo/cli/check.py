@@ -95,7 +95,7 @@ def _named(names: Sequence[str], env: str | None) -> Iterator[Finding]:
 
 
 def _job(project: Project, lock: Lock, name: str, spec: JobSpec | None = None) -> Finding:
-    """A job as `dativo run` would prepare it."""
+    """A job as `dativo run` would prepare it; all of its pipelines, where it is several."""
     from dativo.plugins import advice
     from dativo.run import engine
     from dativo.run.job import Job, planned
@@ -103,11 +103,11 @@ def _job(project: Project, lock: Lock, name: str, spec: JobSpec | None = None) -
 
     remarks: list[Advice] = []
     try:
-        wanted = engine.applied(project, spec if spec is not None else project.job(name))
-        remarks = advice.of_job(
-            wanted, {step: lock.plugins[step].kind for step in wanted.steps if step in lock.plugins}
-        )
-        planned(Job(project, wanted, RunOptions()))
+        for one in [spec] if spec is not None else project.run_specs([name]):
+            wanted = engine.applied(project, one)
+            kinds = {step: lock.plugins[step].kind for step in wanted.steps if step in lock.plugins}
+            remarks += advice.of_job(wanted, kinds)
+            planned(Job(project, wanted, RunOptions()))
     except errors.DativoError as problem:
         return Finding("job", name, problem, remarks)
     return Finding("job", name, None, remarks)

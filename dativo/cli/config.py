@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dativo.config.project import Project
 
 ACTIONS = ("show", "set", "unset", "test")
+ELSEWHERE = (*ACTIONS, "list", "print", "reset")
+"""Words that stand before the plugin's name in Meltano."""
 
 
 @click.command(
@@ -31,7 +33,7 @@ Show or change a plugin's settings in dativo.yml. `test` starts it, waits for th
 """,
 )
 @click.argument("plugin")
-@click.argument("action", type=click.Choice(ACTIONS), default="show", metavar="[set|unset|show|test]")
+@click.argument("action", default="show", metavar="[set|unset|show|test]")
 @click.argument("words", nargs=-1, metavar="[KEY] [VALUE]")
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="How long test waits.")
@@ -42,6 +44,9 @@ def command(*, plugin: str, action: str, words: tuple[str, ...], origin: bool, t
     """Do one of the actions."""
     from dativo.config.project import Project
 
+    if action not in ACTIONS:
+        turned = f"; the plugin comes first: dativo config {action} {plugin}" if plugin in ELSEWHERE else ""
+        raise errors.ConfigError("usage", f"{action!r} is none of {', '.join(ACTIONS)}{turned}")
     wanted = {"show": 0, "set": 2, "unset": 1, "test": 0}[action]
     if len(words) != wanted:
         shape = {"show": "", "set": " KEY VALUE", "unset": " KEY", "test": ""}[action]

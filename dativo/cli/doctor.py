@@ -122,11 +122,24 @@ def diagnosis(env: str | None) -> tuple[list[Finding], list[str]]:
 def checks(env: str | None) -> Iterator[Finding]:
     """Every check beside the kernel, each guarded: one that fails is a finding, not the end."""
     yield _guarded("uv", _uv)
+    yield _guarded("project", lambda: _project(env))
     yield _guarded("run directory", _run_directory)
     yield _guarded("state store", lambda: _store(env))
     yield _guarded("clock", lambda: _clock(env))
     yield _guarded("disk space", lambda: _space(env))
     yield _guarded("plugins", lambda: _plugins(env))
+
+
+def _project(env: str | None) -> Finding:
+    """Which file is the project's, and what is in it."""
+    from dativo.config.project import Project
+
+    project = Project.find(env=env)
+    if project.file is None:
+        return Finding("project", True, True, "none: the user's own plugins")
+    found = [f"{len(project.plugins())} plugins", f"{len(project.jobs())} jobs"]
+    active = project.active
+    return Finding("project", True, True, " · ".join([str(project.file), *found, f"environment {active or 'none'}"]))
 
 
 def _asked() -> tuple[Kernel | None, Finding | None]:

@@ -30,6 +30,12 @@ EXAMPLE = """\b
 Moves data from taps to targets. Every installed plugin's name is a command.
 """
 
+MELTANO = (
+    ("dativo list", "Its plugins."),
+    ("dativo run NAME", "Run a job, or: dativo run TAP TARGET. The file stays as it is."),
+    ("docs/guides/meltano.md", "What is the same, and what is not."),
+)
+
 
 class Commands(click.Group):
     """Commands by table, then plugins by name."""
@@ -65,6 +71,11 @@ class Commands(click.Group):
             raise click.NoSuchOption(name, ctx=ctx)
         import difflib
 
+        from dativo.cli import phrases
+
+        known = phrases.command(name)
+        if known is not None:
+            raise errors.ConfigError("usage", f"no such command or plugin: {name}", hint=known)
         meant = difflib.get_close_matches(name, [*COMMANDS, *installed_names()], n=1)
         hint = f"did you mean `dativo {meant[0]}`? · see `dativo --help`" if meant else "see `dativo --help`"
         raise errors.ConfigError("usage", f"no such command or plugin: {name}", hint=hint)
@@ -77,6 +88,16 @@ class Commands(click.Group):
         for section, rows in sections.items():
             with formatter.section(section):
                 formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """In a Meltano project, that it is one comes first."""
+        from dativo.config.project import meltano_file
+
+        found = meltano_file()
+        if found is not None:
+            with formatter.section(f"Here: the Meltano project {found.parent.name}"):
+                formatter.write_dl(MELTANO)
+        super().format_epilog(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Built-in commands and installed plugins."""

@@ -81,6 +81,15 @@ def finish(draft: Draft, folder: Path, source: str, *, dry_run: bool) -> None:
     shown = [*(map(report.clean, text.splitlines()) if dry_run else ()), *told]
     kept = f" · bookmarks: {', '.join(marks)}" if marks else ""
     done = "would write" if dry_run else "written"
-    jobs = list(draft.project.get("jobs") or {})
-    after = [] if dry_run or not jobs else [f"  next: dativo sync, then dativo run {jobs[0]} --dry-run"]
+    after = [] if dry_run or not draft.project else [_next(draft)]
     report.result(data, [*shown, f"  {done}: {', '.join(files)} in {folder}{kept}", *after])
+
+
+def _next(draft: Draft) -> str:
+    """How to go on. Without the environment that was chosen by itself, a run would begin at no bookmark."""
+    jobs = list(draft.project.get("jobs") or {})
+    kinds = {name: section.get("kind") for name, section in (draft.project.get("plugins") or {}).items()}
+    ends = [next((name for name, kind in kinds.items() if kind == wanted), None) for wanted in ("tap", "target")]
+    named = jobs[0] if jobs else " ".join(name for name in ends if name) if all(ends) else None
+    env = f" --env {draft.environment}" if draft.environment else ""
+    return "  next: dativo sync" + (f", then dativo run {named}{env} --dry-run" if named else "")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
   dativo list
   dativo list --json
 
-Show the plugins that dativo.lock pins here.
+Show the plugins of the project: those that dativo.lock pins, and those that only its file names yet.
 """,
 )
 @options.json_option
@@ -32,7 +32,21 @@ def command() -> None:
     project = Project.find()
     locked = lockfile.headers(project.lock_file).plugins
     rows = [_row(project, plugin) for _, plugin in sorted(locked.items())]
+    rows += [_declared(project, name) for name in sorted({*project.plugins()} - {*locked})]
     report.result(rows, lambda: _lines(rows))
+
+
+def _declared(project: Project, name: str) -> dict[str, Any]:
+    """A plugin of the project's file that dativo.lock does not have yet."""
+    from dativo import errors
+
+    row: dict[str, Any] = {"name": name, "version": None, "kind": None, "engine": None, "variant": None}
+    row |= {"source": None, "state": "not installed", "executable": None}
+    try:
+        said = project.declared(name)
+    except errors.ConfigError as problem:
+        return {**row, "state": "broken", "problem": problem.message}
+    return {**row, "kind": said.get("kind"), "source": said.get("source"), "variant": said.get("variant")}
 
 
 def _row(project: Project, plugin: LockedPlugin) -> dict[str, Any]:
@@ -58,10 +72,10 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
         [
             [
                 row["name"],
-                row["version"],
-                row["kind"],
-                row["engine"],
-                row["variant"] or row["source"],
+                row["version"] or "-",
+                row["kind"] or "-",
+                row["engine"] or "-",
+                row["variant"] or row["source"] or "-",
                 _state(row),
             ]
             for row in rows
@@ -72,4 +86,6 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
 def _state(row: dict[str, Any]) -> str:
     if row["state"] == "ready":
         return ""
+    if row["state"] == "broken":
+        return report.clean(row["problem"])
     return "changed since it was locked" if row["source"] == "script" else f"{row['state']}: dativo sync"

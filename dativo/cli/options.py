@@ -89,7 +89,7 @@ def tenant_option(command: F) -> F:
 def env_option(command: F) -> F:
     """`--env NAME` -> argument `env`: the environment of dativo.yml to use."""
     return click.option(
-        "--env", envvar="DATIVO_ENV", metavar="NAME", default=None, help="Environment of dativo.yml to use."
+        "--env", envvar="DATIVO_ENV", metavar="NAME", default=None, help="Environment of the project to use."
     )(command)
 
 

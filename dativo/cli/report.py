@@ -255,6 +255,12 @@ def _from_click(problem: click.ClickException) -> errors.DativoError:
     """A usage error in our shape, naming the --help of the command it belongs to."""
     ctx = problem.ctx if isinstance(problem, click.UsageError) else None
     path = ctx.command_path if ctx else "dativo"
+    if isinstance(problem, click.UsageError):
+        from dativo.cli import phrases
+
+        known = phrases.refused(problem)
+        if known is not None:
+            return errors.ConfigError("usage", known[0], hint=known[1])
     return errors.ConfigError("usage", problem.format_message().rstrip("."), hint=f"see `{path} --help`")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=runflags.RunCommand, short_help="Run a job: tap, mappers, target, or a job file.")
-@click.argument("words", nargs=-1, required=True, metavar="TAP [MAPPER…] TARGET | JOB | JOB.yml")
+@click.argument("words", nargs=-1, metavar="TAP [MAPPER…] TARGET | JOB | JOB.yml")
 @options.job_option
 @options.env_option
 @options.tenant_option
@@ -64,6 +64,8 @@ def command(
     """
     from dativo.run import job as jobs
 
+    if not words:
+        raise _nothing_named(env)
     project, specs = jobs.all_of_words(words, env, engines, report.note)
     chosen = runflags.run_options(rest)
     if len(specs) > 1 and (chosen.job or chosen.state or chosen.catalog or chosen.record):
@@ -95,6 +97,16 @@ def command(
     if report.OUTPUT.json:
         data = [one.as_dict() for one in summaries]
         report.result(data[0] if len(data) == 1 else {"runs": data}, ())
+
+
+def _nothing_named(env: str | None) -> errors.ConfigError:
+    """What could have been meant by `dativo run` alone."""
+    from dativo.config.project import Project
+
+    project = Project.find(env=env)
+    known = project.jobs()
+    hint = f"jobs here: {', '.join(known)} · as in: dativo run {known[0]}" if known else f"as in: {project.row()}"
+    return errors.ConfigError("usage", "nothing is named that could be run: a job, or a tap and a target", hint=hint)
 
 
 def _of(words: tuple[str, ...], spec: JobSpec, specs: Sequence[JobSpec]) -> tuple[str, ...]:

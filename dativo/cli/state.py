@@ -55,6 +55,7 @@ Show every job with its bookmark, its last run and who holds it.
 @options.json_option
 def list_command(stream: str | None, env: str | None) -> None:
     """Show every job."""
+    from dativo.config.project import meltano_file
     from dativo.state import bookmark
 
     with open_to_read(env) as store:
@@ -62,7 +63,8 @@ def list_command(stream: str | None, env: str | None) -> None:
     if stream is not None:
         jobs = [job for job in jobs if job.bookmark and stream in bookmark.streams(job.bookmark.text)]
     if not jobs:
-        report.note("no bookmarks yet" if stream is None else f"no job has a bookmark for the stream {stream}")
+        note = "no bookmarks yet" if stream is None else f"no job has a bookmark for the stream {stream}"
+        report.note(f"{note}; Meltano's own is taken over by the first run" if meltano_file() is not None else note)
     report.result([_job_dict(job) for job in jobs], lambda: _job_lines(jobs, stream))
 
 

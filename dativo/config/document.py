@@ -32,12 +32,15 @@ class Document:
     path: Path
     data: dict[str, Any]
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    shown: str = ""
+    """What the file is called where its name alone does not tell which it is."""
 
     def where(self, key: KeyPath) -> str:
         """`dativo.yml:12`, for the key or the nearest parent that has a line."""
         while key and key not in self.lines:
             key = key[:-1]
-        return f"{self.path.name}:{self.lines[key]}" if key else self.path.name
+        name = self.shown or self.path.name
+        return f"{name}:{self.lines[key]}" if key else name
 
 
 class Tagged(str):

@@ -49,14 +49,12 @@ class Project:
         Without either, the user's own project, with paths from `start`.
         """
         here = (start or working_directory()).absolute()
-        for folder in (here, *here.parents):
-            if (folder / FILE).is_file():
-                return cls(folder, folder / FILE, env)
-            if (folder / MELTANO).is_file():
-                from dativo.config.meltano.project import MeltanoProject
+        found = _nearest(here)
+        if found is not None and found.name == MELTANO:
+            from dativo.config.meltano.project import MeltanoProject
 
-                return MeltanoProject(folder, env)
-        return cls(here, None, env)
+            return MeltanoProject(found.parent, env)
+        return cls(found.parent if found else here, found, env)
 
     @classmethod
     def from_job_file(cls, path: Path, env: str | None = None) -> tuple[Project, JobSpec]:
@@ -83,6 +81,11 @@ class Project:
         return project, job_spec(name, data)
 
     # -- reading
+
+    @property
+    def active(self) -> str | None:
+        """The environment that holds here."""
+        return self.env
 
     @property
     def changes(self) -> bool:
@@ -217,13 +220,25 @@ class Project:
     def job(self, name: str) -> JobSpec:
         """A job, or `job.unknown` with the nearest name."""
         if name not in self.jobs():
-            import difflib
-
-            near = difflib.get_close_matches(name, self.jobs(), n=1)
-            known = f"jobs here: {', '.join(self.jobs())}" if self.jobs() else None
-            hint = f"did you mean {near[0]}?" if near else known
-            raise errors.ConfigError("job.unknown", f"no job {name} in {self.settings_file.name}", hint=hint)
+            raise self._nothing_called(name)
         return job_spec(name, self._resolved("jobs", name))
+
+    def _nothing_called(self, name: str) -> errors.ConfigError:
+        """`job.unknown`, with the nearest name, the jobs that there are, or how plugins are run by their names."""
+        import difflib
+
+        known = self.jobs()
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"jobs here: {', '.join(known)}" if known else None
+        hint = hint or f"there are none yet: {self.row()}"
+        return errors.ConfigError("job.unknown", f"no job {name} in {self.settings_file.name}", hint=hint)
+
+    def row(self) -> str:
+        """A command that runs plugins of the project in a row, or shows the shape of one."""
+        names = self.plugins()
+        tap = next((name for name in names if "tap-" in name), "TAP")
+        target = next((name for name in names if "target-" in name), "TARGET")
+        return f"dativo run {tap} {target}"
 
     def steps(self, name: str) -> list[str]:
         """A job's steps as they are written."""
@@ -373,6 +388,21 @@ def _path(key: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _spelt(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _nearest(here: Path) -> Path | None:
+    """The dativo.yml or meltano.yml of a folder, or of the nearest above it."""
+    places = (folder / name for folder in (here, *here.parents) for name in (FILE, MELTANO))
+    return next((place for place in places if place.is_file()), None)
+
+
+def meltano_file() -> Path | None:
+    """The meltano.yml that commands here work with; None in a project of another kind, and outside of any."""
+    try:
+        found = _nearest(working_directory().absolute())
+    except (errors.DativoError, OSError):
+        return None
+    return found if found is not None and found.name == MELTANO else None
 
 
 def working_directory() -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dativo import errors
+from dativo.engines.shebang import search_path
 
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
@@ -85,7 +85,7 @@ def child(
     `back_fd` gets the config file's content at the end, if the plugin can and did rewrite it.
     """
     mode = _mode(installed, config_mode)
-    given = _environment(installed.env_dir, pass_env, env, job=job, run=run)
+    given = _environment(search_path(installed.env_dir, installed.executable), pass_env, env, job=job, run=run)
     files = {"config": _file(config, mode, back_fd)}
     argv = [str(installed.executable), "--config", "{file:config}"]
     if role == "tap" and catalog is not None and not isinstance(catalog, OwnChoice):
@@ -126,7 +126,7 @@ def probe(
     """A question to a plugin (`--about`, `--discover`, …): one child alone, its stdout is the answer."""
     path = installed if isinstance(installed, Path) else installed.executable
     home = home_of(path) if isinstance(installed, Path) else installed.env_dir
-    given = _environment(home, pass_env, env, job=job, run=run)
+    given = _environment(search_path(home, path), pass_env, env, job=job, run=run)
     argv, files = [str(path)], {}
     if config is not None:
         argv += ["--config", "{file:config}"]
@@ -165,10 +165,9 @@ def program(
 
 
 def _environment(
-    home: Path | None, pass_env: Sequence[str], env: Mapping[str, str] | None, *, job: str, run: str
+    path: str, pass_env: Sequence[str], env: Mapping[str, str] | None, *, job: str, run: str
 ) -> dict[str, str]:
     """The child's whole environment (I6). What the job sets wins over what it passes; neither may name the run."""
-    path = f"{home}/bin:{SYSTEM_PATH}" if home else SYSTEM_PATH
     passed = {name: os.environ[name] for name in (*PASSED_THROUGH, *pass_env) if name in os.environ}
     values = {**ENVIRONMENT, "PATH": path, **passed, **(env or {}), "DATIVO_JOB": job, "DATIVO_RUN": run}
     for name, value in values.items():

@@ -30,6 +30,8 @@ class Draft:
     """Job -> the exact text of its state."""
     of_environments: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     """Environment -> the bookmarks in its own store."""
+    environment: str | None = None
+    """The environment that the other tool chose by itself."""
 
     def text(self) -> str:
         """dativo.yml. What would not load is an error of the importer and is found here, not by the user's next run."""

@@ -42,18 +42,24 @@ class Report:
     """All that an import found, in the order in which it was found."""
 
     entries: list[Entry] = field(default_factory=list)
+    _said: set[Entry] = field(default_factory=set, repr=False)
 
     def taken(self, where: str, what: str, became: str) -> None:
         """It means the same there."""
-        self.entries.append(Entry(TAKEN, where, what, became))
+        self._add(Entry(TAKEN, where, what, became))
 
     def changed(self, where: str, what: str, became: str, why: str) -> None:
         """It became something that is not quite the same, or stands elsewhere."""
-        self.entries.append(Entry(CHANGED, where, what, became, why))
+        self._add(Entry(CHANGED, where, what, became, why))
 
     def left(self, where: str, what: str, why: str) -> None:
         """Nothing stands for it."""
-        self.entries.append(Entry(LEFT, where, what, None, why))
+        self._add(Entry(LEFT, where, what, None, why))
+
+    def _add(self, entry: Entry) -> None:
+        if entry not in self._said:  # once, however many plugins it is true of
+            self._said.add(entry)
+            self.entries.append(entry)
 
     def of(self, fate: Fate) -> list[Entry]:
         """The entries of one kind."""

@@ -29,6 +29,7 @@ from dativo.run.hold import Hold
 from dativo.run.interrupts import Interrupts
 from dativo.run.mend import Mending
 from dativo.run.options import RunOptions
+from dativo.run.part import Part
 from dativo.run.retry import Retrying
 from dativo.run.step import Step
 from dativo.run.taps import Taps
@@ -276,7 +277,7 @@ class Attempts:
         if rest is None:
             return None
         self._catalog = rest
-        self.hold.only(isolate.selected(rest))
+        self.hold.only(Part(tuple(isolate.selected(rest))))
         return stream
 
     def _mended(self, cause: Cause, wait: float) -> None:

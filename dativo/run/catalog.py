@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from dativo.observe.log import PluginLog
 from dativo.run import probe
 from dativo.run.interrupts import Interrupts
 from dativo.run.options import RunOptions
+from dativo.run.part import Part
 from dativo.run.step import Step
 
 EVERYTHING = ("*.*",)
@@ -104,7 +105,7 @@ def prepare(
     if patterns or metadata:
         catalog = apply_selection(catalog, patterns, metadata)
     if step.spec.streams:
-        catalog = _filtered(catalog, step.spec.streams)
+        catalog = _filtered(catalog, part(step, options))
     if options.streams:
         catalog = _only(step, catalog, options.streams)
     if not selected_streams(catalog):
@@ -118,19 +119,16 @@ def prepare(
     return OwnChoice(text) if own is not None and alike(own, catalog) else text
 
 
-def _filtered(catalog: dict[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
-    """The catalog with the streams deselected that no pattern names, or one with `!` does."""
-    from dativo_protocol.catalog import matches, stream_id
+def part(step: Step, options: RunOptions) -> Part:
+    """The streams that a run of this tap reads."""
+    return Part(options.streams, tuple(step.spec.streams))
 
-    wanted = [one for one in patterns if not one.startswith("!")]
-    unwanted = [one[1:] for one in patterns if one.startswith("!")]
 
-    def stays(stream: dict[str, Any]) -> bool:
-        name = stream_id(stream)
-        named = not wanted or any(matches(one, name) for one in wanted)
-        return named and not any(matches(one, name) for one in unwanted)
+def _filtered(catalog: dict[str, Any], of: Part) -> dict[str, Any]:
+    """The catalog with the streams deselected that the filter leaves out."""
+    from dativo_protocol.catalog import stream_id
 
-    return {**catalog, "streams": [one if stays(one) else deselected(one) for one in catalog["streams"]]}
+    return {**catalog, "streams": [one if of.passes(stream_id(one)) else deselected(one) for one in catalog["streams"]]}
 
 
 def _only(step: Step, catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:

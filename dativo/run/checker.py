@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dativo.bus.plan import Policy
-from dativo.engines.singer import ENVIRONMENT, SYSTEM_PATH, home_of
+from dativo.engines.shebang import SYSTEM_PATH
+from dativo.engines.singer import ENVIRONMENT, home_of
 from dativo.run import judging, readable
 
 LIBRARIES = ("jsonschema", "jsonschema_specifications", "referencing", "rpds", "attrs", "attr", "typing_extensions")

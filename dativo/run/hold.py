@@ -18,6 +18,7 @@ from dativo import errors
 from dativo.bus.events import End
 from dativo.engines.airbyte_generations import Loads
 from dativo.run.interrupts import Interrupts
+from dativo.run.part import ALL, Part
 from dativo.run.waiting import AT_ONCE, Waiting
 from dativo.secrets.redact import REDACTOR
 from dativo.state import bookmark as bookmarks
@@ -43,7 +44,9 @@ class Hold:
         self._tap = tap
         self._lease = lease
         self._heartbeat = Heartbeat(store, lease)
-        self._subset: tuple[str, ...] = ()
+        self._part = ALL
+        self._fresh = False
+        """Whether what is read is read from the start."""
         self.job = lease.job
         self.before = store.bookmark(lease.job)
         """The bookmark that the run starts from, as it is stored."""
@@ -100,14 +103,14 @@ class Hold:
 
     # -- where the run starts
 
-    def belongs(self, *, given: bool = False, full_refresh: bool = False, streams: Sequence[str] = ()) -> None:
+    def belongs(self, *, given: bool = False, full_refresh: bool = False) -> None:
         """Refuse to hand the bookmark to a tap that did not write it: what it means is known to its writer alone.
 
         It is not handed where a state is `given`, or all is read from the start. What a user set by hand is meant.
         """
         mark = self.before
         fresh = mark is None or mark.text == "{}" or mark.origin in BY_HAND
-        if self._tap is None or fresh or ((given or full_refresh) and not streams):
+        if self._tap is None or fresh or ((given or full_refresh) and not self._part.names):
             return
         writer = self._writer()
         if writer in (None, self._tap):
@@ -154,15 +157,17 @@ class Hold:
             return f"{target} holds nothing of this job any more: everything is read again"
         return f"took over the bookmark that {target} keeps with its data"
 
-    def handed(self, *, full_refresh: bool, streams: Sequence[str]) -> str | None:
-        """The state that the tap is given, None for none. A full refresh of some streams keeps the others' part."""
+    def handed(self, *, full_refresh: bool) -> str | None:
+        """The state that the tap is given, None for none. A full refresh of named streams keeps the others' part."""
+        self._fresh = full_refresh
         if self.text is None or self.text == "{}":
             return None
-        if full_refresh and not streams:
+        if full_refresh and not self._part.names:
             return None
         text = self.text
-        for stream in [*(streams if full_refresh else ()), *(() if self.committed else self.emptied)]:
-            if stream in bookmarks.streams(text):
+        emptied = () if self.committed else self.emptied
+        for stream in bookmarks.streams(text):
+            if stream in emptied or (full_refresh and stream in self._part):
                 text = bookmarks.without_stream(text, stream)
         return text
 
@@ -210,9 +215,9 @@ class Hold:
         why = "a run had emptied it in the destination, and did not end well"
         return [f"{one} is read anew: {why}" for one in self.emptied]
 
-    def only(self, streams: Sequence[str]) -> None:
+    def only(self, part: Part) -> None:
         """This run reads only these streams: what the tap says of them is merged into the bookmark of all."""
-        self._subset = tuple(streams)
+        self._part = part
 
     # -- while it runs
 
@@ -233,11 +238,12 @@ class Hold:
     def merged(self, text: str) -> str:
         """A STATE of this run's tap, with the other streams' parts of the bookmark where it reads only some."""
         parts = bookmarks.streams(text)
-        if not self._subset or self.text is None or not parts:
+        if not self._part or self.text is None or not parts:
             return text
+        begins = self._fresh and not self.committed
         merged = text
         for stream, part in bookmarks.streams(self.text).items():
-            if stream not in parts:
+            if stream not in parts and not (begins and stream in self._part):
                 merged = bookmarks.with_stream(merged, stream, part)
         return merged
 

@@ -163,9 +163,9 @@ def run(job: Job) -> Summary:
         with Hold.take(location.of(job.project), job.name, waiting, tap=origin) as hold:
             hold.until, hold.enough, hold.replays = job.until, interrupts.drain, not job.adopts
             refresh = options.full_refresh or job.spec.full_refresh
-            hold.belongs(given=given_state is not None, full_refresh=refresh, streams=options.streams)
+            hold.only(catalog.part(steps[0], options))
+            hold.belongs(given=given_state is not None, full_refresh=refresh)
             breaker.admit(hold, plugins, policy.breaker, force=options.force)
-            hold.only(options.streams)
             remarks = [] if given_state is not None or refresh else hold.remarks()
             taped = tape.begin(job.project, options, hold.run)
             with disclosed(steps) as steps:
@@ -206,8 +206,8 @@ def work(
 
     def state() -> str | None:
         if hold.committed:  # it goes on where this run has come to
-            return hold.handed(full_refresh=False, streams=())
-        return given or hold.handed(full_refresh=refresh, streams=options.streams)
+            return hold.handed(full_refresh=False)
+        return given or hold.handed(full_refresh=refresh)
 
     return Work(
         adopt=lambda log: adopt(hold, steps[-1], interrupts, log) if job.adopts else None,

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dativo.engines.singer import SYSTEM_PATH
+from dativo.engines import shebang
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 DEPTH = 8
@@ -19,7 +19,7 @@ DEPTH = 8
 
 def to_start(executable: Path, home: Path | None) -> list[str]:
     """The paths for a program in an environment, or for a script on its own."""
-    path = f"{home}/bin:{SYSTEM_PATH}" if home else SYSTEM_PATH
+    path = shebang.search_path(home, executable)
     found = [str(home), *_environment(home)] if home else []
     found += _program(executable, path, DEPTH)
     outside = [one for one in dict.fromkeys(found) if not _below(one, SYSTEM)]
@@ -105,13 +105,13 @@ def _program(executable: Path, path: str, depth: int) -> Iterator[str]:
     if not links or not depth:
         return
     yield os.path.realpath(executable)
-    words = _shebang(links[-1])
+    words = shebang.words(links[-1])
     if not words:
         return
-    interpreter, *rest = words
+    interpreter = words[0]
     if Path(interpreter).name == "env":
-        names = [word for word in rest if not word.startswith("-") and "=" not in word]
-        found = shutil.which(names[0], path=path) if names else None
+        name = shebang.sought(links[-1])
+        found = shutil.which(name, path=path) if name else None
         if found is None:
             return
         interpreter = found
@@ -119,15 +119,6 @@ def _program(executable: Path, path: str, depth: int) -> Iterator[str]:
     if python.name.startswith("python"):
         yield from _interpreter(python)
     yield from _program(python, path, depth - 1)
-
-
-def _shebang(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as stream:
-            first = stream.readline(512)
-    except OSError:
-        return []
-    return first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
 
 
 def _below(path: str, roots: tuple[str, ...] | list[str]) -> bool:

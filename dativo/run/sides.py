@@ -41,6 +41,7 @@ from dativo.run.hold import Hold, by_hand
 from dativo.run.interrupts import Interrupts
 from dativo.run.job import adopt, lines, read_state
 from dativo.run.options import RunOptions
+from dativo.run.part import Part
 from dativo.run.pipe import Answer, Downstream, ToldElsewhere, Upstream
 from dativo.run.settings import Given
 from dativo.run.step import Step, prepare, resolver_of
@@ -158,7 +159,7 @@ def tap(side: Side) -> int:
     about = {"chain": [side.name], "job": options.job, **_wishes(options)}
     with Interrupts() as interrupts, Downstream(STDOUT, side.name, **about) as down, ExitStack() as stack:
         step = side.step()
-        down.publish(tap=step.plugin.origin, stateful=options.state is None)
+        down.publish(tap=step.plugin.origin, stateful=options.state is None, filter=list(step.spec.streams))
         chosen = catalog.chosen(step, options)
         given_state = read_state(options.state)
         right = down.meet()
@@ -273,11 +274,10 @@ def _target(side: Side) -> Summary:
             disclosed([step]) as (step,),
         ):
             notes = [note for note in (inherited, adopt(hold, step, interrupts, log)) if note]
-            streams = tuple(wishes.get("streams") or ())
-            hold.only(streams)
+            hold.only(Part(tuple(wishes.get("streams") or ()), tuple(wishes.get("filter") or ())))
             refresh = options.full_refresh or bool(wishes.get("full_refresh"))
-            hold.belongs(given=wishes.get("stateful") is False, full_refresh=refresh, streams=streams)
-            state = hold.handed(full_refresh=refresh, streams=streams)
+            hold.belongs(given=wishes.get("stateful") is False, full_refresh=refresh)
+            state = hold.handed(full_refresh=refresh)
             notes += [] if refresh else hold.remarks()
             up.answer(job, hold.run, state)
             up.await_go(hold.beat)
@@ -419,7 +419,7 @@ def mapper(side: Side) -> int:
         step = side.step()
         left = up.meet()
         up.await_ready()
-        wishes = {key: up.neighbour.advert.get(key) for key in ("full_refresh", "streams", "tap", "stateful")}
+        wishes = {key: up.neighbour.advert.get(key) for key in ("full_refresh", "streams", "filter", "tap", "stateful")}
         job = options.job or up.neighbour.advert.get("job")
         down.publish(chain=[*up.chain, side.name], job=job, **wishes)
         right = down.meet()

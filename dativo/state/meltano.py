@@ -1,4 +1,4 @@
-"""The states that Meltano keeps: in its system database, in a folder, or in a bucket of S3 or Google. Read only.
+"""The states that Meltano keeps: in its system database, in a folder, or in a bucket (S3, Google, Azure). Read only.
 
 A state there is two JSON texts, what the last whole run left and what partial ones added since; the second is merged
 onto the first, as Meltano 4.4.1 does (core/state_store/base.py). Every digit of a number is kept.
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 FILE = "state.json"
 SYSTEM = "systemdb"
-BUCKETS = ("s3", "gs")
+BUCKETS = {"s3": "s3", "gs": "gs", "azure": "az"}
+"""A scheme of Meltano's, and what the object store calls it."""
 MAX_BYTES = 64 << 20
 
 
@@ -87,7 +88,8 @@ def _kept(project: MeltanoProject, uri: str, state_id: str) -> str | None:
     raise errors.ConfigError(
         "meltano.unsupported",
         f"Meltano's state backend is of a kind that is not read: {scheme}",
-        hint="take the state over by hand: meltano state get ID | dativo state import - --job ID",
+        hint="take the state over by hand: meltano state get ID | dativo state import - --job ID, "
+        "or begin without: dativo state set ID '{}'",
     )
 
 
@@ -115,7 +117,7 @@ def _of_bucket(project: MeltanoProject, uri: str, scheme: str, state_id: str) ->
 
     parts = urlsplit(uri)
     options = _options(project, scheme, parts.username, parts.password)
-    where = f"{scheme}://{parts.hostname or ''}/{parts.path.strip('/')}"
+    where = f"{BUCKETS[scheme]}://{parts.hostname or ''}/{parts.path.strip('/')}"
     return ObjectStore(Location("objects", None, where, options), to_read=True).text(f"{state_id}/{FILE}")
 
 
@@ -129,6 +131,41 @@ def _options(project: MeltanoProject, scheme: str, user: str | None, password: s
             ),
             "endpoint": project.setting("state_backend.s3.endpoint_url"),
         }
+    elif scheme == "gs":
+        path = project.setting("state_backend.gcs.application_credentials_path")
+        found = {
+            "google_service_account": path or project.setting("state_backend.gcs.application_credentials"),
+            "google_service_account_key": project.setting("state_backend.gcs.application_credentials_json"),
+        }
+        emulator = project.process.get("STORAGE_EMULATOR_HOST")  # Google's own library goes there, without credentials
+        if emulator:
+            found = {"google_base_url": emulator, "google_skip_signature": "true"}
     else:
-        found = {"google_service_account": project.setting("state_backend.gcs.application_credentials")}
+        found = _azure(project)
     return {key: str(value) for key, value in found.items() if value}
+
+
+def _azure(project: MeltanoProject) -> dict[str, str | None]:
+    """An account by its address, whose credentials are the machine's; else by a connection string."""
+    url = project.setting("state_backend.azure.storage_account_url")
+    if url:
+        host = urlsplit(str(url)).hostname or ""
+        return {"azure_storage_account_name": host.partition(".")[0], "azure_storage_endpoint": str(url).rstrip("/")}
+    text = project.setting("state_backend.azure.connection_string", project.variable("AZURE_STORAGE_CONNECTION_STRING"))
+    if not text:
+        raise errors.ConfigError(
+            "meltano.invalid",
+            "the state backend azure:// has no account",
+            hint="set state_backend.azure.connection_string or .storage_account_url, as Meltano needs it too",
+        )
+    parts = dict(one.split("=", 1) for one in str(text).split(";") if "=" in one)
+    if parts.get("UseDevelopmentStorage", "").lower() == "true":
+        return {"azure_storage_use_emulator": "true"}
+    account, suffix = parts.get("AccountName", ""), parts.get("EndpointSuffix", "core.windows.net")
+    made = f"{parts.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{suffix}"
+    return {
+        "azure_storage_account_name": account,
+        "azure_storage_account_key": parts.get("AccountKey"),
+        "azure_storage_sas_key": parts.get("SharedAccessSignature"),
+        "azure_storage_endpoint": parts.get("BlobEndpoint", made).rstrip("/"),
+    }

@@ -129,7 +129,8 @@ def _version(about: Any) -> dict[str, str]:
 
 def _plain(options: dict[str, str]) -> dict[str, bool]:
     """An endpoint is asked without TLS only where its URL says so."""
-    plain = any(key.endswith("endpoint") and str(one).startswith("http://") for key, one in options.items())
+    addresses = (str(one) for key, one in options.items() if key.endswith(("endpoint", "base_url")))
+    plain = any(one.startswith("http://") for one in addresses)
     return {"allow_http": True} if plain else {}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dativo import errors
 from dativo.engines import singer
+from dativo.engines.shebang import SYSTEM_PATH
 
 SDK = {"name": "tap-x", "sdk_version": "0.54.9", "settings": {"properties": {}}}
 
@@ -139,4 +140,4 @@ def test_probes(tmp_path):
     assert bare["env"]["PATH"].startswith(f"{home}/bin:")
     assert bare["files"] == {}
     alone = singer.probe(tmp_path / "tap.py", ["--about"])
-    assert alone["env"]["PATH"] == singer.SYSTEM_PATH
+    assert alone["env"]["PATH"] == SYSTEM_PATH

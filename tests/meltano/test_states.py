@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sqlite3
 from collections.abc import Iterator
 
 import boto3
+import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
 from dativo import errors
 from dativo.config.meltano.project import MeltanoProject
 from dativo.state import meltano
-from tests.servers import postgres
+from tests.servers import blobs, clouds, postgres
 
 ID = "dev:tap-a-to-target-b"
 COMPLETED = '{"singer_state": {"bookmarks": {"x": {"v": 1.10, "at": "2026"}, "y": {"n": 12345678901234567890.5}}}}'
@@ -97,9 +100,50 @@ def test_a_bucket(bucket, tmp_path):
     with pytest.raises(errors.ConfigError) as caught:
         meltano.states(world)
     assert caught.value.code == "meltano.unsupported"
-    with pytest.raises(errors.ConfigError) as azure:
-        meltano.state(project(tmp_path, "state_backend: {uri: 'azure://c/p'}\n"), ID)
-    assert "meltano state get" in azure.value.remedy
+    with pytest.raises(errors.ConfigError) as other:
+        meltano.state(project(tmp_path, "state_backend: {uri: 'ftp://c/p'}\n"), ID)
+    assert "meltano state get" in other.value.remedy
+
+
+@pytest.mark.servers
+def test_a_bucket_of_google(home, tmp_path):
+    with clouds.google(home.parent) as url:
+        clouds.put(url, f"of/shop/{ID}/state.json", state_file().encode())
+        world = project(tmp_path, "state_backend: {uri: gs://states/of/shop}\n")
+        world.process["STORAGE_EMULATOR_HOST"] = url
+        assert meltano.state(world, ID) == MERGED
+        assert meltano.state(world, "dev:other") is None
+        key = {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+        (tmp_path / "key.json").write_text(json.dumps(key))
+        for said in ("_path: $MELTANO_PROJECT_ROOT/key.json", ": $MELTANO_PROJECT_ROOT/key.json", "_json: $KEY"):
+            text = f"state_backend:\n  uri: gs://states/of/shop\n  gcs: {{application_credentials{said}}}\n"
+            world = project(tmp_path, text)
+            world.process["KEY"] = json.dumps(key)
+            with pytest.raises(errors.EnvironmentFault) as caught:  # that key names an address without TLS
+                meltano.state(world, ID)
+            assert url in caught.value.message
+
+
+def test_a_container_of_azure(tmp_path):
+    with blobs.service() as server:
+        own = {"azure_storage_account_name": blobs.ACCOUNT, "azure_storage_account_key": blobs.KEY}
+        own["azure_storage_endpoint"] = server.url
+        bucket = obstore.store.from_url("az://states", config=own, client_options={"allow_http": True})
+        obstore.put(bucket, f"of/shop/{ID}/state.json", state_file().encode())
+        for said, name in (
+            (", azure: {connection_string: $CONNECTION}", "CONNECTION"),
+            ("", "AZURE_STORAGE_CONNECTION_STRING"),
+        ):
+            world = project(tmp_path, f"state_backend: {{uri: 'azure://states/of/shop'{said}}}\n")
+            world.process[name] = server.connection
+            assert meltano.state(world, ID) == MERGED
+            assert meltano.state(world, "dev:other") is None
+        world.process[name] = server.connection.replace(blobs.KEY, base64.b64encode(b"another").decode())
+        with pytest.raises(errors.EnvironmentFault) as caught:
+            meltano.state(world, ID)
+        assert caught.value.code == "env.permission"
+    with pytest.raises(errors.ConfigError, match="has no account"):
+        meltano.state(project(tmp_path, "state_backend: {uri: 'azure://states'}\n"), ID)
 
 
 @pytest.mark.servers

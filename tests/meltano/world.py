@@ -42,6 +42,7 @@ class World:
         """A copy of one of the projects here."""
         shutil.copytree(HERE / "projects" / project, folder)
         shutil.copytree(HERE / "tap-orders", folder / "extract" / "tap-orders", dirs_exist_ok=True)
+        shutil.copytree(HERE / "programs", folder / "bin", dirs_exist_ok=True)
         if (folder / ".env.example").exists():
             (folder / ".env.example").rename(folder / ".env")
         for name in ("output", "output/dev", "output/prod"):

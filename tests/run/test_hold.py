@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from dativo import errors
 from dativo.run.hold import Hold, by_hand
+from dativo.run.part import Part
 from dativo.state.store import Store
 
 
@@ -25,7 +27,7 @@ def test_a_commit_is_there_for_the_next_run(path):
     after_a_run(path, '{"n":1.10}')
     with Hold.take(path, "j") as hold:
         assert hold.text == '{"n":1.10}'
-        assert hold.handed(full_refresh=False, streams=()) == '{"n":1.10}'
+        assert hold.handed(full_refresh=False) == '{"n":1.10}'
         assert not hold.moved
         hold.commit('{ "n": 1.10 }', 1, 1)
         assert not hold.moved  # where it stood
@@ -97,7 +99,7 @@ def test_a_change_by_hand_wins(path, change):
             store.clear("j")
     with Hold.take(path, "j") as hold:
         assert hold.adopt('{"n":5}', "target-y") is None
-        assert hold.handed(full_refresh=False, streams=()) == ('{"n":3}' if change == "set" else None)
+        assert hold.handed(full_refresh=False) == ('{"n":3}' if change == "set" else None)
         hold.commit('{"n":3}', 1, 1)  # confirmed by a run: from here on it is the run's
         hold.finish("done", None, {})
     with Store.open_to_read(path) as store:
@@ -109,14 +111,29 @@ def test_a_change_by_hand_wins(path, change):
 def test_some_streams_only(path):
     after_a_run(path, '{"bookmarks":{"a":{"id":1},"b":{"id":2}}}')
     with Hold.take(path, "j") as hold:
-        hold.only(("a",))
-        assert hold.handed(full_refresh=True, streams=("a",)) == '{"bookmarks":{"b":{"id":2}}}'
-        assert hold.handed(full_refresh=True, streams=("a", "new")) == '{"bookmarks":{"b":{"id":2}}}'
-        assert hold.handed(full_refresh=True, streams=()) is None
+        assert hold.handed(full_refresh=True) is None
+        for part in (Part(("a",)), Part(("a", "new")), Part(("a", "b"), ("!b",))):
+            hold.only(part)
+            assert hold.handed(full_refresh=True) == '{"bookmarks":{"b":{"id":2}}}'
+        for part in (Part((), ("a*",)), Part((), ("!b",))):
+            hold.only(part)
+            assert hold.handed(full_refresh=True) is None
         hold.commit('{"bookmarks":{"a":{"id":9}}}', 1, 1)
         assert hold.text is not None
         assert '"a":{"id":9}' in hold.text
         assert '"b": {"id":2}' in hold.text
+
+
+def test_a_refresh_of_some_streams_begins_each_of_them_anew(path):
+    """After the first stream was read, the old bookmark of the second may not stand: a retry would go on from there."""
+    after_a_run(path, '{"bookmarks":{"a":{"id":1},"b":{"id":2},"c":{"id":3}}}')
+    with Hold.take(path, "j") as hold:
+        hold.only(Part((), ("!c",)))
+        hold.handed(full_refresh=True)
+        hold.commit('{"bookmarks":{"a":{"id":9}}}', 1, 1)
+        assert json.loads(hold.handed(full_refresh=False) or "") == {"bookmarks": {"a": {"id": 9}, "c": {"id": 3}}}
+        hold.commit('{"bookmarks":{"b":{"id":8}}}', 1, 1)
+        assert json.loads(hold.text or "") == {"bookmarks": {"a": {"id": 9}, "b": {"id": 8}, "c": {"id": 3}}}
 
 
 def test_only_a_bookmark_set_by_hand_serves_a_lonely_tap(path):
@@ -159,7 +176,7 @@ def test_asked_again_the_other_streams_keep_their_part(path):
     after_a_run(path, '{"bookmarks":{"a":{"id":1},"b":{"id":2}}}')
     with Hold.take(path, "j") as hold:
         hold.adopt('{"bookmarks":{"a":{"id":1},"b":{"id":2}}}', "target-y")
-        hold.only(("a",))
+        hold.only(Part(("a",)))
         hold.adopt('{"bookmarks":{"a":{"id":5}}}', "target-y")
         assert hold.text is not None
         assert '"b": {"id":2}' in hold.text
@@ -185,7 +202,7 @@ def test_a_bookmark_that_is_insisted_on_wins_over_the_destination(path):
         hold.insist()
         hold.finish("interrupted", "verify.mismatch", {})
     with Hold.take(path, "fresh") as hold:
-        assert (hold.adopt('{"n":5}', "target-y"), hold.handed(full_refresh=False, streams=())) == (None, None)
+        assert (hold.adopt('{"n":5}', "target-y"), hold.handed(full_refresh=False)) == (None, None)
 
 
 def test_a_bookmark_is_for_the_tap_that_wrote_it(path):
@@ -199,11 +216,12 @@ def test_a_bookmark_is_for_the_tap_that_wrote_it(path):
     with Hold.take(path, "j", tap="tap-a (native)") as hold:
         hold.belongs()
         hold.finish("done", None, {"records": 0})  # nothing moved: the bookmark is still of the run that was killed
-    for words in ({}, {"full_refresh": True, "streams": ("s",)}, {"given": True, "streams": ("s",)}):
+    for words, names in (({}, ()), ({"full_refresh": True}, ("s",)), ({"given": True}, ("s",))):
         with (
             pytest.raises(errors.ConfigError, match=r"written by tap-a \(native\), and this is tap-b \(singer\)"),
             Hold.take(path, "j", tap="tap-b (singer)") as hold,
         ):
+            hold.only(Part(names))
             hold.belongs(**words)
     for words in ({"full_refresh": True}, {"given": True}):
         with Hold.take(path, "j", tap="tap-b (singer)") as hold:

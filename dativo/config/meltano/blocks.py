@@ -102,8 +102,16 @@ class Blocks:
             if role == "target":
                 found.append(Pipeline(tuple(open_), self.state_id(open_), job=job))
                 open_ = []
+        if not flat:
+            where = self.jobs[words[0]][1]
+            raise fault(where, f"{' '.join(words)} has no tasks", hint="give it some, as in tasks: [tap-x target-y]")
         if open_ or not found:
-            raise errors.ConfigError("job.invalid", f"{' '.join(words)}: {' '.join(open_)} is followed by no target")
+            target = self._plugins.first("loaders", "TARGET")
+            raise errors.ConfigError(
+                "job.invalid",
+                f"{' '.join(words)}: {' '.join(open_)} is followed by no target",
+                hint=f"name one behind it: dativo run {' '.join([*words, target])}",
+            )
         return found
 
     def _role(self, word: str) -> str:

@@ -255,6 +255,10 @@ class Plugins:
         """The words that name a tap, a target or a mapping."""
         return [word for word, meant in self.words.items() if any(kind in RUNNABLE for kind, _, _ in meant)]
 
+    def first(self, kind: str, otherwise: str) -> str:
+        """The first word of a kind."""
+        return next((word for word, meant in self.words.items() if meant[0][0] == kind), otherwise)
+
     def named(self, word: str) -> Plugin:
         """What a word means. Raises `plugin.unknown` or `meltano.invalid`."""
         meant = self.words.get(word, [])
@@ -263,7 +267,8 @@ class Plugins:
 
             mapper = next((name for kind, name in self._entries if kind == "mappers" and name == word), None)
             near = difflib.get_close_matches(word, self.words, n=1)
-            hint = f"run one of its mappings instead of {word} itself" if mapper else None
+            inside = ", ".join(self._mappings(*self._entries["mappers", word])) if mapper else ""
+            hint = f"run one of its mappings instead of {word} itself: {inside}" if mapper else None
             hint = hint or (f"did you mean {near[0]}?" if near else "see `plugins:` in meltano.yml")
             raise errors.ConfigError("plugin.unknown", f"no plugin {word} in meltano.yml", hint=hint)
         if len(meant) > 1:
@@ -296,9 +301,10 @@ class Plugins:
             return Definition(name, entry, where)
         if parent is not None and not entry.get("variant") and (kind, parent) in self._entries:
             return self._plugin(kind, parent, line)
-        return self._locked(kind, parent or name, entry.get("variant"), where)
+        return self._locked(kind, parent or name, entry.get("variant"), where, name)
 
-    def _locked(self, kind: str, name: str, variant: str | None, where: str) -> Definition:
+    def _locked(self, kind: str, name: str, variant: str | None, where: str, said: str) -> Definition:
+        """The definition of `name` from its lock file, for the plugin that is called `said`."""
         folder = self._files.root / "plugins" / kind
         wanted = f"{name}--{variant}.lock" if variant else f"{name}--*.lock"
         if "/" in wanted or "\0" in wanted or name.startswith("."):
@@ -307,6 +313,12 @@ class Plugins:
         paths = [*paths, folder / f"{name}.lock"] if not variant else paths
         there = [path for path in paths if path.is_file()]
         shown = f"plugins/{kind}/{wanted}"
+        if not there and name != said:
+            raise fault(
+                where,
+                f"{said} inherits from {name}, which is not in meltano.yml and has no lock file {shown}",
+                hint=f"add it to meltano.yml: meltano add {name}",
+            )
         if not there:
             raise fault(
                 where,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ class Files:
 def read(root: Path) -> Files:
     """Read a project's files. Raises `meltano.invalid` with the file and the line."""
     first = load(root / FILE, code=CODE, dates=True)
-    documents = [first, *(load(path, code=CODE, dates=True) for path in _included(root, first))]
+    included = ((path, load(path, code=CODE, dates=True)) for path in _included(root, first))
+    documents = [first, *(replace(one, shown=str(path.relative_to(root))) for path, one in included)]
     data = copy.deepcopy(first.data)
     origins: dict[tuple[str, ...], list[tuple[Document, int]]] = {}
     for number, document in enumerate(documents):

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 OF_PLUGIN = {name: keys.SETTINGS[name] for name in ("limits", "sandbox", "config_mode", "pass_env")}
 OF_JOB = {name: rule for name, rule in keys.JOB.items() if name not in ("steps", "plugins", "description", "schedule")}
 OF_PROJECT = {name: keys.PROJECT[name] for name in ("tenant", "state", "sandbox", "secrets", "index")}
+SUFFIX = "MELTANO_RUN_STATE_ID_SUFFIX"
+ASKED = {
+    "MELTANO_RUN_FULL_REFRESH": "--full-refresh",
+    "MELTANO_RUN_NO_STATE_UPDATE": "--job NAME keeps the run's bookmark apart",
+    "MELTANO_RUN_STATE_STRATEGY": "--full-refresh --stream NAME keeps the other streams' bookmarks",
+    "MELTANO_RUN_TIMEOUT": "limits: {wall: 1h} under annotations.dativo of the job",
+}
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -93,6 +100,10 @@ class MeltanoProject(Project):
             return default
         return expanded(value, {**self.dotenv, **self._process}) or None
 
+    def variable(self, name: str) -> str | None:
+        """A variable of the process or of .env."""
+        return self.process.get(name, self.dotenv.get(name))
+
     # -- what Meltano's rules make of them
 
     @cached_property
@@ -112,6 +123,7 @@ class MeltanoProject(Project):
         suffix = section.get("state_id_suffix")
         if suffix is not None:
             suffix = expanded(str(suffix), {**self.dotenv, **self._process}, strict=self._strict)
+        suffix = self.process.get(SUFFIX) or suffix
         return Blocks(self.files, self.plugins_known, self.environment, suffix or None)
 
     @property
@@ -132,6 +144,11 @@ class MeltanoProject(Project):
         return Values(self.plugins_known.named(word), around or self.around, given)
 
     # -- Project
+
+    @property
+    def active(self) -> str | None:
+        """With Meltano's own choice."""
+        return self.environment
 
     @property
     def changes(self) -> bool:
@@ -186,6 +203,7 @@ class MeltanoProject(Project):
 
     def run_specs(self, words: Sequence[str]) -> list[JobSpec]:
         """The jobs that words mean, in order; each is told what its plugins tell each other."""
+        self._check_asked()
         known = [*self.blocks.names(), *self.plugins_known.words]
         if len(words) == 1 and words[0].partition(":")[0] not in known:
             return [super().job(words[0])]
@@ -197,8 +215,8 @@ class MeltanoProject(Project):
         return self.blocks.state_id(steps) if known == ["extractors", "loaders"] else None
 
     def steps(self, name: str) -> list[str]:
-        """A job's steps."""
-        return list(self.job(name).steps)
+        """The steps of all of a job's pipelines."""
+        return list(dict.fromkeys(step for one in self.run_specs([name]) for step in one.steps))
 
     def origin(self, name: str) -> dict[str, str]:
         """Setting -> where its value comes from."""
@@ -209,6 +227,11 @@ class MeltanoProject(Project):
             if not one.extra and value.value is not None:
                 found[one.name] = value.source + (f" ({value.variable})" if value.variable else "")
         return found
+
+    def row(self) -> str:
+        """With the first tap and the first target of meltano.yml."""
+        tap, target = (self.plugins_known.first(*one) for one in (("extractors", "TAP"), ("loaders", "TARGET")))
+        return f"dativo run {tap} {target}"
 
     def add_plugin(self, name: str, **_: Any) -> None:
         """Nothing to write where meltano.yml has it already."""
@@ -234,6 +257,14 @@ class MeltanoProject(Project):
         why = "meltano.yml is Meltano's: Dativo reads it and never changes it"
         return errors.ConfigError("meltano.readonly", why, hint=hint)
 
+    def _check_asked(self) -> None:
+        """Variables are options of `meltano run` too: one that Dativo does not read is refused, not skipped."""
+        for name, instead in ASKED.items():
+            said = self.process.get(name, "").lower()
+            if said and said not in ("0", "false", "no", "off", "auto"):
+                hint = f"unset {name}; here: {instead}"
+                raise errors.ConfigError("meltano.unsupported", f"{name} is set, which Dativo does not read", hint=hint)
+
     def _check_environment(self, env: str) -> None:
         if env not in self.environments and env.lower() != "null":
             import difflib
@@ -246,12 +277,12 @@ class MeltanoProject(Project):
     @cached_property
     def _process(self) -> dict[str, str]:
         """The process environment with what Meltano adds to it."""
-        own = {
-            "MELTANO_PROJECT_ROOT": str(self.root),
-            "MELTANO_SYS_DIR_ROOT": str(self.system_dir),
-            "MELTANO_ENVIRONMENT": "",
-        }
+        own = {**self._folders, "MELTANO_ENVIRONMENT": ""}
         return {**self.process, **own, **_texts(self.files.data.get("env"))}
+
+    @property
+    def _folders(self) -> dict[str, str]:
+        return {"MELTANO_PROJECT_ROOT": str(self.root), "MELTANO_SYS_DIR_ROOT": str(self.system_dir)}
 
     @property
     def _strict(self) -> bool:
@@ -313,7 +344,7 @@ class MeltanoProject(Project):
             raise fault(plugin.where, f"{name} is of the {plugin.kind}, which are not Dativo's to run")
         config = _hidden(values)
         if plugin.mapping is not None:  # Meltano lays the mapping's own config over what its settings say
-            env = {**self.dotenv, **self._process}
+            env = {**self.dotenv, **self._process, **self.named_place}
             config = {**config, **expanded(plugin.config, env)}
         found = {"kind": RUNNABLE[plugin.kind], "config": config, "env": self.process_env(values)}
         if plugin.kind == "extractors":
@@ -329,11 +360,17 @@ class MeltanoProject(Project):
             found = merged(found, _annotations(at.own, at.where, OF_PLUGIN))
         return found
 
+    @property
+    def named_place(self) -> dict[str, str]:
+        """The variables that say where the project is and which environment is active."""
+        return {**self._folders, "MELTANO_ENVIRONMENT": self.environment or ""}
+
     def process_env(self, values: Values) -> dict[str, str]:
         """The variables that meltano.yml gives to the plugin's process, and no other (I6)."""
         section = self.environments.get(self.environment or "") or {}
-        own = expanded(_texts(self.files.data.get("env")), self.process)
-        seen = {**self.process, **own, **self.dotenv}
+        said = {**self.process, **self.named_place}
+        own = expanded(_texts(self.files.data.get("env")), {**self.dotenv, **said})
+        seen = {**said, **own, **self.dotenv}
         active = expanded(_texts(section.get("env")), seen)
         plugin = expanded(_texts(values.plugin.own.get("env")), active)
         of_section = self.around.sections.get((values.plugin.kind, values.plugin.name)) or {}
@@ -409,7 +446,7 @@ def _annotations(entry: Mapping[str, Any], where: str, table: keys.Table) -> dic
         raise fault(where, "annotations.dativo is a mapping")
     file, _, line = where.partition(":")
     lines: dict[KeyPath, int] = {(key,): int(line) for key in found} if line.isdigit() else {}
-    keys.check(Document(Path(file), found, lines), table)
+    keys.check(Document(Path(file), found, lines, file), table)
     return found
 
 

@@ -65,7 +65,8 @@ def _rows(uri: str, query: str, values: Sequence[Any], table: str) -> list[tuple
     raise errors.ConfigError(
         "meltano.unsupported",
         f"the system database of the Meltano project is of a kind that is not read: {scheme}",
-        hint="SQLite and PostgreSQL are; or take the states over by hand: meltano state get … | dativo state import -",
+        hint="SQLite and PostgreSQL are. For another: meltano state get ID > state.json for each state, then "
+        "export MELTANO_DATABASE_URI=sqlite:///none.db, and dativo state import state.json --job ID",
     )
 
 

@@ -13,15 +13,18 @@ from dativo.config.meltano.expansion import VARIABLE
 from dativo.config.meltano.kinds import Setting, text_of
 from dativo.config.meltano.project import MeltanoProject
 from dativo.config.meltano.values import Values
-from dativo.migrate.meltano.texts import Texts
+from dativo.migrate.meltano.texts import HERE, ROOT, Texts
 
 
 def of(project: MeltanoProject, values: Values, texts: Texts) -> dict[str, str]:
     """The variables of a plugin's process, as dativo.yml writes them. `texts` is told which stay variables."""
     active = project.environments.get(project.environment or "") or {}
     of_section = project.around.sections.get((values.plugin.kind, values.plugin.name)) or {}
-    own = _layer(project.files.data.get("env"), {}, texts)
-    seen = {name: text for name, text in own.items() if name not in project.dotenv}
+    place = {name: text.replace("$", "$$") for name, text in project.named_place.items()}
+    if texts.here:
+        place[ROOT] = HERE
+    own = _layer(project.files.data.get("env"), place, texts)
+    seen = {name: text for name, text in {**place, **own}.items() if name not in project.dotenv}
     environment = _layer(active.get("env"), seen, texts)
     plugin = _layer(values.plugin.own.get("env"), environment, None)
     last = _layer(of_section.get("env"), plugin, None)

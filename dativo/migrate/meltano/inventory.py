@@ -107,8 +107,8 @@ def _plugin_key(report: Report, where: str, key: str, entry: Mapping[str, Any], 
         annotated(report, where, what, value, became)
     elif kind == "mappers" and entry.get("mappings") and key in ("name", "config"):
         report.changed(where, what, became, "each mapping is a plugin of its own, with its own config only")
-    elif key in TAKEN_OF_PLUGIN:
-        report.taken(where, what, became + TAKEN_OF_PLUGIN[key])
+    elif key in TAKEN_OF_PLUGIN or _plain(key, entry):
+        report.taken(where, what, became + TAKEN_OF_PLUGIN.get(key, ".source"))
     elif key in CHANGED_OF_PLUGIN:
         at, why = CHANGED_OF_PLUGIN[key]
         report.changed(where, what, became + at, why)
@@ -122,6 +122,12 @@ def _plugin_key(report: Report, where: str, key: str, entry: Mapping[str, Any], 
         report.taken(where, what, became + "." + key.partition(".")[0])
     else:
         report.left(where, what, "is no key of Meltano's")
+
+
+def _plain(key: str, entry: Mapping[str, Any]) -> bool:
+    """A pip_url that is one requirement and nothing else, and the variant beside it."""
+    pip_url = entry.get("pip_url")
+    return key in ("pip_url", "variant") and isinstance(pip_url, str) and len(pip_url.split()) == 1
 
 
 def environments(files: Files, report: Report) -> None:
@@ -174,10 +180,11 @@ def annotated(report: Report, where: str, what: str, value: Any, became: str = "
             report.left(where, f"{what}.{tool}", "is for another tool")
 
 
-def warn_of_variables(report: Report, word: str, prefixes: list[str]) -> None:
-    """A setting is no longer read from a variable by itself."""
-    named = " or ".join(dict.fromkeys(f"{variable(one)}_…" for one in prefixes))
+def warn_of_variables(report: Report, prefixes: list[str]) -> None:
+    """Settings are no longer read from variables by themselves. `prefixes` are what those of the plugins begin with."""
+    named = list(dict.fromkeys(f"{variable(one)}_…" for one in prefixes))
+    shown = ", ".join(named[:3]) + (" and so on" if len(named) > 3 else "")
     report.changed(
-        FILE, f"settings of {word} from the shell", f"plugins.{word}.config",
-        f"{named} is read only where dativo.yml names it, as ${{NAME}}; or dativo run --config {word}=ENV",
+        FILE, "settings from the shell", "plugins.*.config",
+        f"{shown}: read only where dativo.yml names them, as ${{NAME}}; or dativo run --config PLUGIN=ENV",
     )  # fmt: skip

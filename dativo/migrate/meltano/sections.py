@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from dativo.config.layers import merged
 from dativo.config.meltano import dates, selection
 from dativo.config.meltano.definitions import RUNNABLE
 from dativo.config.meltano.expansion import names, variable
-from dativo.config.meltano.kinds import Setting, cast, configured, text_of
+from dativo.config.meltano.kinds import Setting, cast, configured, finished, text_of
 from dativo.config.meltano.project import MeltanoProject
-from dativo.config.meltano.values import DOTENV, ENVIRONMENT, Value, Values
+from dativo.config.meltano.values import DEFAULT, DOTENV, ENVIRONMENT, Value, Values
 from dativo.dataclass import dataclass
 from dativo.migrate import clear
 from dativo.migrate.meltano import environ
@@ -53,10 +54,16 @@ class Section:
         return name
 
 
-def of(project: MeltanoProject, word: str, folder: Path, taken: Mapping[str, str]) -> Section:
-    """A plugin's section for a dativo.yml in `folder`. `taken` are the secrets that have a variable already."""
+def of(
+    project: MeltanoProject, word: str, folder: Path, taken: Mapping[str, str], told: Collection[str] = ()
+) -> Section:
+    """A plugin's section for a dativo.yml in `folder`.
+
+    `taken` are the secrets that have a variable already, `told` the variables that plugins tell each other.
+    """
     values = project.values(word)
-    section = Section(word, {}, Texts(_fixed(values)), taken=taken, environment=project.environment)
+    texts = Texts(_fixed(values), here=folder == project.root)
+    section = Section(word, {}, texts, taken=taken, environment=project.environment)
     plugin = values.plugin
     data: dict[str, Any] = {"kind": RUNNABLE[plugin.kind]}
     try:
@@ -64,7 +71,7 @@ def of(project: MeltanoProject, word: str, folder: Path, taken: Mapping[str, str
     except errors.ConfigError as problem:
         section.package_fault = problem.message
     section.notes = project.notes.get(word, ())
-    config = _config(values, section)
+    config = _config(values, section, told)
     if plugin.mapping is not None:
         config = {**config, **section.texts.rewritten(plugin.config)}
     data["config"] = config
@@ -93,7 +100,7 @@ def _placed(section: dict[str, Any], root: Path, folder: Path) -> dict[str, Any]
     return section
 
 
-def _config(values: Values, section: Section) -> dict[str, Any]:
+def _config(values: Values, section: Section, told: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in values.settings:
         if one.extra:
@@ -105,12 +112,71 @@ def _config(values: Values, section: Section) -> dict[str, Any]:
         if words and isinstance(value.value, str) and not names(value.value) and dates.in_words(value.value):
             section.in_words.append(one.name)
             continue
-        waiting = of_run(value.value, section.texts.fixed)
+        waiting = of_run(value.value, section.texts.fixed, told)
         if waiting:
             section.of_run[one.name] = waiting
             continue
         found[one.name] = _written(one, value, values, section)
     return configured(found)
+
+
+def names_told(project: MeltanoProject, words: Iterable[str]) -> set[str]:
+    """The variables that plugins are told of each other, but for those of .env and of the shell, which are not set."""
+    found: set[str] = set()
+    for word in words:
+        with suppress(errors.DativoError):  # said where that plugin becomes a section
+            values = project.values(word)
+            for one in values.settings:
+                if not one.extra and values.get(one, expand=False).source != DEFAULT:
+                    found |= set(_variables(values, one))
+    return found - set(project.dotenv)
+
+
+def told(project: MeltanoProject, section: Section) -> dict[str, str]:
+    """What a plugin tells those after it in a run, as dativo.yml writes it."""
+    values = project.values(section.word)
+    found = {name: text.replace("$", "$$") for name, text in values.plugin.info().items()}
+    for one in values.settings:
+        value = values.get(one, expand=False)
+        if value.value is None or one.name in section.of_run:
+            continue
+        written = section.texts.rewritten(value.value) if one.extra else _written(one, value, values, section)
+        found |= dict.fromkeys(_variables(values, one), text_of(one, written))
+    return found
+
+
+def spoken(
+    project: MeltanoProject, section: Section, settings: Collection[str], told: Mapping[str, str]
+) -> dict[str, Any]:
+    """The settings that are made of what other plugins told, as dativo.yml writes them."""
+    values = project.values(section.word)
+    texts = replace(section.texts, told=told)
+    found = {}
+    for one in values.settings:
+        if one.name in settings and (value := values.get(one, expand=False).value) is not None:
+            found[one.name] = texts.rewritten(value)
+    found |= _leaked(values, section, told)
+    return configured(found)
+
+
+def _leaked(values: Values, section: Section, told: Mapping[str, str]) -> dict[str, Any]:
+    """What a mapping before this one, of the same mapper, was set to: Meltano tells it, and so it holds here too."""
+    if values.plugin.mapping is None:
+        return {}
+    own, has = values.plugin.config, section.data.get("config") or {}
+    found: dict[str, Any] = {}
+    for one in values.settings:
+        names = (variable(prefix, one.name) for prefix in values.plugin.variables())
+        text = next((told[name] for name in names if name in told), None)
+        if text is not None and not one.extra and one.name not in own:
+            value = cast(one, text, values.plugin.called)
+            found |= {} if has.get(one.name) == value else {one.name: value}
+    return found
+
+
+def _variables(values: Values, one: Setting) -> list[str]:
+    named = [variable(prefix, one.name) for prefix in values.plugin.written()]
+    return [*([one.env] if one.env else []), *named, *one.env_aliases]
 
 
 def _env(project: MeltanoProject, values: Values, section: Section) -> dict[str, str]:
@@ -137,7 +203,8 @@ def _written(one: Setting, value: Value, values: Values, section: Section) -> An
         found = _dollars(plain) if value.source == ENVIRONMENT else section.texts.rewritten(plain)
     else:
         found = section.texts.rewritten(value.value)
-    return _unseen(found, (one.name,), one, values, section)
+    found = _unseen(found, (one.name,), one, values, section)
+    return finished(one, found, values.plugin.called) if one.post_processor else found
 
 
 def _unseen(value: Any, at: tuple[str, ...], one: Setting, values: Values, section: Section) -> Any:
