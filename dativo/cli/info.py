@@ -148,6 +148,7 @@ def _rows(entry: Entry, choices: list[Choice], known: Mapping[str, list[Choice]]
     variants = [f"{one.variant} (default)" if one.default else one.variant for one in choices]
     return [
         ["package", " · ".join([entry.package, *(one for one in about if one)])],
+        ["broken", entry.broken or ""],
         ["command", entry.executable or ""],
         ["can", ", ".join(entry.capabilities)],
         ["reaches", _reaches(entry)],

@@ -59,6 +59,7 @@ def _row(index: Index, choices: list[Choice]) -> dict[str, Any]:
         "kind": about.kind if about else listed_kind(choices[0]),
         "description": about.description if about else "",
         "maturity": about.maturity if about else None,
+        "broken": about.broken if about else None,
         "engines": list(index.by_engine(choices)),
         "variants": [
             {"variant": one.variant, "registry": one.catalogue.name, "default": one.default} for one in choices
@@ -74,7 +75,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
                 row["kind"] or "",
                 ", ".join(row["engines"]),
                 ", ".join(one["variant"] for one in row["variants"]),
-                shortened(row["description"]),
+                shortened(f"broken: {row['broken']}" if row["broken"] else row["description"]),
             ]
             for row in rows
         ]

@@ -112,6 +112,7 @@ def add(
     require_writable(project)
     for item in wanted:
         project.may_add(item.name)
+        _warn(item, session)
     with work.installing(), undone() as built:
         made = made_ready(session, wanted, built)
         approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
@@ -119,6 +120,13 @@ def add(
     for change in made:
         _tell(change.plugin, session)
     return made
+
+
+def _warn(wanted: Wanted, session: Session) -> None:
+    """Say that a plugin is known to be broken, before anyone waits for it; of a version that was chosen nothing is."""
+    entry = session.names.of(wanted)
+    if entry is not None and entry.broken and wanted.requirement == entry.package:
+        session.say(f"{wanted.name} was broken when it was last tried: {entry.broken}")
 
 
 def made_ready(session: Session, wanted: Sequence[Wanted], built: list[Placed]) -> list[Change]:
