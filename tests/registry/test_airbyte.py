@@ -2,6 +2,7 @@
 
 import json
 
+from dativo import errors
 from dativo.plugins.registry.index import AIRBYTE_FILE, connectors, everything, shipped
 from tests.registry import airbyte, facts
 
@@ -33,6 +34,28 @@ def test_the_file_is_what_the_script_writes():
         "airbyte-cdk\t1\n",
         "airbyte-source-declarative-manifest\t1\n",
     ]
-    made = airbyte.entries([*lines, "airbyte-source-../../x\t1\n"])
+    made = airbyte.entries([*lines, "airbyte-source-../../x\t1\n"], {"source-x": {"python": "==3.10.*"}})
     assert list(made["plugins"]) == ["source-x", "destination-y"]
     assert made["plugins"]["source-x"]["variants"]["airbyte"]["description"] == "Reads x."
+    assert made["plugins"]["source-x"]["variants"]["airbyte"]["python"] == "==3.10.*"
+
+
+def test_the_facts_are_in_the_index_and_nowhere_else():
+    told = {
+        one.name: {"python": one.python, "requires": list(one.requires), "broken": one.broken}
+        for one in connectors().read_entries()
+    }
+    kept = {name: {key: fact for key, fact in facts.items() if fact} for name, facts in told.items()}
+    assert {name: one for name, one in kept.items() if one} == airbyte.facts()
+    assert len(kept) - sum("broken" in one for one in kept.values()) > 250
+
+
+def test_why_something_is_broken():
+    def problem(code, *details, **context):
+        return errors.EnvironmentFault(code, "source-x does not answer", details=details, context=context)
+
+    details = ("Traceback", "ImportError: cannot import name 'X' from 'lib' (/root/data/envs/x/lib/lib.py)", "")
+    started = problem("plugin.start_failed", *details, version="1.2")
+    failed = problem("plugin.install_failed", "no compiler")
+    assert airbyte.why([failed, started]) == "1.2 does not start: ImportError: cannot import name 'X' from 'lib'"
+    assert airbyte.why([failed]) == "cannot be installed: source-x does not answer"
