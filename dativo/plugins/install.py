@@ -235,6 +235,8 @@ def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin |
 
     Returns the Python to try, unless one was asked for.
     """
+    if plugin is not None:
+        problem.context.setdefault("version", plugin.version)
     said = problem.code == "plugin.install_failed" and problem.hint is not None
     if said or problem.code not in lacking.FAILED or wanted.source == "script":
         return None
@@ -243,7 +245,9 @@ def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin |
     if bound is None and wanted.source == "pypi" and wanted.distribution and not session.offline:
         bound = lacking.declared(wanted.distribution, plugin.version if plugin else None, session.shop.indexes)
     asked = wanted.request.python
-    older = lacking.explain(problem, asked or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
+    others = {one.name: one.version for one in plugin.packages if one.name != plugin.distribution} if plugin else {}
+    used = asked or f"{sys.version_info.major}.{sys.version_info.minor}"
+    older = lacking.explain(problem, used, bound, others)
     return older if asked is None else None
 
 

@@ -7,7 +7,7 @@ runs beyond it. Where an install has failed, though, such a bound is the first t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from dativo import errors
@@ -38,10 +38,14 @@ NETWORK = r"OSError: \[Errno 97\]"
 """How Python says that the sandbox gives no socket (EAFNOSUPPORT, of the system call filter)."""
 _OF_A_TRACEBACK = re.compile(r"/lib/python(3\.\d+)/")
 _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
+_MOVED = re.compile(r"(?:cannot import name '\w+' from|module) '(\w+)[\w.]*'|No module named '(\w+)\.")
 
 
-def explain(problem: errors.DativoError, used: str, bound: str | None) -> str | None:
-    """Put what to change into an error of an install, where it can be told. `bound` is what the package says.
+def explain(
+    problem: errors.DativoError, used: str, bound: str | None, installed: Mapping[str, str] | None = None
+) -> str | None:
+    """Put what to change into an error of an install, where it can be told. `bound` is what the package says,
+    `installed` are the versions of what is installed with it.
 
     Returns the Python to try, if it is that.
     """
@@ -62,8 +66,15 @@ def explain(problem: errors.DativoError, used: str, bound: str | None) -> str | 
             named = what.format(next((one for one in found.groups() if one), ""))
             problem.hint = f"it is built here and needs {named}: install that on this machine (Debian: apt install)"
             return None
+    if problem.code != "plugin.start_failed":
+        return None
+    for found in reversed(list(_MOVED.finditer(said))):
+        name = (found[1] or found[2]).replace("_", "-").lower()
+        if version := (installed or {}).get(name):
+            problem.hint = f"it uses what {name} {version} does not have: an older one may, --with '{name}<{version}'"
+            return None
     lacks = _LACKS.search(said)
-    if lacks and problem.code == "plugin.start_failed":
+    if lacks:
         problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
     return None
 
