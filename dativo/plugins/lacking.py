@@ -66,17 +66,18 @@ def explain(
             named = what.format(next((one for one in found.groups() if one), ""))
             problem.hint = f"it is built here and needs {named}: install that on this machine (Debian: apt install)"
             return None
-    if problem.code != "plugin.start_failed":
-        return None
+    if problem.code == "plugin.start_failed":
+        problem.hint = _of_a_module(said, installed or {}) or problem.hint
+    return None
+
+
+def _of_a_module(said: str, installed: Mapping[str, str]) -> str | None:
     for found in reversed(list(_MOVED.finditer(said))):
         name = (found[1] or found[2]).replace("_", "-").lower()
-        if version := (installed or {}).get(name):
-            problem.hint = f"it uses what {name} {version} does not have: an older one may, --with '{name}<{version}'"
-            return None
+        if version := installed.get(name):
+            return f"it uses what {name} {version} does not have: an older one may, --with '{name}<{version}'"
     lacks = _LACKS.search(said)
-    if lacks:
-        problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
-    return None
+    return f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does" if lacks else None
 
 
 def told_in_a_run(lines: Sequence[str]) -> str | None:
