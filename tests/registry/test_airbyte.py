@@ -59,3 +59,19 @@ def test_why_something_is_broken():
     failed = problem("plugin.install_failed", "no compiler")
     assert airbyte.why([failed, started]) == "1.2 does not start: ImportError: cannot import name 'X' from 'lib'"
     assert airbyte.why([failed]) == "cannot be installed: source-x does not answer"
+
+
+def test_it_is_found_as_add_takes_it(work):
+    found = work.dativo("search", "airbyte:faker", "--json").expect().json
+    assert [one["name"] for one in found] == ["source-faker"]
+    assert len(work.dativo("search", "airbyte:", "--json").expect().json) == len(connectors().plugins)
+    assert work.dativo("info", "airbyte:source-github", "--json").expect().json["package"] == "airbyte-source-github"
+    assert "plugin.engine" in work.dativo("info", "airbyte:source-github", "--engine", "native").expect(2).stderr
+    assert "no registry knows source-nothing" in work.dativo("info", "airbyte:source-nothing").expect(2).stderr
+    assert "tap-csv has no engine airbyte" in work.dativo("info", "airbyte:tap-csv").expect(2).stderr
+
+
+def test_info_says_what_the_index_cannot_tell(work):
+    shown = work.dativo("info", "source-braze").expect().stdout
+    assert "package   airbyte-source-braze · Python 3.10 · with airbyte-cdk<=0.60.2" in shown
+    assert "settings  told when it is added" in shown
