@@ -202,12 +202,15 @@ def require_writable(project: Project) -> None:
 def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
     plugin = None
     try:
+        session.shop.python(wanted.request.python)
         resolved = resolve(wanted, session.project, shop=session.shop)
         plugin = resolved.plugin
         return place(resolved, session, built, wanted.request.executable)
     except errors.DativoError as problem:
         if problem.code == "plugin.unknown" and wanted.source == "pypi" and plugin is None:
             problem.hint = session.names.hint(wanted.name)
+        if problem.code == "plugin.python":
+            lacking.explain_python(problem, wanted.request.python, session.names.of(wanted))
         older = _explain(problem, wanted, plugin, session)
         if older is None:
             raise
@@ -217,7 +220,6 @@ def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) ->
 
 def _under(python: str, wanted: Wanted, session: Session) -> Wanted:
     session.say(f"{wanted.name} does not run under this Python: trying Python {python}")
-    session.shop.python(python)
     return replace(wanted, request=replace(wanted.request, python=python))
 
 

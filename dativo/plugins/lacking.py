@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from dativo import errors
 from dativo.plugins import index
+from dativo.plugins.registry.entry import Entry
 
 FAILED = ("plugin.install_failed", "plugin.start_failed")
 _MINORS = range(99, 5, -1)
@@ -69,6 +70,13 @@ def explain(
     if problem.code == "plugin.start_failed":
         problem.hint = _of_a_module(said, installed or {}) or problem.hint
     return None
+
+
+def explain_python(problem: errors.DativoError, asked: str | None, entry: Entry | None) -> None:
+    """Say that a registry knows which Python starts a plugin, where it is that which is not to be had."""
+    if entry is not None and asked is not None and entry.chosen_python() == asked:
+        problem.message = f"{entry.name} starts with Python {asked}, and there is none here, nor to be had"
+        problem.hint = "put one on PATH, or let uv fetch it (UV_PYTHON_DOWNLOADS)"
 
 
 def _of_a_module(said: str, installed: Mapping[str, str]) -> str | None:

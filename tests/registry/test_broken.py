@@ -90,3 +90,20 @@ def test_a_connector_is_installed_with_what_its_entry_tells(shop, name):
 def test_another_python_that_was_asked_for_is_taken(shop):
     error = json.loads(shop.dativo("add", "airbyte:source-old", "--python", HERE, "--json").expect(3).stdout)
     assert error["hint"] == f"it needs what Python {HERE} no longer has: --python 3.9"
+
+
+@pytest.mark.parametrize("words", [(), ("--python", "3.8")])
+def test_where_its_python_is_not_to_be_had(shop, words, monkeypatch):
+    """It is looked for first, and no Python that does not start it is named."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(shop.home / "no-pythons"))
+    answer = shop.dativo("add", "airbyte:source-old", *words, "--json").expect(2)
+    error = json.loads(answer.stdout)
+    assert error["code"] == "plugin.python"
+    if words:
+        assert error["message"] == "there is no Python 3.8 here, nor to be had"
+    else:
+        assert error["message"] == "source-old starts with Python 3.9, and there is none here, nor to be had"
+        assert error["hint"] == "put one on PATH, or let uv fetch it (UV_PYTHON_DOWNLOADS)"
+    assert "Python 3." in answer.stderr and "is not here: fetching it" in answer.stderr
