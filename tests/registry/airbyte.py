@@ -94,7 +94,7 @@ def found(name: str, requires: tuple[str, ...]) -> dict[str, Any]:
             "package": plugin.distribution,
             "executable": plugin.executable,
             "python": None if plugin.python == own else f"=={plugin.python}.*",
-            "requires": [one for one in plugin.with_ if one != airbyte.PENDULUM],
+            "requires": [one for one in plugin.with_ if one in requires or one != airbyte.PENDULUM],
         }
         return {key: value for key, value in told.items() if value}
     return {**({"requires": list(requires)} if requires else {}), "broken": why(problems)}
