@@ -5,6 +5,7 @@ import json
 from dativo import errors
 from dativo.plugins.registry.index import AIRBYTE_FILE, connectors, everything, shipped
 from tests.registry import airbyte, facts
+from tests.workspace import ROOT
 
 
 def test_each_entry_is_a_connector_of_the_index():
@@ -48,6 +49,17 @@ def test_the_facts_are_in_the_index_and_nowhere_else():
     kept = {name: {key: fact for key, fact in facts.items() if fact} for name, facts in told.items()}
     assert {name: one for name, one in kept.items() if one} == airbyte.facts()
     assert len(kept) - sum("broken" in one for one in kept.values()) > 250
+
+
+def test_the_guide_has_the_numbers():
+    found = list(connectors().read_entries())
+    older = sum(one.python == "==3.10.*" for one in found)
+    assert {one.python for one in found} == {None, "==3.10.*"}
+    assert not [one.name for one in found if one.broken], "the guide says that none is broken"
+    guide = " ".join((ROOT / "docs" / "guides" / "airbyte.md").read_text(encoding="utf-8").split())
+    assert f"lists the connectors of PyPI, {len(found)}. " in guide
+    assert f": {len(found) - older} start with Python 3.11, {older} with 3.10 and not with 3.11," in guide
+    assert f", {sum(bool(one.requires) for one in found)} need an older `airbyte-cdk` or another package" in guide
 
 
 def test_why_something_is_broken():
