@@ -45,7 +45,7 @@ _CONNECTOR = re.compile(r"airbyte-((source|destination)-[a-z0-9]+(?:-[a-z0-9]+)*
 _RAISED = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|Exception|Conflict)\w*: \S")
 _PLACE = re.compile(r"(?: \(?)?/[\w./+-]*/(?:lib|cache|envs)/[^\s'\")]*\)?")
 """Where something is on the machine of who asked."""
-COMMANDS = {name: f"airbyte-{name}" for name in ("destination-ailake", "source-datadog-usage")}
+COMMANDS = {name: f"airbyte-{name}" for name in ("destination-ailake", "source-datadog-usage", "source-wave-pro")}
 """Commands that are not called like their connector."""
 _NO_CONNECTORS = ("source-declarative-manifest",)
 """Runs manifests: it is no source by itself."""
