@@ -85,5 +85,5 @@ def test_it_is_found_as_add_takes_it(work):
 
 def test_info_says_what_the_index_cannot_tell(work):
     shown = work.dativo("info", "source-braze").expect().stdout
-    assert "package   airbyte-source-braze · Python 3.10 · with airbyte-cdk<=0.60.2" in shown
+    assert "package   airbyte-source-braze · Python 3.10 · with airbyte-cdk==0.60.2" in shown
     assert "settings  told when it is added" in shown
