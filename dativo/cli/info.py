@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dativo.cli import options, report
-from dativo.cli.search import PAGE, shortened
+from dativo.cli.search import PAGE, shortened, unprefixed
 from dativo.secrets.names import is_secret
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def command(*, name: str, variant: str | None, engine: str | None, registry: str
     """Show one entry, or what there is for a system."""
     from dativo.plugins.registry.index import everything
 
+    name, engine = unprefixed(name, engine)
     whole = everything()
     index = whole.only(registry) if registry else whole
     alike = index.alike(name) if variant is None and engine is None else []
@@ -144,17 +145,25 @@ def _rows(entry: Entry, choices: list[Choice], known: Mapping[str, list[Choice]]
     from dativo.plugins.registry.index import engines_shown
 
     more = [f"with {', '.join(entry.requires)}"] if entry.requires else []
-    about = [entry.licence or "", f"Python {entry.python}" if entry.python else "", *more]
+    about = [entry.licence or "", f"Python {_pythons(entry.python)}" if entry.python else "", *more]
+    told = "" if entry.settings.get("properties") or "airbyte" not in entry.engines else "told when it is added"
     variants = [f"{one.variant} (default)" if one.default else one.variant for one in choices]
     return [
         ["package", " · ".join([entry.package, *(one for one in about if one)])],
+        ["broken", entry.broken or ""],
         ["command", entry.executable or ""],
         ["can", ", ".join(entry.capabilities)],
         ["reaches", _reaches(entry)],
+        ["settings", told],
         ["variants", ", ".join(variants)],
         ["engines", engines_shown(entry.name, known)],
         ["registry", entry.registry],
     ]
+
+
+def _pythons(bound: str) -> str:
+    """`3.10` for `==3.10.*`; any other bound as it is."""
+    return bound[2:-2] if bound.startswith("==") and bound.endswith(".*") and "," not in bound else bound
 
 
 def _reaches(entry: Entry) -> str:

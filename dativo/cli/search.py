@@ -9,6 +9,7 @@ import click
 from dativo import errors
 from dativo.cli import options, report
 from dativo.config.keys import ENGINES
+from dativo.config.specs import AIRBYTE, bare
 
 if TYPE_CHECKING:
     from dativo.plugins.registry.index import Choice, Index
@@ -40,6 +41,9 @@ def command(*, words: tuple[str, ...], kind: str | None, engine: str | None, reg
     """Print what was found."""
     from dativo.plugins.registry.index import everything
 
+    for word in words:
+        engine = unprefixed(word, engine)[1]
+    words = tuple(map(bare, words))
     index = everything().only(registry) if registry else everything()
     found = index.search(words, kind, engine)
     if not found:
@@ -48,6 +52,11 @@ def command(*, words: tuple[str, ...], kind: str | None, engine: str | None, reg
         raise errors.ConfigError("plugin.unknown", f"nothing is found for {' '.join(words) or 'this'}", hint=hint)
     rows = [_row(index, choices) for choices in found]
     report.result(rows, lambda: _lines(rows))
+
+
+def unprefixed(word: str, engine: str | None) -> tuple[str, str | None]:
+    """A name as `dativo add` takes it, `airbyte:source-faker`, as registries have it, and the engine that it says."""
+    return (bare(word), engine or "airbyte") if word.startswith(AIRBYTE) else (word, engine)
 
 
 def _row(index: Index, choices: list[Choice]) -> dict[str, Any]:
@@ -59,6 +68,7 @@ def _row(index: Index, choices: list[Choice]) -> dict[str, Any]:
         "kind": about.kind if about else listed_kind(choices[0]),
         "description": about.description if about else "",
         "maturity": about.maturity if about else None,
+        "broken": about.broken if about else None,
         "engines": list(index.by_engine(choices)),
         "variants": [
             {"variant": one.variant, "registry": one.catalogue.name, "default": one.default} for one in choices
@@ -74,7 +84,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
                 row["kind"] or "",
                 ", ".join(row["engines"]),
                 ", ".join(one["variant"] for one in row["variants"]),
-                shortened(row["description"]),
+                shortened(f"broken: {row['broken']}" if row["broken"] else row["description"]),
             ]
             for row in rows
         ]

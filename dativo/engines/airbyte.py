@@ -125,6 +125,8 @@ class Trouble:
 
     kind: str
     message: str
+    traceback: tuple[str, ...] = ()
+    """Its last lines."""
 
 
 class Answers:
@@ -175,8 +177,14 @@ class Answers:
                 kind = error.get("failure_type")
                 words = error.get("message") or error.get("internal_message") or "it gives no reason"
                 known = kind if kind in ("config_error", "transient_error") else "system_error"
-                return Trouble(known, str(words)[:2000])
+                stack = str(error.get("stack_trace") or "").splitlines()[-20:]
+                return Trouble(known, str(words)[:2000], tuple(line[:2000] for line in stack))
         return None
+
+    def words(self) -> list[str]:
+        """What another plugin would say on stderr: its log, and the first error with the end of its traceback."""
+        trouble = self.trouble()
+        return [*self.logs(), *((*trouble.traceback, trouble.message) if trouble is not None else ())]
 
     def logs(self) -> Iterator[str]:
         """Its log lines."""

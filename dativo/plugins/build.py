@@ -148,6 +148,7 @@ class Workshop:
         try:
             return Path(self.uv.run(["python", "find", given], what=f"looking for Python {given}").strip())
         except errors.DativoError:
+            self.say(f"Python {given} is not here: fetching it")
             try:
                 self.uv.run(["python", "install", "--quiet", given], what=f"fetching Python {given}")
             except errors.DativoError as problem:

@@ -112,6 +112,7 @@ def add(
     require_writable(project)
     for item in wanted:
         project.may_add(item.name)
+        _warn(item, session)
     with work.installing(), undone() as built:
         made = made_ready(session, wanted, built)
         approval.check(project, made, lockfile.headers(project.lock_file), approve=approve)
@@ -119,6 +120,13 @@ def add(
     for change in made:
         _tell(change.plugin, session)
     return made
+
+
+def _warn(wanted: Wanted, session: Session) -> None:
+    """Say that a plugin is known to be broken, before anyone waits for it; of a version that was chosen nothing is."""
+    entry = session.names.of(wanted)
+    if entry is not None and entry.broken and wanted.requirement == entry.package:
+        session.say(f"{wanted.name} was broken when it was last tried: {entry.broken}")
 
 
 def made_ready(session: Session, wanted: Sequence[Wanted], built: list[Placed]) -> list[Change]:
@@ -194,12 +202,15 @@ def require_writable(project: Project) -> None:
 def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) -> Placed:
     plugin = None
     try:
+        session.shop.python(wanted.request.python)
         resolved = resolve(wanted, session.project, shop=session.shop)
         plugin = resolved.plugin
         return place(resolved, session, built, wanted.request.executable)
     except errors.DativoError as problem:
         if problem.code == "plugin.unknown" and wanted.source == "pypi" and plugin is None:
             problem.hint = session.names.hint(wanted.name)
+        if problem.code == "plugin.python":
+            lacking.explain_python(problem, wanted.request.python, session.names.of(wanted))
         older = _explain(problem, wanted, plugin, session)
         if older is None:
             raise
@@ -209,7 +220,6 @@ def _resolve_and_place(wanted: Wanted, session: Session, built: list[Placed]) ->
 
 def _under(python: str, wanted: Wanted, session: Session) -> Wanted:
     session.say(f"{wanted.name} does not run under this Python: trying Python {python}")
-    session.shop.python(python)
     return replace(wanted, request=replace(wanted.request, python=python))
 
 
@@ -227,6 +237,8 @@ def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin |
 
     Returns the Python to try, unless one was asked for.
     """
+    if plugin is not None:
+        problem.context.setdefault("version", plugin.version)
     said = problem.code == "plugin.install_failed" and problem.hint is not None
     if said or problem.code not in lacking.FAILED or wanted.source == "script":
         return None
@@ -235,7 +247,9 @@ def _explain(problem: errors.DativoError, wanted: Wanted, plugin: LockedPlugin |
     if bound is None and wanted.source == "pypi" and wanted.distribution and not session.offline:
         bound = lacking.declared(wanted.distribution, plugin.version if plugin else None, session.shop.indexes)
     asked = wanted.request.python
-    older = lacking.explain(problem, asked or f"{sys.version_info.major}.{sys.version_info.minor}", bound)
+    others = {one.name: one.version for one in plugin.packages if one.name != plugin.distribution} if plugin else {}
+    used = asked or f"{sys.version_info.major}.{sys.version_info.minor}"
+    older = lacking.explain(problem, used, bound, others)
     return older if asked is None else None
 
 

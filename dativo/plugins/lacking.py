@@ -7,11 +7,12 @@ runs beyond it. Where an install has failed, though, such a bound is the first t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from dativo import errors
 from dativo.plugins import index
+from dativo.plugins.registry.entry import Entry
 
 FAILED = ("plugin.install_failed", "plugin.start_failed")
 _MINORS = range(99, 5, -1)
@@ -38,10 +39,14 @@ NETWORK = r"OSError: \[Errno 97\]"
 """How Python says that the sandbox gives no socket (EAFNOSUPPORT, of the system call filter)."""
 _OF_A_TRACEBACK = re.compile(r"/lib/python(3\.\d+)/")
 _LACKS = re.compile(r"No module named '([\w.]{1,100})'")
+_MOVED = re.compile(r"(?:cannot import name '\w+' from|module) '(\w+)[\w.]*'|No module named '(\w+)\.")
 
 
-def explain(problem: errors.DativoError, used: str, bound: str | None) -> str | None:
-    """Put what to change into an error of an install, where it can be told. `bound` is what the package says.
+def explain(
+    problem: errors.DativoError, used: str, bound: str | None, installed: Mapping[str, str] | None = None
+) -> str | None:
+    """Put what to change into an error of an install, where it can be told. `bound` is what the package says,
+    `installed` are the versions of what is installed with it.
 
     Returns the Python to try, if it is that.
     """
@@ -62,10 +67,25 @@ def explain(problem: errors.DativoError, used: str, bound: str | None) -> str | 
             named = what.format(next((one for one in found.groups() if one), ""))
             problem.hint = f"it is built here and needs {named}: install that on this machine (Debian: apt install)"
             return None
-    lacks = _LACKS.search(said)
-    if lacks and problem.code == "plugin.start_failed":
-        problem.hint = f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does"
+    if problem.code == "plugin.start_failed":
+        problem.hint = _of_a_module(said, installed or {}) or problem.hint
     return None
+
+
+def explain_python(problem: errors.DativoError, asked: str | None, entry: Entry | None) -> None:
+    """Say that a registry knows which Python starts a plugin, where it is that which is not to be had."""
+    if entry is not None and asked is not None and entry.chosen_python() == asked:
+        problem.message = f"{entry.name} starts with Python {asked}, and there is none here, nor to be had"
+        problem.hint = "put one on PATH, or let uv fetch it (UV_PYTHON_DOWNLOADS)"
+
+
+def _of_a_module(said: str, installed: Mapping[str, str]) -> str | None:
+    for found in reversed(list(_MOVED.finditer(said))):
+        name = (found[1] or found[2]).replace("_", "-").lower()
+        if version := installed.get(name):
+            return f"it uses what {name} {version} does not have: an older one may, --with '{name}<{version}'"
+    lacks = _LACKS.search(said)
+    return f"it does not ask for the package that brings the module {lacks[1]}: --with PACKAGE does" if lacks else None
 
 
 def told_in_a_run(lines: Sequence[str]) -> str | None:

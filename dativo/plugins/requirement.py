@@ -82,7 +82,7 @@ def understand(request: Request, project: Project, index: Index | None = None) -
             "plugin.engine", f"{request.engine} is no engine", hint=f"there are {', '.join(ENGINES)}"
         )
     if text.startswith(AIRBYTE):
-        return _airbyte(request, text.removeprefix(AIRBYTE), project)
+        return _airbyte(request, text.removeprefix(AIRBYTE), project, index)
     if package.is_git(text):
         return _git(request, text)
     if text.startswith(PYPI):
@@ -122,7 +122,7 @@ def _named(request: Request, text: str, project: Project, index: Index) -> Wante
     if choice is not None:
         found = choice.catalogue.entry(choice.name, choice.variant)
         if found.engines[0] == airbyte.ENGINE:
-            return _airbyte(request, f"{found.name}{parsed.specifier}", project)
+            return _airbyte(request, f"{found.name}{parsed.specifier}", project, index)
         request = _filled(request, found)
         if package.is_git(found.package):
             if parsed.specifier or parsed.extras:
@@ -160,7 +160,7 @@ def _named(request: Request, text: str, project: Project, index: Index) -> Wante
     )
 
 
-def _airbyte(request: Request, text: str, project: Project) -> Wanted:
+def _airbyte(request: Request, text: str, project: Project, index: Index | None) -> Wanted:
     if airbyte.is_manifest(text):
         path = Path(text).expanduser()
         path = (path if path.is_absolute() else Path.cwd() / path).resolve()
@@ -176,9 +176,17 @@ def _airbyte(request: Request, text: str, project: Project) -> Wanted:
     if text.startswith(_PLACES):
         return replace(_path(request, text, project), engine=airbyte.ENGINE)  # what it is, its `spec` says
     found = airbyte.connector(text)
-    request = replace(request, kind=found.kind)
+    known = _known(found, index or Index([registry.connectors()]))
+    request = replace(_filled(request, known) if known else request, kind=found.kind)
     name = checked_name(request.as_name or found.name)
     return Wanted(request, "pypi", name, found.requirement, found.distribution, engine=airbyte.ENGINE)
+
+
+def _known(connector: airbyte.Connector, index: Index) -> Entry | None:
+    """The entry of a connector's package; no network."""
+    about = [index.known(one) for one in index.choices(connector.name)]
+    same = (one for one in about if one is not None and one.distribution == connector.distribution)
+    return next((one for one in same if airbyte.ENGINE in one.engines), None)
 
 
 def _filled(request: Request, entry: Entry) -> Request:

@@ -175,7 +175,7 @@ def _newest(wanted: Wanted, shop: Workshop) -> tuple[str, str] | None:
         if _canonical(bound.name) == _canonical(requirement.name) and (not bound.marker or bound.marker.evaluate()):
             specifier &= bound.specifier
     found = _versions(requirement.name, wanted, shop)
-    newest = max((one for one in found if specifier.contains(one)), default=None)
+    newest = max(specifier.filter(found), default=None)  # pre-releases as uv takes them: asked for, or nothing else
     return None if newest is None else (_canonical(requirement.name), str(newest))
 
 

@@ -49,14 +49,16 @@ def manifest_of_image(digest: str, *, beat: Callable[[], None] | None = None) ->
 
 def _described(child: dict[str, Any], name: str, beat: Callable[[], None] | None) -> dict[str, Any]:
     answer = probe.ask(child, beat=beat)
-    spec = Answers(answer.stdout).spec() if answer.ok else None
+    answers = Answers(answer.stdout)
+    spec = answers.spec() if answer.ok else None
     if spec is None:
+        said = [*answer.lines, *answers.words()]
         raise errors.EnvironmentFault(
             "plugin.start_failed",
             f"{name} does not answer `spec` (exit {answer.code})",
-            details=tuple(answer.lines[-6:]) or ((answer.end.message,) if answer.end.message else ()),
+            details=tuple(said[-6:]) or ((answer.end.message,) if answer.end.message else ()),
             hint="see its last lines above; another version (airbyte:NAME==…) or --python may start",
-            context={"stderr": "\n".join(answer.lines)},
+            context={"stderr": "\n".join(said)},
         )
     return manifests.checked(airbyte.manifest(spec, name))
 

@@ -243,3 +243,19 @@ def test_names(fault: Workspace) -> None:
     assert "no Airbyte connector's name" in fault.dativo("add", "airbyte:tap-csv").expect(2).stderr
     answer = fault.dativo("add", "airbyte:/nowhere/source-x.py").expect(2)
     assert "does not exist" in answer.stderr
+
+
+def test_an_error_in_place_of_its_spec_is_told(tmp_path: Path) -> None:
+    """airbyte-cdk tells of errors on stdout, and may exit with 0 (source-airtable 4.5.1 does)."""
+    told = {"message": "its manifest is wrong", "stack_trace": "Traceback\n  File x\nValueError: no such thing\n"}
+    line = json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "error": told}})
+    log = json.dumps({"type": "LOG", "log": {"level": "FATAL", "message": "it dies"}})
+    script = tmp_path / "source-dies.py"
+    script.write_text(f"#!/usr/bin/env python3\nprint({log!r})\nprint({line!r})\n")
+    script.chmod(0o755)
+    error = Workspace(tmp_path / "project", tmp_path / "home").dativo("add", f"airbyte:{script}", "--json")
+    told = json.loads(error.expect(3).stdout)
+    assert told["code"] == "plugin.start_failed"
+    assert told["details"] == [
+        "FATAL it dies", "Traceback", "  File x", "ValueError: no such thing", "its manifest is wrong",
+    ]  # fmt: skip

@@ -52,6 +52,16 @@ def test_of_the_plugin_itself_the_newest_is_taken_even_without_a_wheel(shop, tmp
     assert shop.dativo("list", "--json").expect().json[0]["version"] == "2.0"
 
 
+def test_a_prerelease_is_not_the_newest(shop, tmp_path):
+    """uv takes none that was not asked for, so nothing is to be built because there is one."""
+    shop.shelf.wheel(plugin(tmp_path / "old", "tap-src"))
+    shop.shelf.wheel(plugin(tmp_path / "new", "tap-src", version="2.0.dev1"))
+    assert "has no wheel" not in shop.dativo("add", "tap-src").expect().stderr
+    assert shop.dativo("list", "--json").expect().json[0]["version"] == "1.0"
+    shop.dativo("add", "tap-src>=2.0.dev1").expect()
+    assert shop.dativo("list", "--json").expect().json[0]["version"] == "2.0.dev1"
+
+
 SECRET = "the-secret-of-the-home"
 
 

@@ -21,6 +21,8 @@ OLD = {
     "tap-unasked": "import a_module_of_nobody",
     "tap-listening": "import socket; socket.socket()",
     "tap-odd": "raise SystemError('an odd Python')",
+    "tap-moved": "from lib_c import what_it_once_had",
+    "tap-submodule": "import lib_c.gone",
 }
 """What a plugin does first."""
 
@@ -46,7 +48,8 @@ def shelf(tmp_path_factory):
         made.wheel(future)
         made.sdist(plugin(packages / "j", "tap-broken", attack="raise RuntimeError('no compiler here')"), "tap-broken")
         for name, line in OLD.items():
-            old = tiny.make(packages / name, name)
+            needs = ("lib-c",) if "lib_c" in line else ()
+            old = tiny.make(packages / name, name, dependencies=needs)
             (old / "plugin.py").write_text(f"{line}\n{(old / 'plugin.py').read_text()}")
             made.wheel(old)
         broken = "raise RuntimeError('no compiler here')"
@@ -107,6 +110,16 @@ def test_one_clear_line_and_nothing_left(shop, words, code, said):
             "plugin.start_failed",
             "it opens a socket before it says what it is, which no plugin may while it is installed",
         ),
+        (
+            "tap-moved",
+            "plugin.start_failed",
+            "it uses what lib-c 2.0 does not have: an older one may, --with 'lib-c<2.0'",
+        ),
+        (
+            "tap-submodule",
+            "plugin.start_failed",
+            "it uses what lib-c 2.0 does not have: an older one may, --with 'lib-c<2.0'",
+        ),
         ("tap-odd", "plugin.start_failed", f"it was made for Python >=3.7,<3.10, and this is {HERE}: --python 3.9"),
         (
             "tap-bounded",
@@ -128,6 +141,7 @@ def test_which_python_or_package_would_help(shop, name, code, hint, monkeypatch)
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(shop.home / "no-pythons"))
     error = json.loads(shop.dativo("add", name, "--json").expect(3).stdout)
     assert (error["code"], error["hint"]) == (code, hint), error
+    assert error["version"] == "1.0"
     nothing_is_left(shop)
 
 

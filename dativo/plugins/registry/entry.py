@@ -25,7 +25,7 @@ OWN = "dativo"
 KINDS = ("tap", "target", "mapper")
 KEYS = (
     "kind", "engines", "package", "requires", "python", "executable", "capabilities", "permissions", "maturity",
-    "licence", "description", "settings",
+    "broken", "licence", "description", "settings",
 )  # fmt: skip
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 MAX_PLUGINS, MAX_VARIANTS, MAX_SETTINGS, MAX_TEXT, MAX_DEPTH = 20_000, 200, 1_000, 2_000, 12
@@ -53,6 +53,8 @@ class Entry:
     permissions: Permissions | None = None
     """What it is known to reach; None: not known."""
     maturity: str | None = None
+    broken: str | None = None
+    """Why it could not be installed or started when it was last tried, as `1.2 does not start: ImportError …`."""
     licence: str | None = None
     description: str = ""
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -319,6 +321,7 @@ def read(value: Any, name: str, variant: str, registry: str) -> Entry:
         capabilities=tuple(sorted(given("capabilities", check.texts) or ())),
         permissions=given("permissions", check.permissions),
         maturity=given("maturity", check.text),
+        broken=given("broken", check.text),
         licence=given("licence", check.text),
         description=given("description", check.text) or "",
         settings=given("settings", check.settings) or {},

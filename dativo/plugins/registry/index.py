@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from dativo import errors
 from dativo.config.keys import ENGINES
 from dativo.dataclass import dataclass
-from dativo.plugins.lockfile import SINGER, LockedPlugin
+from dativo.plugins.lockfile import SINGER
 from dativo.plugins.registry import connector, entry, kept
 from dativo.plugins.registry.entry import OWN, Entry
 
@@ -59,6 +59,22 @@ class Shipped:
         for name, plugin in self.plugins.items():
             for variant in plugin["variants"]:
                 yield self.entry(name, variant)
+
+
+class Origin(Protocol):
+    """Where a plugin comes from, wanted or locked."""
+
+    @property
+    def source(self) -> str:
+        """`pypi`, `git`, …"""
+
+    @property
+    def distribution(self) -> str | None:
+        """The package's name on the index."""
+
+    @property
+    def requirement(self) -> str:
+        """What was asked for."""
 
 
 @dataclass(frozen=True)
@@ -194,8 +210,8 @@ class Index:
             return choice.catalogue.entry(choice.name, choice.variant, offline=True)
         return None
 
-    def of(self, plugin: LockedPlugin) -> Entry | None:
-        """The entry that a locked plugin was, or could have been, added by; no network."""
+    def of(self, plugin: Origin) -> Entry | None:
+        """The entry that a plugin was, or could have been, added by; no network."""
         return next((one for one in self._here if _same(one, plugin)), None)
 
     @cached_property
@@ -270,7 +286,7 @@ def listed_kind(choice: Choice) -> str | None:
     return hub.KINDS.get(str(choice.catalogue.plugins[choice.name].get("type")))
 
 
-def _same(one: Entry, plugin: LockedPlugin) -> bool:
+def _same(one: Entry, plugin: Origin) -> bool:
     if plugin.source == "pypi":
         return one.distribution == plugin.distribution
     return plugin.requirement == one.package
