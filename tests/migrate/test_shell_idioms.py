@@ -136,7 +136,6 @@ def test_programs_that_start_programs(tmp_path: Path) -> None:
         ("sync.sh:6", "the command bash", "it is not understood, and nothing is run" + write_out),
         ("sync.sh:7", "a function", "nothing is run, so what it does is not known" + write_out),
         ("sync.sh:4", "tap-a: an argument", "plugins get no arguments of their own"),
-        ("sync.sh:4", "tap-a: an argument", "plugins get no arguments of their own"),
         ("sync.sh:8", "tap-a: --files", "a setting: put it into plugins.tap-a.config"),
         ("sync.sh:8", "tap-a: an argument", "a setting: put it into plugins.tap-a.config"),
     ]  # fmt: skip
