@@ -23,8 +23,8 @@ class Service(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, handler: type[Handler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or Handler)
         self.lock = threading.Lock()
         self.objects: dict[str, bytes] = {}
         self.lose_answers = 0
@@ -35,14 +35,16 @@ class Service(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Its requests."""
+
     server: Service
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
         pass
 
-    def _answer(self, code: int, body: bytes = b"", **headers: str) -> None:
+    def answer(self, code: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(code)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name.replace("_", "-"), value)
@@ -56,8 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             found = self.server.objects.get(unquote(parts.path))
         if found is None:
-            return self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
-        return self._answer(200, found, ETag=_etag(found), Last_Modified="Thu, 26 Nov 2026 12:00:00 GMT")
+            return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        return self.answer(200, found, ETag=_etag(found), Last_Modified="Thu, 26 Nov 2026 12:00:00 GMT")
 
     def _list(self, query: dict[str, list[str]]) -> None:
         prefix = query.get("prefix", [""])[0]
@@ -70,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             for key, size in keys.items()
             if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
         )
-        self._answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode())
+        self.answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode())
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -81,13 +83,13 @@ class _Handler(BaseHTTPRequestHandler):
             taken = self.headers.get("If-None-Match") == "*" and there is not None
             if taken or (wanted is not None and (there is None or _etag(there) != wanted)):
                 self.server.refused += 1
-                return self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+                return self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
             self.server.objects[path] = body
             lost = self.server.lose_answers > 0
             self.server.lose_answers -= int(lost)
         if lost:
-            return self._answer(503, b"<Error><Code>SlowDown</Code></Error>")
-        return self._answer(200, ETag=_etag(body))
+            return self.answer(503, b"<Error><Code>SlowDown</Code></Error>")
+        return self.answer(200, ETag=_etag(body))
 
 
 def _etag(content: bytes) -> str:
