@@ -10,6 +10,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import socketserver
 import subprocess
 import sys
@@ -167,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             stdin=subprocess.PIPE if made.spec.get("OpenStdin") else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=dict(os.environ),  # a copy: pytest may change its own while this thread starts a program
         )
         made.started.set()
 

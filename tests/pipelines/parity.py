@@ -127,7 +127,8 @@ def run(place: Path, tap: Sequence[str], arrow: bool, policy: dict[str, Any], **
     os.lseek(document, 0, os.SEEK_SET)
     read, write = os.pipe()
     words = ["/bin/sh", "-c", BOUNDED, str(find_bus()), "--plan-fd", str(document), "--events-fd", str(write)]
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(document, write))
+    # A copy: pytest changes the environment as each test begins, and many of these are begun by threads meanwhile.
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(document, write), env=dict(os.environ))
     os.close(document)
     os.close(write)
     with open(read, "rb") as events:
