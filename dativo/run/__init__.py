@@ -2,8 +2,9 @@
 
 Flow: cli > run > bus > events > run > state. `job` resolves a command line or a job into steps, `sides` are the two
 ends of a shell pipe, `attempt` drives one plan and commits what the target confirmed, `hold` is the lease and the
-bookmark (`waiting`: until it is free), `backfill` a run on a bookmark of its own, `overwriting` what becomes of rows
-that are read again, `pipe` meets the neighbour in a shell pipe (`neighbours`: who holds the other end; `rendezvous`:
+bookmark (`waiting`: until it is free), `part` which of its streams a run reads, `backfill` a run on a bookmark of its
+own, `overwriting` what becomes of rows that are read again, `pipe` meets the neighbour in a shell pipe (`neighbours`:
+who holds the other end; `rendezvous`:
 what the two tell each other), `probe` asks a plugin a question, `catalog` and `settings` prepare what a plugin is given
 (`step`: all of it, ready; `disclosure`: its secrets, late), `outcome` turns the verdict into an error, `conclusion`
 into a summary, `interrupts` is Ctrl-C, `rundirs` names and sweeps the private run directories.
