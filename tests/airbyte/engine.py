@@ -50,6 +50,8 @@ class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Those that no registry has: they were built here."""
         self.containers: dict[str, Made] = {}
         self.created: list[dict[str, Any]] = []
+        self.environment = dict(os.environ)
+        """Of its programs: pytest may change its own while a thread starts one."""
         self.numbers = itertools.count()
         """Of the containers: a tap's and a target's are asked for at once."""
         self.removed: list[str] = []
@@ -168,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             stdin=subprocess.PIPE if made.spec.get("OpenStdin") else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(os.environ),  # a copy: pytest may change its own while this thread starts a program
+            env=self.server.environment,
         )
         made.started.set()
 

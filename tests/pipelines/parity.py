@@ -55,6 +55,8 @@ except FileNotFoundError:
 DIED = "; kill -9 $$"
 BOUNDED = 'ulimit -v 4194304; exec "$0" "$@"'
 """What makes the data plane ask for memory without end ends it, and not its machine."""
+ENVIRONMENT = dict(os.environ)
+"""Taken once: pytest changes its own as each test begins, and threads start programs meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,7 @@ def run(place: Path, tap: Sequence[str], arrow: bool, policy: dict[str, Any], **
     os.lseek(document, 0, os.SEEK_SET)
     read, write = os.pipe()
     words = ["/bin/sh", "-c", BOUNDED, str(find_bus()), "--plan-fd", str(document), "--events-fd", str(write)]
-    # A copy: pytest changes the environment as each test begins, and many of these are begun by threads meanwhile.
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(document, write), env=dict(os.environ))
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(document, write), env=ENVIRONMENT)
     os.close(document)
     os.close(write)
     with open(read, "rb") as events:
