@@ -12,11 +12,13 @@ from tests.escape.attacks.attack import Scene, attack
 
 pair = {"alone": "pair"}
 CANARY = b"CANARY"
+PATIENCE = 3
+"""Seconds: the two are started side by side, so the other one may not be there yet."""
 
 
 def sibling() -> Path:
     """Its folder in /proc."""
-    until = time.monotonic() + 3
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -45,14 +47,22 @@ def _(scene: Scene) -> str:
 
 @attack("files", "sibling-file", "reads the configuration file of the target", secret="sibling-file", **pair)
 def _(scene: Scene) -> str:
+    until = time.monotonic() + PATIENCE
+    while CANARY not in (found := readable(scene["run_dir"])):
+        if time.monotonic() > until:
+            raise FileNotFoundError("no secret in the run's folder")
+        time.sleep(0.05)
+    return found.decode("latin-1")
+
+
+def readable(place: str) -> bytes:
+    """All that can be read below a folder."""
     found = b""
-    for folder, _, names in os.walk(scene["run_dir"]):
+    for folder, _, names in os.walk(place):
         for name in names:
             with contextlib.suppress(OSError):
                 found += Path(folder, name).read_bytes()
-    if CANARY not in found:
-        raise FileNotFoundError("no secret in the run's folder")
-    return found.decode("latin-1")
+    return found
 
 
 @attack("processes", "sibling-kill", "kills the target of its run", alone="pair")
