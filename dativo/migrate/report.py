@@ -56,6 +56,11 @@ class Report:
         """Nothing stands for it."""
         self._add(Entry(LEFT, where, what, None, why))
 
+    def scheduled(self, where: str, what: str, job: str) -> None:
+        """A time became a job's `schedule:`."""
+        why = "nothing starts a job by itself: your scheduler does, this is where it is written down"
+        self.changed(where, what, f"jobs.{job}.schedule", why)
+
     def _add(self, entry: Entry) -> None:
         if entry not in self._said:  # once, however many plugins it is true of
             self._said.add(entry)

@@ -168,11 +168,10 @@ class _Project:
         """When it ran, where an older PipelineWise wrote that down; the newer ones leave it to cron altogether."""
         said = keys.get("sync_period")
         if isinstance(said, str) and _CRON.fullmatch(said.strip()):
-            why = "nothing starts a job by itself: your scheduler does, this is where it is written down"
-            self.report.changed(keys.where("sync_period"), "sync_period", f"jobs.{job}.schedule", why)
+            self.report.scheduled(keys.where("sync_period"), "sync_period", job)
             return {"schedule": said.strip()}
         if "sync_period" in keys.data:
-            self.report.left(keys.where("sync_period"), "sync_period", "it is no line of cron")  # fmt: skip
+            self.report.left(keys.where("sync_period"), "sync_period", "it is no line of cron")
         return {}
 
     def _named(self, keys: Keys) -> str | None:

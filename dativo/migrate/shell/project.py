@@ -78,8 +78,7 @@ class _Project:
         self.report.changed(self.script.where(pipeline.line), what, f"jobs.{job}", f"run with: dativo run {job}")
         if pipeline.when:
             self.jobs[job]["schedule"] = plain(pipeline.when)
-            why = "nothing starts a job by itself: your scheduler does, this is where it is written down"
-            self.report.changed(self.script.where(pipeline.line), pipeline.when, f"jobs.{job}.schedule", why)
+            self.report.scheduled(self.script.where(pipeline.line), pipeline.when, job)
         self._state(pipeline, job)
 
     # -- plugins
